@@ -1,0 +1,368 @@
+"""Scores every clip of a split exactly once, and writes what came out.
+
+    python -m skeljax.evaluate --checkpoint=runs/agcn_bone-demo_3d \
+        --output=bone.npz
+
+The checkpoint knows its configuration, layout and classes. Batches are padded
+and masked, so that any number of devices and processes sees each clip once;
+several views of a clip are averaged as published.
+"""
+
+from collections.abc import Mapping, Sequence
+import csv
+import dataclasses
+import functools
+import os
+from typing import Any
+
+from absl import flags
+from absl import logging
+import jax
+from ml_collections import config_dict
+from ml_collections import config_flags
+import numpy as np
+
+from skeljax import checkpoints
+from skeljax import cli
+from skeljax import errors
+from skeljax import metrics
+from skeljax import recipe
+from skeljax import score_file
+from skeljax import sharding
+from skeljax import steps
+from skeljax import train_state
+from skeljax import workdir as workdirs
+from skeljax.data import datasets
+from skeljax.data import pipeline
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+  """Scores of a whole split, in the order of the split.
+
+  Attributes:
+    index: [n] rows of the split, 0..n-1.
+    scores: [n, classes] float32, averaged over views.
+    labels: [n].
+    average: 'prob' or 'score', what was averaged.
+  """
+
+  index: np.ndarray
+  scores: np.ndarray
+  labels: np.ndarray
+  average: str
+
+  def summary(self) -> dict[str, float]:
+    """loss (of the averaged scores), top1, top5, mean_class; fractions."""
+    scores = self.scores.astype(np.float64)
+    if self.average == 'prob':
+      log_prob = np.log(np.maximum(scores, np.finfo(np.float32).tiny))
+    else:
+      shifted = scores - scores.max(-1, keepdims=True)
+      log_prob = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    picked = np.take_along_axis(log_prob, self.labels[:, None], axis=-1)
+    return {
+      'loss': float(-picked.mean()),
+      **metrics.accuracies(self.scores, self.labels),
+    }
+
+
+class Evaluator:
+  """Scores a split again and again with one compiled step."""
+
+  def __init__(
+    self,
+    config: config_dict.ConfigDict,
+    facts: recipe.Facts,
+    dataset: datasets.PreparedDataset,
+    mesh: jax.sharding.Mesh,
+    *,
+    split: str = 'val',
+    num_clips: int = 1,
+  ):
+    """Binds everything but the weights.
+
+    Args:
+      config: of the run.
+      facts: what the model knows of its data.
+      dataset: holds the split.
+      mesh: the `data` mesh.
+      split: 'val' or 'train'.
+      num_clips: views of each clip.
+    """
+    sharding.check_batch_size(config.eval.batch_size, 'eval.batch_size')
+    if split not in dataset.num_clips:
+      raise errors.UserError(
+        f'--split={split}: {dataset.directory} has the splits'
+        f' {", ".join(dataset.num_clips)}.'
+      )
+    self.model = recipe.build_model(config, facts)
+    self._average = config.eval.average
+    self._mesh = mesh
+    self.num_steps = pipeline.steps_per_eval(
+      dataset, split, config.eval.batch_size
+    )
+    self._batches = functools.partial(
+      pipeline.eval_batches,
+      dataset,
+      recipe.frame_sampling(config, facts, num_clips),
+      split=split,
+      batch_size=config.eval.batch_size,
+      num_workers=config.data.num_workers,
+      num_persons=facts.num_persons,
+      needs_next=recipe.needs_next(config),
+      process_index=jax.process_index(),
+      process_count=jax.process_count(),
+    )
+    options = recipe.feature_options(config, facts)
+
+    def score(variables, batch):
+      scores = steps.eval_step(
+        variables,
+        batch,
+        model=self.model,
+        options=options,
+        average=self._average,
+      )
+      return {'scores': scores} | {
+        k: batch[k] for k in ('index', 'label', 'mask')
+      }
+
+    # Replicated, so that every process holds the scores of all clips.
+    self._score = jax.jit(score, out_shardings=sharding.replicated(mesh))
+
+  def __call__(self, variables: Mapping[str, Any], progress=None) -> Scores:
+    """Scores of the whole split, each clip once.
+
+    Args:
+      variables: the collections that `model.apply` takes, on the mesh.
+      progress: called once after each batch.
+    """
+    rows = []
+    batches = self._batches()
+    try:
+      for batch in batches:
+        batch = sharding.to_global(batch, self._mesh)
+        out = jax.tree.map(np.asarray, self._score(variables, batch))
+        real = out['mask'] > 0
+        rows.append(
+          (out['index'][real], out['scores'][real], out['label'][real])
+        )
+        if progress is not None:
+          progress()
+    finally:
+      batches.close()
+    index, scores, labels = (np.concatenate(c) for c in zip(*rows))
+    order = np.argsort(index)
+    return Scores(index[order], scores[order], labels[order], self._average)
+
+
+def write_scores(
+  path: str,
+  scores: Scores,
+  dataset: datasets.PreparedDataset,
+  split: str,
+  meta: Mapping[str, Any],
+) -> None:
+  """Writes a score file with sample ids, for fusing and for comparing."""
+  source = dataset.source(split)
+  ids = [source[int(i)]['id'] for i in scores.index]
+  score_file.write(
+    path,
+    score_file.ScoreSet(
+      ids=np.asarray(ids),
+      scores=scores.scores,
+      labels=scores.labels,
+      class_names=tuple(dataset.class_names),
+      average=scores.average,
+      meta=dict(meta),
+    ),
+  )
+
+
+def write_pictures(
+  directory: str, scores: Scores, class_names: Sequence[str], title: str
+) -> None:
+  """Writes per_class_accuracy.csv and, with matplotlib, the confusion matrix."""
+  predictions = scores.scores.argmax(-1)
+  confusion = metrics.confusion_matrix(
+    predictions, scores.labels, len(class_names)
+  )
+  counts = confusion.sum(-1)
+  path = os.path.join(directory, 'per_class_accuracy.csv')
+  with open(path, 'w', encoding='utf-8', newline='') as f:
+    writer = csv.writer(f)
+    writer.writerow(('label', 'name', 'clips', 'correct', 'accuracy'))
+    for label, name in enumerate(class_names):
+      correct = int(confusion[label, label])
+      accuracy = f'{correct / counts[label]:.4f}' if counts[label] else ''
+      writer.writerow((label, name, int(counts[label]), correct, accuracy))
+  try:
+    from skeljax.visualize import confusion as picture
+  except ModuleNotFoundError as error:
+    logging.info(
+      'no confusion_matrix.png: %s is not installed; pip install'
+      " 'skeljax[pictures]' brings it",
+      error.name,
+    )
+    return
+  picture.save(
+    os.path.join(directory, 'confusion_matrix.png'),
+    confusion,
+    class_names,
+    title=title,
+  )
+
+
+def finish_run(
+  workdir: str,
+  config: config_dict.ConfigDict,
+  facts: recipe.Facts,
+  dataset: datasets.PreparedDataset,
+  mesh: jax.sharding.Mesh,
+  variables: Mapping[str, Any],
+  step: int,
+) -> dict[str, float]:
+  """The final evaluation of a run: scores, results and pictures in workdir."""
+  evaluator = Evaluator(
+    config, facts, dataset, mesh, num_clips=config.data.num_clips
+  )
+  scores = evaluator(variables)
+  summary = scores.summary()
+  if jax.process_index() == 0:
+    meta = {'config': config.name, 'stream': config.features.stream}
+    write_scores(
+      os.path.join(workdir, 'scores_val.npz'), scores, dataset, 'val', meta
+    )
+    write_pictures(
+      workdir, scores, dataset.class_names, f'{config.name}, step {step}'
+    )
+    workdirs.write_json(
+      os.path.join(workdir, 'results.json'),
+      {
+        'step': step,
+        'split': 'val',
+        'num_clips': len(scores.labels),
+        'views': config.data.num_clips,
+        'average': config.eval.average,
+        **summary,
+      },
+    )
+  return summary
+
+
+def format_summary(summary: Mapping[str, float]) -> str:
+  """'top-1 93.10 %, top-5 99.00 %, mean class 92.80 %'."""
+  return (
+    f'top-1 {100 * summary["top1"]:.2f} %,'
+    f' top-5 {100 * summary["top5"]:.2f} %,'
+    f' mean class {100 * summary["mean_class"]:.2f} %'
+  )
+
+
+def define_flags() -> None:
+  """Flags of `python -m skeljax.evaluate`."""
+  flags.DEFINE_string(
+    'checkpoint', None, 'Workdir of a run that has saved a checkpoint.'
+  )
+  flags.DEFINE_string('step', 'last', 'Which one: last, best or a step.')
+  flags.DEFINE_string('output', None, 'Score file to write, e.g. joint.npz.')
+  flags.DEFINE_string('split', 'val', 'Split of the dataset: val or train.')
+  flags.DEFINE_string(
+    'data_dir', '', "Root of prepared datasets; the run's own when empty."
+  )
+  flags.DEFINE_string(
+    'dataset', '', "Prepared dataset; the run's own when empty."
+  )
+  flags.DEFINE_integer(
+    'num_clips', 0, 'Views a clip; 0: as the configuration says.'
+  )
+  flags.DEFINE_enum(
+    'average', '', ['', 'prob', 'score'], 'What to average over the views.'
+  )
+  flags.DEFINE_integer('batch_size', 0, 'Clips a step; 0: as configured.')
+  flags.DEFINE_enum(
+    'distributed', 'auto', ['auto', 'on', 'off'], 'Several processes.'
+  )
+  config_flags.DEFINE_config_file(
+    'config', None, "Replaces the checkpoint's own data and eval sections."
+  )
+
+
+def main(argv: Sequence[str]) -> int:
+  """Evaluates a checkpoint, prints its accuracy, writes its scores."""
+  del argv
+  args = flags.FLAGS
+  if not args.checkpoint:
+    raise errors.UserError(
+      '--checkpoint=WORKDIR is missing, for example'
+      ' --checkpoint=runs/agcn_bone-demo_3d.'
+    )
+  if args.output and not args.output.endswith('.npz'):
+    raise errors.UserError(
+      f'--output={args.output}: score files end in .npz, for example'
+      ' --output=joint.npz.'
+    )
+  if not os.path.isdir(os.path.join(args.checkpoint, checkpoints.FOLDER)):
+    raise errors.UserError(
+      f'--checkpoint={args.checkpoint} is no workdir of a run: it has no'
+      f' {checkpoints.FOLDER}/ folder.'
+    )
+  sharding.initialize_distributed(args.distributed)
+  mesh = sharding.make_mesh()
+  with checkpoints.Checkpoints(args.checkpoint, read_only=True) as saved:
+    step = saved.find_step(args.step)
+    meta = saved.read_meta(step)
+    facts = recipe.Facts.from_dict(meta['facts'], source=args.checkpoint)
+    config = _config_of(meta, args)
+    dataset = recipe.open_dataset(config)
+    recipe.check_same_data(dataset, facts, args.checkpoint)
+    evaluator = Evaluator(
+      config,
+      facts,
+      dataset,
+      mesh,
+      split=args.split,
+      num_clips=config.data.num_clips,
+    )
+    shape = recipe.input_shape(config, facts, batch_size=1)
+    like = jax.eval_shape(
+      lambda: train_state.init_variables(evaluator.model, shape, seed=0)
+    )
+    variables = saved.restore_variables(step, like, sharding.replicated(mesh))
+  scores = evaluator(variables)
+  summary = scores.summary()
+  if jax.process_index() == 0:
+    print(
+      f'{args.checkpoint} step {step} on {dataset.name} {args.split}'
+      f' ({len(scores.labels)} clips, {config.data.num_clips} views):'
+      f' {format_summary(summary)}'
+    )
+    if args.output:
+      meta = {'config': config.name, 'stream': config.features.stream}
+      write_scores(args.output, scores, dataset, args.split, meta)
+      print(f'scores written to {args.output}')
+  return 0
+
+
+def _config_of(meta: Mapping[str, Any], args) -> config_dict.ConfigDict:
+  """The checkpoint's configuration, with what the flags replace."""
+  config = config_dict.ConfigDict(meta['config'])
+  if args.config is not None:
+    for section in ('data', 'eval'):
+      config[section] = args.config[section]
+  if args.data_dir:
+    config.data.dir = args.data_dir
+  if args.dataset:
+    config.data.dataset = args.dataset
+  if args.num_clips:
+    config.data.num_clips = args.num_clips
+  if args.average:
+    config.eval.average = args.average
+  if args.batch_size:
+    config.eval.batch_size = args.batch_size
+  return config
+
+
+if __name__ == '__main__':
+  cli.run(main, define_flags)

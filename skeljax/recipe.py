@@ -1,0 +1,277 @@
+"""What a configuration and a dataset make together: model, sampling, features.
+
+A configuration says how to train, a prepared dataset (or a checkpoint) says on
+what: `Facts`. Every command builds its parts from these two, here.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+import os
+from typing import Any
+
+from flax import linen as nn
+import jax.numpy as jnp
+from ml_collections import config_dict
+import optax
+
+from skeljax import errors
+from skeljax import features
+from skeljax import graph
+from skeljax import models
+from skeljax import optim
+from skeljax import skeletons
+from skeljax.data import datasets
+from skeljax.data import sampling
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+  """What a model must know of its data; a checkpoint carries it along.
+
+  Attributes:
+    layout: joints, bones, edges.
+    class_names: index is the label.
+    num_channels: coordinates of a joint, 2 or 3.
+    has_score: whether every joint has a confidence besides.
+    num_persons: M, persons of a clip; fewer are padded.
+    normalize: 3D normalisation done by the preparation.
+    keypoint_dtype: of the stored coordinates.
+    max_frames: padding of whole clips.
+  """
+
+  layout: skeletons.Layout
+  class_names: tuple[str, ...]
+  num_channels: int
+  has_score: bool
+  num_persons: int
+  normalize: str
+  keypoint_dtype: str
+  max_frames: int
+
+  @property
+  def num_classes(self) -> int:
+    return len(self.class_names)
+
+  def to_dict(self) -> dict[str, Any]:
+    fields = {
+      f.name: getattr(self, f.name)
+      for f in dataclasses.fields(self)
+      if f.name != 'layout'
+    }
+    return dict(
+      fields,
+      class_names=list(self.class_names),
+      layout=self.layout.to_dict(),
+    )
+
+  @classmethod
+  def from_dict(cls, fields: Mapping[str, Any], source: str) -> 'Facts':
+    layout = skeletons.Layout.from_dict(fields['layout'], source=source)
+    names = tuple(fields['class_names'])
+    return cls(**dict(fields, layout=layout, class_names=names))
+
+
+def open_dataset(config: config_dict.ConfigDict) -> datasets.PreparedDataset:
+  """The dataset that data.dir (or $SKELJAX_DATA) and data.dataset name."""
+  root = config.data.dir or os.environ.get('SKELJAX_DATA', '')
+  if not root:
+    raise errors.UserError(
+      'No data directory: name the root of prepared datasets with'
+      ' --config.data.dir=DIR or the environment variable SKELJAX_DATA.'
+    )
+  return datasets.open_dataset(root, config.data.dataset)
+
+
+def facts_of(
+  dataset: datasets.PreparedDataset, config: config_dict.ConfigDict
+) -> Facts:
+  """The facts of a prepared dataset, checked against what the config declares.
+
+  Raises:
+    UserError: 2D against 3D, or prepared with another normalisation.
+  """
+  if dataset.num_channels != config.data.dims:
+    raise errors.UserError(
+      f'{dataset.directory} holds {dataset.num_channels}D skeletons, but'
+      f' {config.name} is for {config.data.dims}D. Choose a dataset of'
+      f' {config.data.dims}D skeletons, or a configuration for'
+      f' {dataset.num_channels}D ones.'
+    )
+  if dataset.normalize != config.data.normalize:
+    raise errors.UserError(
+      f'{dataset.directory} was prepared with --normalize={dataset.normalize},'
+      f' but the {config.recipe} recipe of {config.name} needs'
+      f' --normalize={config.data.normalize}. Prepare it again: python -m'
+      ' data_prep.main --source=pickle --input=FILE --protocol=PROTOCOL'
+      f' --layout={dataset.layout.name}'
+      f' --normalize={config.data.normalize} --name=NAME --output=DIR; or'
+      f' accept it with --config.data.normalize={dataset.normalize}.'
+    )
+  return Facts(
+    layout=dataset.layout,
+    class_names=tuple(dataset.class_names),
+    num_channels=dataset.num_channels,
+    has_score=dataset.has_score,
+    num_persons=dataset.num_persons,
+    normalize=dataset.normalize,
+    keypoint_dtype=dataset.keypoint_dtype,
+    max_frames=config.data.max_frames or dataset.max_frames,
+  )
+
+
+def check_same_data(
+  dataset: datasets.PreparedDataset, facts: Facts, source: str
+) -> None:
+  """Raises UserError when a checkpoint cannot read a dataset's clips."""
+  pairs = (
+    ('layout', dataset.layout.name, facts.layout.name),
+    ('joints', dataset.layout.num_joints, facts.layout.num_joints),
+    ('coordinates', dataset.num_channels, facts.num_channels),
+    ('scores', dataset.has_score, facts.has_score),
+    ('normalisation', dataset.normalize, facts.normalize),
+    ('classes', len(dataset.class_names), facts.num_classes),
+  )
+  for what, found, expected in pairs:
+    if found != expected:
+      raise errors.UserError(
+        f'{dataset.directory} does not fit {source}: its {what} is {found},'
+        f' the checkpoint was trained with {expected}. Name a dataset that was'
+        ' prepared in the same way.'
+      )
+  if tuple(dataset.class_names) != facts.class_names:
+    index = next(
+      i
+      for i, names in enumerate(zip(dataset.class_names, facts.class_names))
+      if names[0] != names[1]
+    )
+    raise errors.UserError(
+      f'{dataset.directory} does not fit {source}: class {index} is'
+      f' {dataset.class_names[index]!r} there, but'
+      f' {facts.class_names[index]!r} in the checkpoint.'
+    )
+
+
+def build_model(config: config_dict.ConfigDict, facts: Facts) -> nn.Module:
+  """The network, for input [B, M, T, V, C] of `feature_options`."""
+  options = dict(config.model)
+  name = options.pop('name')
+  dtype = options.pop('dtype')
+  if dtype not in ('float32', 'bfloat16', 'float64'):
+    raise errors.UserError(
+      f'--config.model.dtype={dtype}: expected float32 or bfloat16.'
+    )
+  return models.build_model(
+    name,
+    graph=graph.Graph(
+      layout=facts.layout,
+      mode=config.graph.mode,
+      max_hop=config.graph.max_hop,
+      edges=config.graph.edges,
+    ),
+    num_classes=facts.num_classes,
+    dtype=None if dtype == 'float32' else jnp.dtype(dtype),
+    **options,
+  )
+
+
+def feature_options(
+  config: config_dict.ConfigDict, facts: Facts
+) -> features.FeatureOptions:
+  """Stream, 2D normalisation and augmentation of a step."""
+  options = dict(config.features)
+  options['rotate'] = tuple(options['rotate'])
+  return features.FeatureOptions(
+    layout=facts.layout,
+    num_channels=facts.num_channels,
+    has_score=facts.has_score,
+    keypoint_dtype=facts.keypoint_dtype,
+    **options,
+  )
+
+
+def frame_sampling(
+  config: config_dict.ConfigDict, facts: Facts, num_clips: int = 1
+) -> sampling.Sampling:
+  """How frames are chosen; `num_clips` views a clip when testing."""
+  return sampling.Sampling(
+    frames=config.data.frames,
+    clip_len=config.data.clip_len,
+    num_clips=num_clips,
+    whole_clip=config.data.whole_clip,
+    max_frames=facts.max_frames if config.data.whole_clip else 0,
+  )
+
+
+def needs_next(config: config_dict.ConfigDict) -> bool:
+  """Whether batches must carry each frame's successor, for motion."""
+  return config.features.stream.endswith('motion') and (
+    not config.data.whole_clip
+  )
+
+
+def input_shape(
+  config: config_dict.ConfigDict, facts: Facts, batch_size: int
+) -> tuple[int, int, int, int, int]:
+  """[B, M, T, V, C] as the model sees it."""
+  return (
+    batch_size,
+    facts.num_persons,
+    config.data.clip_len,
+    facts.layout.num_joints,
+    feature_options(config, facts).num_input_channels,
+  )
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+  """Optimiser and step counts of a run.
+
+  Attributes:
+    optimizer: SGD as torch computes it.
+    schedule: completed steps -> learning rate of the next update.
+    total_steps: of the run.
+    clips_per_epoch: E, clips x repeat.
+    note: a sentence on the linear scaling rule, or ''.
+  """
+
+  optimizer: optax.GradientTransformation
+  schedule: optax.Schedule
+  total_steps: int
+  clips_per_epoch: int
+  note: str
+
+  def epoch(self, step: int, batch_size: int) -> float:
+    return step * batch_size / self.clips_per_epoch
+
+
+def build_training(
+  config: config_dict.ConfigDict, num_train_clips: int
+) -> Training:
+  """Step counts, learning rate and optimiser for N training clips."""
+  clips_per_epoch = num_train_clips * config.data.repeat
+  batch_size = config.train.batch_size
+  total_steps = optim.total_steps(
+    config.train.epochs, clips_per_epoch, batch_size
+  )
+  factor, note = optim.batch_scaling(
+    batch_size, config.optim.reference_batch, config.optim.scale_lr
+  )
+  schedule = optim.learning_rate(
+    config.optim.schedule,
+    base_lr=config.optim.base_lr * factor,
+    total_steps=total_steps,
+    clips_per_epoch=clips_per_epoch,
+    batch_size=batch_size,
+    milestones=tuple(config.optim.milestones),
+    gamma=config.optim.gamma,
+    warmup_steps=config.optim.warmup_steps,
+    warmup_epochs=config.optim.warmup_epochs,
+  )
+  optimizer = optim.make_optimizer(
+    schedule,
+    momentum=config.optim.momentum,
+    nesterov=config.optim.nesterov,
+    weight_decay=config.optim.weight_decay,
+    clip_norm=config.optim.clip_norm,
+  )
+  return Training(optimizer, schedule, total_steps, clips_per_epoch, note)

@@ -1,0 +1,121 @@
+"""The pure functions of a training and an evaluation step."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flax import linen as nn
+import jax
+import optax
+
+from skeljax import features
+from skeljax import losses
+from skeljax import metrics
+from skeljax import train_state
+
+Batch = Mapping[str, jax.Array]
+# Streams of randomness below the key of a step.
+_AUGMENT, _DROPOUT = 0, 1
+
+
+def train_step(
+  state: train_state.TrainState,
+  batch: Batch,
+  *,
+  model: nn.Module,
+  optimizer: optax.GradientTransformation,
+  options: features.FeatureOptions,
+  seed: int,
+  label_smoothing: float = 0.0,
+) -> tuple[train_state.TrainState, dict[str, jax.Array]]:
+  """One optimiser update.
+
+  Randomness is a function of (seed, step, row), so nothing of it is carried
+  and a resumed run repeats the straight one.
+
+  Args:
+    state: parameters, statistics and optimiser state.
+    batch: keypoint [B, 1, M, T, V, C], label [B], mask [B] and the rest that
+      `features.model_input` reads.
+    model: takes [B, M, T, V, C], gives logits [B, classes].
+    optimizer: of the state's opt_state.
+    options: stream, normalisation and augmentation.
+    seed: of the run.
+    label_smoothing: epsilon of the smoothed labels.
+
+  Returns:
+    The next state, and sums over the batch (metrics.step_sums) with
+    `grad_norm`, the global norm of the gradient before clipping.
+  """
+  key = jax.random.fold_in(jax.random.key(seed), 1)
+  key = jax.random.fold_in(key, state.step)
+  x = features.model_input(
+    batch, options, rng=jax.random.fold_in(key, _AUGMENT), train=True
+  )
+
+  def loss_fn(params):
+    logits, updates = model.apply(
+      {
+        'params': params,
+        'batch_stats': state.batch_stats,
+        'graph': state.graph,
+      },
+      x,
+      train=True,
+      mutable=['batch_stats'],
+      rngs={'dropout': jax.random.fold_in(key, _DROPOUT)},
+    )
+    loss = losses.cross_entropy(
+      logits, batch['label'], label_smoothing=label_smoothing
+    )
+    mean = losses.mean_loss(loss, batch['mask'])
+    return mean, (logits, loss, updates)
+
+  grads, (logits, loss, updates) = jax.grad(loss_fn, has_aux=True)(state.params)
+  changes, opt_state = optimizer.update(grads, state.opt_state, state.params)
+  sums = metrics.step_sums(logits, batch['label'], loss, batch['mask'])
+  sums['grad_norm'] = optax.tree.norm(grads)
+  state = state.replace(
+    step=state.step + 1,
+    params=optax.apply_updates(state.params, changes),
+    batch_stats=updates.get('batch_stats', state.batch_stats),
+    opt_state=opt_state,
+  )
+  return state, sums
+
+
+def eval_step(
+  variables: Mapping[str, Any],
+  batch: Batch,
+  *,
+  model: nn.Module,
+  options: features.FeatureOptions,
+  average: str,
+) -> jax.Array:
+  """Scores [B, classes], averaged over the N views of each clip.
+
+  Args:
+    variables: the collections params, batch_stats and graph.
+    batch: keypoint [B, N, M, T, V, C] and the rest of the batch.
+    model: takes [B * N, M, T, V, C].
+    options: stream and normalisation; no augmentation here.
+    average: 'prob' averages softmax probabilities, 'score' logits.
+  """
+  x = features.model_input(batch, options, rng=None, train=False)
+  logits = model.apply(variables, x, train=False)
+  num_clips = batch['label'].shape[0]
+  views = logits.reshape(num_clips, -1, logits.shape[-1])  # [B, N, classes]
+  return metrics.average_clips(views, average)
+
+
+def jit_train_step(
+  step: Callable[..., Any], mesh_replicated: jax.sharding.Sharding, **static
+) -> Callable[..., Any]:
+  """`train_step` with its options bound; read that one, not this.
+
+  The state is donated: its old buffers become the new ones.
+  """
+
+  def bound(state, batch):
+    return step(state, batch, **static)
+
+  return jax.jit(bound, donate_argnums=(0,), out_shardings=mesh_replicated)

@@ -1,0 +1,381 @@
+"""Training: start-up in named calls, then one loop with a fixed order.
+
+Step counts are steps completed: step s means that s optimiser updates are in
+the weights. Batches, frame choice and augmentation are functions of
+(seed, step), so a run that was stopped continues exactly where it would be.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+import os
+import signal
+import threading
+import time
+from typing import Any
+
+from absl import logging
+import jax
+from jax.experimental import multihost_utils
+from ml_collections import config_dict
+import numpy as np
+
+import skeljax
+from skeljax import checkpoints
+from skeljax import errors
+from skeljax import evaluate
+from skeljax import metric_writer
+from skeljax import metrics
+from skeljax import recipe
+from skeljax import sharding
+from skeljax import steps
+from skeljax import train_state
+from skeljax import workdir as workdirs
+from skeljax.data import datasets
+from skeljax.data import pipeline
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+  """How `train` ended.
+
+  Attributes:
+    state: with the weights after the last step.
+    summary: of the final evaluation; empty when interrupted.
+    interrupted: by SIGTERM; the checkpoint is saved.
+    was_done: the workdir already held the finished run.
+  """
+
+  state: train_state.TrainState
+  summary: Mapping[str, float]
+  interrupted: bool = False
+  was_done: bool = False
+
+
+class _StopSignal:
+  """Turns SIGTERM into a question that the loop asks after every step."""
+
+  def __enter__(self) -> '_StopSignal':
+    self._received = threading.Event()
+    self._handles = (
+      jax.process_count() == 1
+      and threading.current_thread() is threading.main_thread()
+    )
+    if self._handles:
+      self._previous = signal.signal(
+        signal.SIGTERM, lambda *_: self._received.set()
+      )
+    return self
+
+  def __exit__(self, *unused_exception) -> None:
+    if self._handles:
+      signal.signal(signal.SIGTERM, self._previous)
+
+  def reached(self, step: int) -> bool:
+    """True at the step at which all processes are to save and stop."""
+    if jax.process_count() > 1:
+      # JAX's preemption service catches the signal and agrees on a step.
+      return multihost_utils.reached_preemption_sync_point(step)
+    return self._received.is_set()
+
+
+class _Meter:
+  """Sums of the steps since the last log line, and where the time went."""
+
+  def __init__(self):
+    self.reset()
+
+  def reset(self) -> None:
+    self._sums: dict[str, float] = {}
+    self._started = time.monotonic()
+    self.data_seconds = 0.0
+    self.grad_norm = 0.0
+
+  def add(self, sums: Mapping[str, Any]) -> None:
+    sums = dict(sums)
+    self.grad_norm = float(sums.pop('grad_norm'))
+    for name, value in sums.items():
+      self._sums[name] = self._sums.get(name, 0.0) + float(value)
+
+  def values(self) -> dict[str, float]:
+    """Means over the interval; seconds and clips a second of wall time."""
+    seconds = time.monotonic() - self._started
+    return {
+      **metrics.summarize(self._sums),
+      'grad_norm': self.grad_norm,
+      'clips_per_second': self._sums.get('count', 0.0) / max(seconds, 1e-9),
+      'data_wait_seconds': self.data_seconds,
+    }
+
+
+def _schedule(
+  every_epochs: float, training: recipe.Training, batch_size: int
+) -> frozenset[int]:
+  """Steps at which something falls that happens every so many epochs.
+
+  The last step is always one of them; 0 epochs means only the last.
+  """
+  due = {training.total_steps}
+  if every_epochs > 0:
+    every = every_epochs * training.clips_per_epoch / batch_size
+    count = int(training.total_steps / every)
+    due |= {max(1, round(i * every)) for i in range(1, count + 1)}
+  return frozenset(s for s in due if s <= training.total_steps)
+
+
+def _check_config(config: config_dict.ConfigDict) -> None:
+  sharding.check_batch_size(config.train.batch_size, 'train.batch_size')
+  group = config.model.norm_group
+  if group and config.train.batch_size % group:
+    raise errors.UserError(
+      f'train.batch_size is {config.train.batch_size}, which does not divide'
+      f' into BatchNorm groups of model.norm_group={group} clips. Choose a'
+      f' multiple of {group}, or --config.model.norm_group=0 for statistics'
+      ' over the whole batch.'
+    )
+  if config.train.log_every_steps < 1:
+    raise errors.UserError(
+      f'train.log_every_steps is {config.train.log_every_steps}; expected at'
+      ' least 1.'
+    )
+
+
+def checkpoint_meta(
+  config: config_dict.ConfigDict, facts: recipe.Facts
+) -> dict[str, Any]:
+  """What makes a checkpoint speak for itself."""
+  return {
+    'config': config.to_dict(),
+    'facts': facts.to_dict(),
+    'stream': config.features.stream,
+    'code_version': skeljax.__version__,
+  }
+
+
+def train(config: config_dict.ConfigDict, workdir: str) -> Result:
+  """Trains, or continues what the workdir holds, and evaluates at the end.
+
+  Args:
+    config: of configs/, with data.dir and data.dataset set.
+    workdir: made if missing.
+
+  Returns:
+    The final state and its validation accuracy.
+
+  Raises:
+    UserError: settings that contradict each other, the dataset or the
+      workdir; a loss that is no longer finite.
+  """
+  workdir = os.path.abspath(workdir)
+  _check_config(config)
+  mesh = sharding.make_mesh()
+  dataset = recipe.open_dataset(config)
+  facts = recipe.facts_of(dataset, config)
+  training = recipe.build_training(config, dataset.num_clips['train'])
+  workdirs.open_workdir(
+    workdir,
+    config,
+    workdirs.manifest(
+      config, dataset.name, dataset.fingerprint, training.total_steps
+    ),
+  )
+  _log_start(config, dataset, training)
+  state = _initial_state(config, facts, training, mesh)
+  with checkpoints.Checkpoints(workdir, keep=config.checkpoint.keep) as saved:
+    start = 0
+    if saved.latest_step is not None:
+      start = saved.latest_step
+      logging.info('continuing from step %d of %s', start, workdir)
+      state = saved.restore_state(start, state, sharding.replicated(mesh))
+    if start >= training.total_steps and _is_finished(workdir):
+      summary = workdirs.read_json(os.path.join(workdir, 'results.json'))
+      return Result(state, summary, was_done=True)
+    is_writer = jax.process_index() == 0
+    with metric_writer.MetricWriter(workdir, is_writer) as writer:
+      writer.truncate(after_step=start)
+      state, interrupted = _loop(
+        config, facts, dataset, training, mesh, state, saved, writer, start
+      )
+  if interrupted:
+    return Result(state, {}, interrupted=True)
+  summary = evaluate.finish_run(
+    workdir,
+    config,
+    facts,
+    dataset,
+    mesh,
+    state.variables,
+    training.total_steps,
+  )
+  return Result(state, summary)
+
+
+def _is_finished(workdir: str) -> bool:
+  return os.path.exists(os.path.join(workdir, 'results.json'))
+
+
+def _log_start(
+  config: config_dict.ConfigDict,
+  dataset: datasets.PreparedDataset,
+  training: recipe.Training,
+) -> None:
+  logging.info(
+    '%s (%s recipe, %s stream) on %s: %d training and %d validation clips,'
+    ' %d classes',
+    config.name,
+    config.recipe,
+    config.features.stream,
+    dataset.directory,
+    dataset.num_clips['train'],
+    dataset.num_clips['val'],
+    dataset.num_classes,
+  )
+  logging.info(
+    '%d steps of %d clips, %.1f steps an epoch',
+    training.total_steps,
+    config.train.batch_size,
+    training.clips_per_epoch / config.train.batch_size,
+  )
+  if training.note:
+    logging.info('%s', training.note)
+
+
+def _initial_state(
+  config: config_dict.ConfigDict,
+  facts: recipe.Facts,
+  training: recipe.Training,
+  mesh: jax.sharding.Mesh,
+) -> train_state.TrainState:
+  model = recipe.build_model(config, facts)
+  # One BatchNorm group, or one clip, is the least batch that traces.
+  shape = recipe.input_shape(config, facts, max(1, config.model.norm_group))
+  state = train_state.create(
+    model,
+    training.optimizer,
+    shape,
+    config.seed,
+    sharding.replicated(mesh),
+  )
+  count = sum(p.size for p in jax.tree.leaves(state.params))
+  logging.info('%s: %s parameters', config.model.name, f'{count:,}')
+  return state
+
+
+def _loop(
+  config: config_dict.ConfigDict,
+  facts: recipe.Facts,
+  dataset: datasets.PreparedDataset,
+  training: recipe.Training,
+  mesh: jax.sharding.Mesh,
+  state: train_state.TrainState,
+  saved: checkpoints.Checkpoints,
+  writer: metric_writer.MetricWriter,
+  start: int,
+) -> tuple[train_state.TrainState, bool]:
+  """From `start` to the last step; True when SIGTERM ended it before that.
+
+  The order is fixed: step, log, evaluate, save. Where evaluation and saving
+  fall on the same step, the metric is stored with the checkpoint.
+  """
+  batch_size, total = config.train.batch_size, training.total_steps
+  eval_steps = _schedule(config.eval.every_epochs, training, batch_size)
+  save_steps = eval_steps | _schedule(
+    config.checkpoint.every_epochs, training, batch_size
+  )
+  step_fn = steps.jit_train_step(
+    steps.train_step,
+    sharding.replicated(mesh),
+    model=recipe.build_model(config, facts),
+    optimizer=training.optimizer,
+    options=recipe.feature_options(config, facts),
+    seed=config.seed,
+    label_smoothing=config.optim.label_smoothing,
+  )
+  evaluator = evaluate.Evaluator(config, facts, dataset, mesh)
+  meta = checkpoint_meta(config, facts)
+  batches = _train_batches(config, facts, dataset, start)
+  meter = _Meter()
+  interrupted = False
+  with writer.progress_bar(total, start) as bar, _StopSignal() as stop:
+    pending = None
+    for step in range(start + 1, total + 1):
+      waiting = time.monotonic()
+      batch = next(batches)
+      meter.data_seconds += time.monotonic() - waiting
+      state, sums = step_fn(state, sharding.to_global(batch, mesh))
+      # Fetched one step late, so that the device never waits for the host.
+      if pending is not None:
+        _fetch(meter, pending, training, saved)
+      pending = (step, sums)
+      interrupted = stop.reached(step) and step < total
+
+      is_log = step % config.train.log_every_steps == 0 or step == total
+      is_eval = step in eval_steps
+      is_save = step in save_steps or interrupted
+      if is_log or is_eval or is_save:
+        _fetch(meter, pending, training, saved)
+        pending = None
+      epoch = training.epoch(step, batch_size)
+      if is_log:
+        learning_rate = float(training.schedule(step - 1))
+        writer.write(
+          step=step,
+          epoch=epoch,
+          split='train',
+          values={**meter.values(), 'lr': learning_rate},
+        )
+        meter.reset()
+      measured = None
+      if is_eval:
+        measured = evaluator(state.variables).summary()
+        writer.write(step=step, epoch=epoch, split='val', values=measured)
+      if is_save:
+        saved.save(state, meta, measured)
+      bar.update(1)
+      if interrupted:
+        logging.info('SIGTERM: saved at step %d of %d', step, total)
+        break
+  batches.close()
+  return state, interrupted
+
+
+def _train_batches(
+  config: config_dict.ConfigDict,
+  facts: recipe.Facts,
+  dataset: datasets.PreparedDataset,
+  start: int,
+):
+  return pipeline.train_batches(
+    dataset,
+    recipe.frame_sampling(config, facts),
+    batch_size=config.train.batch_size,
+    seed=config.seed,
+    start_step=start,
+    num_workers=config.data.num_workers,
+    num_persons=facts.num_persons,
+    needs_next=recipe.needs_next(config),
+    process_index=jax.process_index(),
+    process_count=jax.process_count(),
+  )
+
+
+def _fetch(
+  meter: _Meter,
+  pending: tuple[int, Mapping[str, jax.Array]],
+  training: recipe.Training,
+  saved: checkpoints.Checkpoints,
+) -> None:
+  """Adds the sums of a step to the meter, or stops a run that diverged."""
+  step, sums = pending
+  sums = jax.tree.map(np.asarray, sums)
+  if not (np.isfinite(sums['loss']) and np.isfinite(sums['grad_norm'])):
+    latest = saved.latest_step
+    good = 'none is saved' if latest is None else f'step {latest}'
+    raise errors.UserError(
+      f'The loss is {float(sums["loss"]):g} and the gradient norm'
+      f' {float(sums["grad_norm"]):g} at step {step}, with learning rate'
+      f' {float(training.schedule(step - 1)):g}; last good checkpoint: {good}'
+      f' in {saved.directory}. Lower --config.optim.base_lr, clip gradients'
+      ' with --config.optim.clip_norm, or check the data with python -m'
+      ' data_prep.check.'
+    )
+  meter.add(sums)
