@@ -13,7 +13,8 @@ import dataclasses
 
 import numpy as np
 
-from skeljax import errors, skeletons
+from skeljax import errors
+from skeljax import skeletons
 
 MODES = ('spatial', 'stgcn_spatial')
 
