@@ -1,0 +1,37 @@
+"""Files that appear whole or not at all."""
+
+from collections.abc import Iterator
+import contextlib
+import os
+import tempfile
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[str]:
+  """Gives a temporary path beside `path`, which replaces it at the end.
+
+  An exception inside leaves what was there before and no debris; a kill may
+  leave a hidden temporary file, never half of `path`.
+
+  Args:
+    path: the file to write; its folder is made when it does not exist.
+  """
+  path = os.path.abspath(path)
+  os.makedirs(os.path.dirname(path), exist_ok=True)
+  handle, temporary = tempfile.mkstemp(
+    dir=os.path.dirname(path), prefix='.' + os.path.basename(path) + '.'
+  )
+  os.close(handle)
+  try:
+    yield temporary
+    with open(temporary, 'rb') as written:
+      os.fsync(written.fileno())
+    # mkstemp makes files that only the owner reads; the umask says what the
+    # user wants, and can only be read by setting it.
+    umask = os.umask(0)
+    os.umask(umask)
+    os.chmod(temporary, 0o666 & ~umask)
+    os.replace(temporary, path)
+  except BaseException:
+    os.unlink(temporary)
+    raise
