@@ -1,0 +1,408 @@
+"""One annotation, checked: what training needs, or words about what is wrong.
+
+Published code reads these fields and trusts them. Here every clip is checked
+once, when it is prepared, so that nothing behind this border has to ask.
+"""
+
+from collections.abc import Iterable, Mapping
+import dataclasses
+import numbers
+from typing import Any
+
+import numpy as np
+
+from skeljax import errors
+from skeljax import skeletons
+
+# What the third of three channels may be taken for.
+THIRD_CHANNELS = ('auto', 'coordinate', 'score')
+
+# A third channel within [0, 1] beside coordinates beyond this is a score: no
+# body is so many metres away, and any picture is wider than so many pixels.
+_PIXELS = 20.0
+
+# What is stored as it is; other numbers become float32.
+_FLOATS = ('float16', 'float32')
+
+
+class ClipError(errors.UserError):
+  """An annotation that training cannot use.
+
+  Attributes:
+    kind: a short name, the same for all clips with this fault.
+  """
+
+  def __init__(self, kind: str, where: str, text: str):
+    super().__init__(f'{where}: {text}')
+    self.kind = kind
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip:
+  """The checked parts of an annotation.
+
+  Attributes:
+    sample_id: the id that splits and score files use.
+    label: 0-based class; -1 when no label was asked for.
+    keypoint: [M, T, V, C] float16 or float32, C = 2 pixels (x, y) or 3 metres
+      (x, y, z); finite, and not all zero.
+    keypoint_score: [M, T, V] float16 or float32 confidence, or None.
+    total_frames: T.
+    img_shape: (height, width) in pixels; (0, 0) when unknown.
+  """
+
+  sample_id: str
+  label: int
+  keypoint: np.ndarray
+  keypoint_score: np.ndarray | None
+  total_frames: int
+  img_shape: tuple[int, int]
+
+
+def check_item(
+  item: Mapping[str, Any],
+  *,
+  layout: skeletons.Layout | None,
+  num_classes: int | None,
+  path: str,
+  sample_id: str | None = None,
+  third_channel: str = 'auto',
+  dtype: str | None = None,
+  score_dtype: str | None = None,
+) -> Clip:
+  """The parts of an annotation that training uses.
+
+  One frame is enough for a clip, and any number of persons is accepted (see
+  select_persons).
+
+  Args:
+    item: an element of Annotations.items: 'keypoint' [M, T, V, C] and 'label',
+      optionally 'keypoint_score' [M, T, V], 'total_frames' and 'img_shape'.
+    layout: whose joints the keypoints must have; None accepts any number.
+    num_classes: labels must be below it; 0 when the number is not known yet;
+      None for clips without a label.
+    path: the file, for the error.
+    sample_id: the id; by default the item's 'filename' or 'frame_dir'.
+    third_channel: what three channels mean: 'coordinate' (x, y, z), 'score'
+      (x, y, confidence), or 'auto': a coordinate, unless it can only be a
+      confidence, which is an error.
+    dtype: 'float16' or 'float32' for the keypoints; None keeps the source's
+      (float32 for anything but these two).
+    score_dtype: the same for the scores.
+
+  Raises:
+    ClipError: names the file, the sample, the field, and what was expected.
+  """
+  if sample_id is None:
+    sample_id = str(item.get('filename', item.get('frame_dir')))
+  where = f'{path}, sample {sample_id!r}'
+  keypoint = _keypoint(item, layout, where)
+  keypoint, score = _split_score(
+    keypoint, item.get('keypoint_score'), third_channel, where
+  )
+  keypoint = _store(keypoint, dtype, 'keypoint', where)
+  if not keypoint.any():
+    raise ClipError(
+      'empty',
+      where,
+      f"'keypoint' holds nobody: shape {keypoint.shape}, all zero. Take the"
+      ' clip out of the splits, as is usual for missing skeletons.',
+    )
+  if score is not None:
+    score = _store(score, score_dtype, 'keypoint_score', where)
+  return Clip(
+    sample_id=sample_id,
+    label=-1 if num_classes is None else _label(item, num_classes, where),
+    keypoint=keypoint,
+    keypoint_score=score,
+    total_frames=_total_frames(item, keypoint.shape[1], where),
+    img_shape=_img_shape(item, where),
+  )
+
+
+def _keypoint(
+  item: Mapping[str, Any], layout: skeletons.Layout | None, where: str
+) -> np.ndarray:
+  """The keypoints as the item holds them, of a shape that can be used."""
+  if 'keypoint' not in item:
+    hint = (
+      ' The file is a table of contents of the compressed Kinetics-400 form,'
+      ' whose keypoints lie in files of their own.'
+      if 'frame_inds' in item
+      else ''
+    )
+    raise ClipError(
+      'no keypoint',
+      where,
+      f"has no 'keypoint', only {', '.join(map(repr, item))}.{hint} Expected"
+      ' an array [persons, frames, joints, channels].',
+    )
+  keypoint = _numbers(item['keypoint'], 'keypoint', where)
+  if keypoint.ndim != 4:
+    raise ClipError(
+      'shape',
+      where,
+      f"'keypoint' has shape {keypoint.shape}. Expected four axes [persons,"
+      ' frames, joints, channels]; one person still needs an axis, as in'
+      ' keypoint[None].',
+    )
+  num_joints, num_channels = keypoint.shape[2:]
+  if num_channels not in (2, 3):
+    raise ClipError(
+      'channels',
+      where,
+      f"'keypoint' has shape {keypoint.shape}, so {num_channels} channels."
+      ' Expected [persons, frames, joints, channels] with 2 channels (x, y)'
+      ' or 3 (x, y, z).',
+    )
+  if layout is not None and num_joints != layout.num_joints:
+    raise ClipError(
+      'joints',
+      where,
+      f"'keypoint' has {num_joints} joints and layout {layout.name!r} has"
+      f' {layout.num_joints}. {layouts_with(num_joints)}',
+    )
+  if not keypoint.shape[0] or not keypoint.shape[1]:
+    raise ClipError(
+      'empty',
+      where,
+      f"'keypoint' has shape {keypoint.shape}: no"
+      f' {"frames" if keypoint.shape[0] else "persons"}. Take the clip out of'
+      ' the splits.',
+    )
+  return keypoint
+
+
+def layouts_with(num_joints: int) -> str:
+  """Which --layout fits so many joints, in words."""
+  names = [
+    name
+    for name, layout in skeletons.LAYOUTS.items()
+    if layout.num_joints == num_joints
+  ]
+  if not names:
+    return (
+      f'No known layout has {num_joints} joints: describe yours in a layout'
+      ' file and give it as --layout=FILE.json.'
+    )
+  return f'Layouts with {num_joints} joints: {", ".join(names)} (--layout).'
+
+
+def _numbers(value: Any, field: str, where: str) -> np.ndarray:
+  if not isinstance(value, np.ndarray):
+    raise ClipError(
+      'not an array',
+      where,
+      f'{field!r} is a {type(value).__name__}. Expected a numpy array of'
+      ' numbers.',
+    )
+  if value.dtype.kind not in 'fiu':
+    raise ClipError(
+      'not numbers',
+      where,
+      f'{field!r} has dtype {value.dtype} and shape {value.shape}. Expected'
+      ' an array of numbers; one of objects comes from persons or frames of'
+      ' different lengths: fill the missing ones with zeros.',
+    )
+  return value
+
+
+def _split_score(
+  keypoint: np.ndarray, score: Any, third_channel: str, where: str
+) -> tuple[np.ndarray, np.ndarray | None]:
+  """Coordinates and scores apart, wherever the item keeps its scores."""
+  if third_channel not in THIRD_CHANNELS:
+    raise errors.UserError(
+      f'third_channel {third_channel!r}: expected one of'
+      f' {", ".join(THIRD_CHANNELS)}.'
+    )
+  has_third = keypoint.shape[-1] == 3
+  if score is not None:
+    score = _numbers(score, 'keypoint_score', where)
+    if score.shape != keypoint.shape[:3]:
+      raise ClipError(
+        'score shape',
+        where,
+        f"'keypoint_score' has shape {score.shape}. Expected"
+        f' {keypoint.shape[:3]}: one score for each joint of the keypoints.',
+      )
+    if has_third and not np.array_equal(keypoint[..., 2], score):
+      raise ClipError(
+        'third channel',
+        where,
+        "'keypoint' has three channels and there is a 'keypoint_score' that"
+        ' differs from the third. Scores belong to 2D keypoints: leave the'
+        " third channel out, or 'keypoint_score'.",
+      )
+    return keypoint[..., :2], score
+  if not has_third or third_channel == 'coordinate':
+    return keypoint, None
+  if third_channel == 'score':
+    return keypoint[..., :2], keypoint[..., 2]
+  if _looks_like_score(keypoint):
+    raise ClipError(
+      'third channel',
+      where,
+      "the third channel of 'keypoint' lies within 0 and 1 beside coordinates"
+      f' up to {np.abs(keypoint[..., :2]).max():.0f}, like the score of a pose'
+      ' estimator. Say which it is: --third_channel=score or'
+      ' --third_channel=coordinate.',
+    )
+  return keypoint, None
+
+
+def _looks_like_score(keypoint: np.ndarray) -> bool:
+  third = keypoint[..., 2]
+  return bool(
+    third.min() >= 0
+    and 0 < third.max() <= 1
+    and np.abs(keypoint[..., :2]).max() > _PIXELS
+  )
+
+
+def _store(
+  array: np.ndarray, dtype: str | None, field: str, where: str
+) -> np.ndarray:
+  """The array in its stored type, after checking that all of it is finite."""
+  if not np.isfinite(array).all():
+    raise _not_finite(array, field, where)
+  if dtype is None:
+    dtype = array.dtype.name if array.dtype.name in _FLOATS else 'float32'
+  if array.dtype == dtype:
+    return array
+  with np.errstate(over='ignore'):  # What overflows is reported just below.
+    stored = array.astype(dtype)
+  if not np.isfinite(stored).all():
+    raise ClipError(
+      'overflow',
+      where,
+      f'{field!r} reaches {np.abs(array).max():.6g}, beyond'
+      f' {np.finfo(dtype).max:.6g}, the largest {dtype}. Store it as float32,'
+      ' or in a larger unit.',
+    )
+  return stored
+
+
+def _not_finite(array: np.ndarray, field: str, where: str) -> ClipError:
+  num_nan = int(np.isnan(array).sum())
+  place = np.argwhere(~np.isfinite(array))[0]
+  spot = f'first at person {place[0]}, frame {place[1]}, joint {place[2]}'
+  if num_nan:
+    return ClipError(
+      'NaN',
+      where,
+      f'{field!r} holds {num_nan:,} NaN, {spot}. Missing joints must be zero:'
+      ' use numpy.nan_to_num.',
+    )
+  if array.dtype == np.float16:
+    return ClipError(
+      'overflow',
+      where,
+      f'{field!r} holds infinity, {spot}. float16 ends at 65504: numbers beyond'
+      ' it were lost when the file was written. Write it again as float32, or'
+      ' in a larger unit.',
+    )
+  return ClipError(
+    'infinity',
+    where,
+    f'{field!r} holds infinity, {spot}. Expected finite numbers, zero for'
+    ' missing joints.',
+  )
+
+
+def is_integer(value: Any) -> bool:
+  """Whether a value is a whole number of Python or numpy, and no boolean."""
+  return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _label(item: Mapping[str, Any], num_classes: int, where: str) -> int:
+  label = item.get('label')
+  if not is_integer(label):
+    found = 'is missing' if label is None else f'is {label!r}'
+    raise ClipError(
+      'label',
+      where,
+      f"'label' {found}. Expected a whole number, counted from 0.",
+    )
+  if label < 0 or (num_classes and label >= num_classes):
+    limit = (
+      f'0 to {num_classes - 1}, as there are {num_classes} classes'
+      if num_classes
+      else '0 or more'
+    )
+    raise ClipError(
+      'label',
+      where,
+      f"'label' is {label}. Expected {limit}: labels count from 0; mend the"
+      ' label, or give the class names that fit (--class_names).',
+    )
+  return int(label)
+
+
+def _total_frames(item: Mapping[str, Any], num_frames: int, where: str) -> int:
+  total_frames = item.get('total_frames', num_frames)
+  if not is_integer(total_frames) or total_frames != num_frames:
+    raise ClipError(
+      'total_frames',
+      where,
+      f"'total_frames' is {total_frames!r} and 'keypoint' has {num_frames}"
+      ' frames. They must agree.',
+    )
+  return num_frames
+
+
+def _img_shape(item: Mapping[str, Any], where: str) -> tuple[int, int]:
+  img_shape = item.get('img_shape')
+  if img_shape is None:
+    return (0, 0)
+  sides = list(img_shape) if isinstance(img_shape, Iterable) else [img_shape]
+  if len(sides) != 2 or not all(is_integer(s) and s > 0 for s in sides):
+    raise ClipError(
+      'img_shape',
+      where,
+      f"'img_shape' is {img_shape!r}. Expected (height, width) in pixels.",
+    )
+  return (int(sides[0]), int(sides[1]))
+
+
+def stored_dtype(arrays: Iterable[np.ndarray]) -> str:
+  """The type that holds all the arrays: 'float16' if all are, or 'float32'."""
+  names = {array.dtype.name for array in arrays}
+  return 'float16' if names == {'float16'} else 'float32'
+
+
+def select_persons(
+  keypoint: np.ndarray, score: np.ndarray | None, max_persons: int
+) -> tuple[np.ndarray, np.ndarray | None, int]:
+  """The persons that move most, where there are more than are wanted.
+
+  Args:
+    keypoint: [M, T, V, C].
+    score: [M, T, V] or None.
+    max_persons: how many to keep at most.
+
+  Returns:
+    Keypoints and scores of at most `max_persons` persons, and how many persons
+    that are seen at all were dropped. Up to `max_persons` persons come back
+    untouched, more in order of falling motion energy.
+
+  Source: the energy of mmaction2's NTU generator, x, y and z (here all
+  channels): standard deviation over joints and frames in which the person is
+  seen (whose coordinates do not sum to zero).
+  """
+  if len(keypoint) <= max_persons:
+    return keypoint, score, 0
+  energy = [_motion_energy(person) for person in keypoint]
+  # Of equals the later one first, as a reversed ascending sort has them.
+  order = np.argsort(energy, kind='stable')[::-1]
+  kept, dropped = order[:max_persons], order[max_persons:]
+  num_dropped = int(keypoint[dropped].any(axis=(1, 2, 3)).sum())
+  return keypoint[kept], None if score is None else score[kept], num_dropped
+
+
+def _motion_energy(person: np.ndarray) -> float:
+  person = person.astype(np.float64)
+  seen = person[person.sum(axis=(1, 2)) != 0]
+  if not len(seen):
+    return 0.0
+  return float(seen.std(axis=(0, 1)).sum())

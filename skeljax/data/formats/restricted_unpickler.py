@@ -1,0 +1,333 @@
+"""Reads a pickle that may come from anybody without running anything of it.
+
+A pickle is a program: it names functions, and unpickling calls them. Here only
+the handful of names that numpy arrays, numpy scalars and plain containers need
+is admitted, and each name stands for a small function of this module, never
+for the numpy or Python function itself. Two traps that a plain list of
+admitted names leaves open are closed as well:
+
+- numpy's own `dtype.__setstate__` and `ndarray.__setstate__` believe what they
+  are told; a record type that claims to hold no objects turns raw bytes into
+  pointers. Arrays and types are therefore rebuilt from checked parts.
+- A pickle can set attributes on whatever it can name. What it can name here
+  refuses that.
+"""
+
+from collections.abc import Callable, Mapping
+import math
+import os
+import pickle
+import re
+from typing import Any
+
+import numpy as np
+
+from skeljax import errors
+
+# Booleans, integers, floats, complex numbers, strings and Python objects, as
+# numpy spells them in a pickle. No records, no dates, no raw void.
+_DTYPE = re.compile(r'b1|[iufc]\d{1,2}|[SU]\d{1,6}|O8?')
+
+# How other files begin, and what to do about them.
+_OTHER_FILES = (
+  (b'\x1f\x8b', 'is compressed with gzip: unpack it with gunzip first'),
+  (b'PK\x03\x04', 'is a zip archive (.npz and PyTorch files are such)'),
+  (b'\x93NUMPY', 'is a single numpy array (.npy)'),
+  (b'\x89HDF', 'is an HDF5 file'),
+  (b'{', 'looks like JSON text'),
+  (b'[', 'looks like JSON text'),
+  (b'<', 'looks like a web page: the download went wrong'),
+  (b'version https://git-lfs', 'is a Git LFS pointer: run git lfs pull'),
+)
+
+
+def load(path: str | os.PathLike) -> Any:
+  """What the pickle holds: containers, strings, numbers and numpy arrays.
+
+  The arrays keep the bytes that the file held and are read-only.
+
+  Args:
+    path: a pickle of any protocol, written by Python 2 or 3, numpy 1 or 2.
+
+  Raises:
+    UserError: no such file, not a pickle, cut short, damaged, or it names
+      anything but numpy arrays and plain containers; nothing was run.
+  """
+  path = os.fspath(path)
+  try:
+    with open(path, 'rb') as file:
+      _refuse_other_files(path, file.read(32))
+      file.seek(0)
+      root = _Unpickler(path, file).load()
+    return _finish(root, {})
+  except errors.UserError:
+    raise
+  except OSError as error:
+    raise errors.UserError(
+      f'{path} cannot be read: {error.strerror or error}.'
+    ) from error
+  except EOFError as error:
+    raise errors.UserError(_cut_short(path)) from error
+  except pickle.UnpicklingError as error:
+    text = str(error)
+    if 'truncated' in text or 'exhausted' in text:
+      raise errors.UserError(_cut_short(path)) from error
+    raise errors.UserError(_damaged(path, text)) from error
+  except MemoryError as error:
+    raise errors.UserError(
+      f'{path} asks for more memory than there is: either the file is damaged'
+      ' or this machine is too small for it.'
+    ) from error
+  except (
+    ArithmeticError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+  ) as error:
+    # Each is what some damaged byte makes the unpickler raise.
+    raise errors.UserError(_damaged(path, str(error))) from error
+
+
+def _refuse_other_files(path: str, start: bytes) -> None:
+  if not start:
+    raise errors.UserError(f'{path} is empty. Get the file again.')
+  for magic, what in _OTHER_FILES:
+    if start.startswith(magic):
+      raise errors.UserError(
+        f'{path} {what}. Expected a pickle of skeleton annotations.'
+      )
+
+
+def _cut_short(path: str) -> str:
+  return (
+    f'{path} ends in the middle of its data ({os.path.getsize(path):,} bytes):'
+    ' the file was cut short. Download or copy it again.'
+  )
+
+
+def _damaged(path: str, detail: str) -> str:
+  return (
+    f'{path} is not a readable pickle: it is damaged or something else'
+    f' ({detail}). Expected a pickle of skeleton annotations.'
+  )
+
+
+class _Unpickler(pickle.Unpickler):
+  """The C unpickler with an own look-up of names."""
+
+  def __init__(self, path: str, file):
+    # Python 2 wrote array bytes as str: latin1 keeps them byte for byte.
+    super().__init__(file, encoding='latin1')
+    self._path = path
+
+  def find_class(self, module_name: str, global_name: str) -> Any:
+    # C code calls this for every way a pickle has of naming something.
+    try:
+      return _ADMITTED[module_name, global_name]
+    except KeyError:
+      raise errors.UserError(
+        f'{self._path} asks for {module_name}.{global_name} while it is being'
+        ' read. Annotation files may hold numpy arrays, numbers, strings,'
+        ' lists, tuples, sets and dicts only; nothing was run. If you trust'
+        ' where the file comes from, load it with pickle in a script of your'
+        ' own and save it again with plain numpy arrays.'
+      ) from None
+
+
+class _Callable:
+  """Something that a pickle may call, and do nothing else with."""
+
+  __slots__ = ('_function',)
+
+  def __init__(self, function: Callable):
+    object.__setattr__(self, '_function', function)
+
+  def __call__(self, *args):
+    return self._function(*args)
+
+  def __setattr__(self, name, value):
+    raise pickle.UnpicklingError(f'sets attribute {name!r} of a function')
+
+  def __setstate__(self, state):
+    raise pickle.UnpicklingError('sets the state of a function')
+
+
+class _Dtype:
+  """A numpy type that is being read."""
+
+  __slots__ = ('dtype',)
+
+  def __init__(self, spec, align=False, copy=False):
+    del align, copy
+    if not isinstance(spec, str) or not _DTYPE.fullmatch(spec):
+      raise pickle.UnpicklingError(f'array type {spec!r} is not admitted')
+    self.dtype = np.dtype(spec)
+
+  def __setstate__(self, state):
+    # (version, byte order, subarray, names, fields, itemsize, alignment, ...)
+    if any(part is not None for part in state[2:5]):
+      raise pickle.UnpicklingError('record arrays are not admitted')
+    if state[1] in ('<', '>'):
+      self.dtype = self.dtype.newbyteorder(state[1])
+
+
+class _Array:
+  """A numpy array that is being read: made first, filled by __setstate__."""
+
+  __slots__ = ('array',)
+
+  def __init__(self, *unused_args):
+    self.array = np.zeros((0,), np.int8)
+
+  def __setstate__(self, state):
+    shape, dtype, is_fortran, data = state[-4:]
+    self.array = _rebuild(data, _numpy_dtype(dtype), shape, bool(is_fortran))
+
+
+def _numpy_dtype(value: Any) -> np.dtype:
+  if type(value) is not _Dtype:
+    raise pickle.UnpicklingError('an array without a type')
+  return value.dtype
+
+
+def _rebuild(data: Any, dtype: np.dtype, shape: Any, is_fortran: bool):
+  """The array of `shape` over `data`, whose length is checked; no copy."""
+  if type(shape) is not tuple or any(
+    type(n) is not int or n < 0 for n in shape
+  ):
+    raise pickle.UnpicklingError(f'array shape {shape!r}')
+  count = math.prod(shape)
+  order = 'F' if is_fortran else 'C'
+  if dtype.kind == 'O':
+    if type(data) is not list or len(data) != count:
+      raise pickle.UnpicklingError('an object array without its objects')
+    array = np.empty(count, dtype)
+    for i, element in enumerate(data):
+      array[i] = element
+    return array.reshape(shape, order=order)
+  if type(data) is str:
+    data = data.encode('latin1')
+  if not isinstance(data, bytes | bytearray):
+    raise pickle.UnpicklingError('an array without its bytes')
+  if len(data) != count * dtype.itemsize:
+    raise pickle.UnpicklingError(
+      f'an array of shape {shape} with {len(data)} bytes'
+    )
+  if not len(data):
+    return np.zeros(shape, dtype)
+  array = np.frombuffer(data, dtype).reshape(shape, order=order)
+  if not dtype.isnative:
+    array = array.astype(dtype.newbyteorder('='))
+  array.flags.writeable = False
+  return array
+
+
+def _from_buffer(data, dtype, shape, order, axis_order=None) -> _Array:
+  """Protocol 5: the array in one call, `axis_order` for transposed ones."""
+  result = _Array()
+  array = _rebuild(data, _numpy_dtype(dtype), shape, order == 'F')
+  if order == 'K' and axis_order is not None:
+    array = array.transpose(axis_order)
+  result.array = array
+  return result
+
+
+def _scalar(dtype, data=b'') -> np.generic:
+  dtype = _numpy_dtype(dtype)
+  if dtype.kind == 'O':
+    raise pickle.UnpicklingError('an object scalar')
+  return _rebuild(data, dtype, (), False)[()]
+
+
+def _encode(text, encoding='latin1') -> bytes:
+  """How protocols 0 to 2 write bytes."""
+  if type(text) is not str or encoding not in ('latin1', 'latin-1'):
+    raise pickle.UnpicklingError(f'bytes encoded as {encoding!r}')
+  return text.encode('latin1')
+
+
+def _bytes(data=b'', encoding=None) -> bytes:
+  # Never bytes(n) with a number, which is a way to ask for memory.
+  if encoding is not None:
+    return _encode(data, encoding)
+  if not isinstance(data, bytes | bytearray | list):
+    raise pickle.UnpicklingError('bytes of something else')
+  return bytes(data)
+
+
+def _default_dict(*unused_factory) -> dict:
+  return {}
+
+
+def _refuse_call(*unused_args):
+  raise pickle.UnpicklingError('calls a name that is no function')
+
+
+def _admitted_names() -> dict[tuple[str, str], Any]:
+  names: dict[tuple[str, str], Callable] = {
+    ('numpy', 'dtype'): _Dtype,
+    # Only ever an argument: the class that _reconstruct makes.
+    ('numpy', 'ndarray'): _refuse_call,
+    ('_codecs', 'encode'): _encode,
+    ('collections', 'OrderedDict'): dict,
+    ('collections', 'defaultdict'): _default_dict,
+  }
+  for core in ('numpy.core', 'numpy._core'):  # numpy 1 and numpy 2
+    for module in ('multiarray', '_multiarray_umath'):
+      names[f'{core}.{module}', '_reconstruct'] = _Array
+      names[f'{core}.{module}', 'scalar'] = _scalar
+    names[f'{core}.numeric', '_frombuffer'] = _from_buffer
+  plain: Mapping[str, Callable] = {
+    'bytes': _bytes,
+    'bytearray': lambda *args: bytearray(_bytes(*args)),
+    'set': set,
+    'frozenset': frozenset,
+    'list': list,
+    'dict': dict,
+    'int': int,
+  }
+  for builtins in ('builtins', '__builtin__'):  # Python 3 and Python 2
+    names |= {(builtins, name): make for name, make in plain.items()}
+  return {name: _Callable(function) for name, function in names.items()}
+
+
+_ADMITTED = _admitted_names()
+
+
+def _finish(value: Any, done: dict[int, tuple[Any, Any]]) -> Any:
+  """`value` with the arrays and types that were being read put in place.
+
+  Args:
+    value: what the unpickler returned; dicts and lists are changed in place.
+    done: id -> (original, result) of what was visited, so that shared and
+      circular parts are visited once; it keeps the originals alive, because
+      the id of a freed object may return.
+  """
+  kind = type(value)
+  if kind is _Dtype:
+    return value.dtype
+  if kind not in (dict, list, tuple, _Array):
+    return value
+  if id(value) in done:
+    return done[id(value)][1]
+  if kind is tuple:
+    done[id(value)] = (value, value)
+    parts = tuple([_finish(part, done) for part in value])
+    if any(new is not old for new, old in zip(parts, value)):
+      done[id(value)] = (value, parts)
+    return done[id(value)][1]
+  result = value.array if kind is _Array else value
+  done[id(value)] = (value, result)
+  if kind is dict:
+    for key, part in value.items():
+      value[key] = _finish(part, done)
+  elif kind is list:
+    for i, part in enumerate(value):
+      value[i] = _finish(part, done)
+  elif result.dtype.kind == 'O':
+    for index in np.ndindex(result.shape):
+      result[index] = _finish(result[index], done)
+  return result
