@@ -34,6 +34,7 @@ from skeljax import train_state
 from skeljax import workdir as workdirs
 from skeljax.data import datasets
 from skeljax.data import pipeline
+from skeljax.visualize import confusion as picture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,20 +199,18 @@ def write_pictures(
       accuracy = f'{correct / counts[label]:.4f}' if counts[label] else ''
       writer.writerow((label, name, int(counts[label]), correct, accuracy))
   try:
-    from skeljax.visualize import confusion as picture
+    picture.save(
+      os.path.join(directory, 'confusion_matrix.png'),
+      confusion,
+      class_names,
+      title=title,
+    )
   except ModuleNotFoundError as error:
     logging.info(
       'no confusion_matrix.png: %s is not installed; pip install'
       " 'skeljax[pictures]' brings it",
       error.name,
     )
-    return
-  picture.save(
-    os.path.join(directory, 'confusion_matrix.png'),
-    confusion,
-    class_names,
-    title=title,
-  )
 
 
 def finish_run(

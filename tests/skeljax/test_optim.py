@@ -6,7 +6,8 @@ import numpy as np
 import optax
 import pytest
 
-from skeljax import errors, optim
+from skeljax import errors
+from skeljax import optim
 
 EPOCH = {'clips_per_epoch': 100, 'batch_size': 16}
 

@@ -1,0 +1,1 @@
+"""Pictures of data and results; they need matplotlib (extra `pictures`)."""
