@@ -1,0 +1,258 @@
+"""What the skeleton networks are built from: BatchNorm, convolutions, inits.
+
+Deviations from flax.linen, each because published PyTorch numbers need it:
+- BatchNorm stores the unbiased variance, can take its statistics per group of
+  clips (the published clips per GPU), and can leave rows out of them.
+- Convolutions start from PyTorch's and mmaction2's distributions.
+"""
+
+from collections.abc import Callable
+import math
+
+from flax import linen as nn
+import jax
+from jax import lax
+import jax.numpy as jnp
+
+from skeljax import errors
+
+Initializer = Callable[..., jax.Array]
+
+# torch.nn.BatchNorm's defaults; its momentum is the share of the new batch.
+BATCH_NORM_EPSILON = 1e-5
+BATCH_NORM_MOMENTUM = 0.1
+
+
+def symmetric_uniform(bound: float) -> Initializer:
+  """Initializer that draws from U(-bound, bound)."""
+
+  def init(rng, shape, dtype=jnp.float32):
+    return jax.random.uniform(rng, shape, dtype, -bound, bound)
+
+  return init
+
+
+def conv_init(
+  kind: str, fan_in: int, fan_out: int
+) -> tuple[Initializer, Initializer]:
+  """Kernel and bias initializers of a convolution.
+
+  Args:
+    kind: 'torch' for PyTorch's default, U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for
+      kernel and bias; 'kaiming' for N(0, sqrt(2 / fan_out)) and a bias of 0.
+    fan_in: input channels times kernel positions.
+    fan_out: output channels times kernel positions.
+
+  Returns:
+    (kernel initializer, bias initializer).
+  """
+  if kind == 'torch':
+    bound = 1 / math.sqrt(fan_in)
+    return symmetric_uniform(bound), symmetric_uniform(bound)
+  if kind == 'kaiming':
+    return nn.initializers.normal(math.sqrt(2 / fan_out)), nn.initializers.zeros
+  raise ValueError(f"conv_init is 'torch' or 'kaiming', not {kind!r}.")
+
+
+def num_groups(batch: int, norm_group: int, train: bool) -> int:
+  """How many groups of clips take BatchNorm statistics of their own.
+
+  Args:
+    batch: clips in the batch.
+    norm_group: clips per group; 0 takes the whole batch as one group.
+    train: False where running statistics are used, which know no groups.
+
+  Returns:
+    Number of groups, 1 when not training.
+
+  Raises:
+    UserError: if norm_group does not divide the batch.
+  """
+  if not train or not norm_group:
+    return 1
+  if norm_group < 0 or batch % norm_group:
+    raise errors.UserError(
+      f'norm_group={norm_group} (clips that share BatchNorm statistics) must '
+      f'divide the batch of {batch} clips. Choose a batch that is a multiple '
+      'of norm_group, or norm_group=0 for statistics over the whole batch.'
+    )
+  return batch // norm_group
+
+
+class BatchNorm(nn.Module):
+  """BatchNorm over every axis but the last, as torch.nn.BatchNorm computes it.
+
+  In training x is normalised by the biased variance of its group, and the
+  running variance moves towards the unbiased one; in evaluation the running
+  statistics are used. Statistics are float32 whatever the input, in two passes
+  (E[x^2] - E[x]^2 loses all digits where the mean is large).
+
+  Attributes:
+    num_groups: consecutive groups of rows with statistics of their own; the
+      running statistics move towards the mean over the groups.
+    scale_init: initializer of the scale; the bias starts at 0.
+    dtype: of the output; None keeps the input's.
+  """
+
+  num_groups: int = 1
+  scale_init: Initializer = nn.initializers.ones
+  dtype: jnp.dtype | None = None
+
+  @nn.compact
+  def __call__(
+    self, x: jax.Array, train: bool, weights: jax.Array | None = None
+  ) -> jax.Array:
+    """Normalises x.
+
+    Args:
+      x: [rows, ..., C].
+      train: True for batch statistics.
+      weights: [rows], or of x's rank and broadcastable to it; 0 leaves a row
+        out of the statistics. It is normalised all the same.
+
+    Returns:
+      Same shape as x.
+    """
+    features = x.shape[-1:]
+    scale = self.param('scale', self.scale_init, features, jnp.float32)
+    bias = self.param('bias', nn.initializers.zeros, features, jnp.float32)
+    running_mean = self.variable('batch_stats', 'mean', jnp.zeros, features)
+    running_var = self.variable('batch_stats', 'var', jnp.ones, features)
+
+    shape, dtype = x.shape, self.dtype or x.dtype
+    # [G, rows / G, ..., C]; the statistics are [G, 1, ..., C]
+    x = x.reshape(self.num_groups, -1, *shape[1:]).astype(jnp.float32)
+    as_x = (1,) * (x.ndim - 1) + features
+    if train:
+      mean, var, count = self._moments(x, weights)
+      if not self.is_initializing():
+        _move(running_mean, mean, count)
+        _move(running_var, var * (count / jnp.maximum(count - 1, 1)), count)
+    else:
+      mean = running_mean.value.reshape(as_x)
+      var = running_var.value.reshape(as_x)
+    inverse = lax.rsqrt(var + BATCH_NORM_EPSILON) * scale.reshape(as_x)
+    y = (x - mean) * inverse + bias.reshape(as_x)
+    return y.reshape(shape).astype(dtype)
+
+  def _moments(self, x, weights):
+    """Mean, biased variance and number of values of each group."""
+    axes = tuple(range(1, x.ndim - 1))
+    # The gradient of the variance through the mean is zero but for rounding:
+    # stop_gradient saves the passes that would compute it.
+    if weights is None:
+      count = jnp.full((1,) * x.ndim, math.prod(x.shape[1:-1]), jnp.float32)
+      mean = x.mean(axes, keepdims=True)
+      var = jnp.square(x - lax.stop_gradient(mean)).mean(axes, keepdims=True)
+      return mean, var, count
+    if weights.ndim == 1:
+      weights = weights.reshape(-1, *(1,) * (x.ndim - 2))
+    weights = weights.reshape(self.num_groups, -1, *weights.shape[1:])
+    weights = weights.astype(jnp.float32)
+    repeats = math.prod(x.shape[a] // weights.shape[a] for a in axes)
+    count = weights.sum(axes, keepdims=True) * repeats
+    divisor = jnp.maximum(count, 1)
+    mean = (x * weights).sum(axes, keepdims=True) / divisor
+    square = jnp.square(x - lax.stop_gradient(mean)) * weights
+    return mean, square.sum(axes, keepdims=True) / divisor, count
+
+
+def _move(running, value: jax.Array, count: jax.Array) -> None:
+  """Moves a running statistic towards the mean over the non-empty groups.
+
+  Args:
+    running: flax variable, [C].
+    value: [G, 1, ..., C], one statistic per group.
+    count: values behind it, broadcastable to value; where no group has any (a
+      person who is absent from the whole batch) the statistic stays.
+  """
+  present = jnp.broadcast_to(count > 0, value.shape).reshape(len(value), -1)
+  groups = present.sum(0)
+  mean = jnp.where(present, value.reshape(present.shape), 0).sum(0)
+  mean = mean / jnp.maximum(groups, 1)
+  old = running.value
+  new = (1 - BATCH_NORM_MOMENTUM) * old + BATCH_NORM_MOMENTUM * mean
+  running.value = jnp.where(groups > 0, new, old)
+
+
+class Pointwise(nn.Module):
+  """1x1 convolution: one dense map of the channels at every frame and joint.
+
+  Attributes:
+    features: channels out.
+    weight_init: 'torch' or 'kaiming', see conv_init.
+    dtype: of the computation; parameters are float32.
+  """
+
+  features: int
+  weight_init: str = 'torch'
+  dtype: jnp.dtype | None = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """Maps [..., C] to [..., features]."""
+    shape = (x.shape[-1], self.features)
+    kernel_init, bias_init = conv_init(self.weight_init, *shape)
+    kernel = self.param('kernel', kernel_init, shape, jnp.float32)
+    bias = self.param('bias', bias_init, shape[1:], jnp.float32)
+    x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
+    return x @ kernel + bias.reshape((1,) * (x.ndim - 1) + (-1,))
+
+
+class TemporalConv(nn.Module):
+  """Convolution over frames, each joint for itself.
+
+  Attributes:
+    features: channels out.
+    kernel_size: frames; odd, padded with zeros so that stride 1 keeps T.
+    stride: over frames; T becomes (T - 1) // stride + 1.
+    dilation: frames between two taps.
+    weight_init: 'torch' or 'kaiming', see conv_init.
+    dtype: of the computation; parameters are float32.
+  """
+
+  features: int
+  kernel_size: int
+  stride: int = 1
+  dilation: int = 1
+  weight_init: str = 'kaiming'
+  dtype: jnp.dtype | None = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """Maps [N, T, V, C] to [N, T', V, features]."""
+    size, channels = self.kernel_size, x.shape[-1]
+    kernel_init, bias_init = conv_init(
+      self.weight_init, size * channels, size * self.features
+    )
+    shape = (size, 1, channels, self.features)
+    kernel = self.param('kernel', kernel_init, shape, jnp.float32)
+    bias = self.param('bias', bias_init, (self.features,), jnp.float32)
+    x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
+    y = temporal_conv(x, kernel, self.stride, self.dilation)
+    return y + bias.reshape(1, 1, 1, -1)
+
+
+def temporal_conv(
+  x: jax.Array, kernel: jax.Array, stride: int = 1, dilation: int = 1
+) -> jax.Array:
+  """Convolution over frames with symmetric zero padding, as in PyTorch.
+
+  Args:
+    x: [N, T, V, C].
+    kernel: [taps, 1, C, D], an odd number of taps.
+    stride: over frames.
+    dilation: frames between two taps.
+
+  Returns:
+    [N, (T - 1) // stride + 1, V, D].
+  """
+  pad = dilation * (kernel.shape[0] - 1) // 2
+  return lax.conv_general_dilated(
+    x,
+    kernel,
+    window_strides=(stride, 1),
+    padding=((pad, pad), (0, 0)),
+    rhs_dilation=(dilation, 1),
+    dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+  )
