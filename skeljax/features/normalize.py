@@ -1,0 +1,95 @@
+"""Normalisation on the device: 2D as published, and per-clip min-max.
+
+The 3D normalisations are done once when data are prepared, not here.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from skeljax.features import rounding
+
+# What the published code assumes of a clip that does not say: (height, width).
+DEFAULT_IMG_SHAPE = (1080, 1920)
+
+
+def frame_size(img_shape: jax.Array, ndim: int) -> jax.Array:
+  """(width, height) of each clip, to broadcast against its coordinates.
+
+  Args:
+    img_shape: [B, 2] (height, width) in pixels; 0 where unknown, which stands
+      for DEFAULT_IMG_SHAPE.
+    ndim: rank of the coordinates.
+
+  Returns:
+    [B, 1, ..., 1, 2] float32.
+  """
+  default = jnp.array([DEFAULT_IMG_SHAPE], img_shape.dtype)
+  known = jnp.where(img_shape > 0, img_shape, default)
+  size = known[:, ::-1].astype(jnp.float32)
+  return size.reshape(size.shape[0], *(1,) * (ndim - 2), 2)
+
+
+def normalize_2d_1x(
+  xy: jax.Array, img_shape: jax.Array, *, published_rounding: bool = False
+) -> jax.Array:
+  """Pixels to about [-1, 1] about the image centre; missing points to -1.
+
+  Args:
+    xy: [B, ..., 2], pixels.
+    img_shape: [B, 2] (height, width) in pixels; 0 where unknown.
+    published_rounding: round to float16 after each operation, as the published
+      code does where the file holds float16.
+
+  Returns:
+    Same shape and dtype.
+
+  Source: mmaction2 1.x PreNormalize2D.
+  """
+  round_ = rounding.round_to_float16 if published_rounding else lambda x: x
+  half = round_(frame_size(img_shape, xy.ndim) / 2)
+  return round_(round_(xy - half) / half)
+
+
+def normalize_2d_0x(
+  xy: jax.Array, score: jax.Array, img_shape: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+  """Pixels to about [-0.5, 0.5]; scores are shifted by -0.5 too.
+
+  Missing points and padding become -0.5 in every channel.
+
+  Args:
+    xy: [B, ..., 2], pixels.
+    score: [B, ..., 1], or no channel at all.
+    img_shape: [B, 2] (height, width) in pixels; 0 where unknown.
+
+  Returns:
+    Both, same shapes and dtype.
+
+  Source: mmaction2 0.x PoseNormalize with mean (w / 2, h / 2, 0.5), minimum 0
+  and maximum (w, h, 1). Deviation: the published constants are those of 1920 x
+  1080; here they follow the image size where it is known, as in its demo.
+  """
+  size = frame_size(img_shape, xy.ndim)
+  return (xy - size / 2) / size, score - 0.5
+
+
+def min_max(x: jax.Array, is_present: jax.Array) -> jax.Array:
+  """Each clip scaled to [-1, 1] per axis by its own minimum and maximum.
+
+  Args:
+    x: [B, N, M, T, V, C] whole clips.
+    is_present: bool, broadcasts against x; what counts. The rest becomes 0.
+
+  Returns:
+    Same shape and dtype; an axis on which a clip has no extent becomes 0.
+
+  Source: the NW-UCLA feeder of CTR-GCN. Deviation: its one person is always
+  there; here absent persons and frames neither count nor move.
+  """
+  axes = tuple(range(1, x.ndim - 1))
+  low = jnp.min(x, axes, keepdims=True, where=is_present, initial=jnp.inf)
+  high = jnp.max(x, axes, keepdims=True, where=is_present, initial=-jnp.inf)
+  extent = high - low
+  has_extent = extent > 0
+  scaled = (x - low) / jnp.where(has_extent, extent, 1) * 2 - 1
+  return jnp.where(is_present & has_extent, scaled, 0)
