@@ -1,0 +1,197 @@
+"""The TFDS builder: a Beam job that writes deterministic ArrayRecord shards.
+
+It differs from a plain TFDS Beam builder in how the shards are written. TFDS
+sends every encoded clip through a Beam shuffle (several copies in memory on one
+machine) and serialises it in the order of a protobuf map (other bytes in every
+run). Here Beam distributes the shards to be written, each a range of rows of
+one scratch file; the clips stay in the annotation file's order, the same input
+and options give the same bytes on any runner with any number of workers, and
+TFDS's metadata are written as usual, so that TFDS reads the result.
+"""
+
+from collections.abc import Sequence
+import dataclasses
+import json
+import os
+import pathlib
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options import pipeline_options
+import tensorflow_datasets as tfds
+
+from data_prep import progress
+from data_prep import scratch
+from data_prep import shards
+from skeljax import errors
+from skeljax import skeletons
+from skeljax.data import records
+
+_DESCRIPTION = 'Human skeletons with the action that they show.'
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class ClipsConfig(tfds.core.BuilderConfig):
+  """What one preparation writes; `name` is the dataset's name.
+
+  Attributes:
+    clips: the checked clips, in the scratch file.
+    layout: their skeleton layout.
+    class_names: one name a label.
+    normalize: a key of shards.NORMALIZERS.
+    spec: how the records are to be stored.
+    num_shards: files by split.
+    notes: metadata that do not depend on the clips.
+  """
+
+  clips: scratch.CheckedClips
+  layout: skeletons.Layout
+  class_names: tuple[str, ...]
+  normalize: str
+  spec: records.RecordSpec
+  num_shards: dict[str, int]
+  notes: dict[str, Any]
+
+
+class SkeletonClips(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+  """Builds DATA_DIR/NAME/VERSION from checked clips.
+
+  The name of the dataset is its configuration's, not the class's, so that
+  `tfds.builder(NAME, data_dir=ROOT)` finds it without this code.
+  """
+
+  VERSION = tfds.core.Version('1.0.0')
+
+  def __init__(self, *, data_dir: str, config: ClipsConfig):
+    self.name = config.name
+    super().__init__(
+      data_dir=data_dir, config=config, file_format='array_record'
+    )
+
+  def _build_data_dir(self, given_data_dir: str) -> tuple[str, str]:
+    directory = os.path.join(given_data_dir, self.name, str(self.version))
+    return given_data_dir, directory
+
+  def _create_builder_config(self, builder_config, version) -> ClipsConfig:
+    # TFDS would print the whole configuration as a warning, as it is not one
+    # of a fixed list.
+    del version
+    return builder_config
+
+  def _log_download_bytes(self) -> None:
+    """Nothing is downloaded; our own log says where the dataset goes."""
+
+  def _log_download_done(self) -> None:
+    """See above; the directory is still a temporary one."""
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    config = self.builder_config
+    metadata = dict(config.notes)
+    metadata.update(
+      schema_version=records.SCHEMA_VERSION,
+      record=dataclasses.asdict(config.spec),
+      layout=config.layout.to_dict(),
+      class_names=list(config.class_names),
+      normalize=config.normalize,
+      num_persons=config.clips.num_persons,
+    )
+    return tfds.core.DatasetInfo(
+      builder=self,
+      description=_DESCRIPTION,
+      features=records.features(config.spec, config.class_names),
+      # In TFDS's words: the order of the annotation file is kept.
+      disable_shuffling=True,
+      metadata=tfds.core.MetadataDict(metadata),
+    )
+
+  def _split_generators(self, dl_manager) -> dict[str, list[shards.ShardTask]]:
+    """The shards of every split: equal shares of its rows, in order."""
+    del dl_manager
+    config = self.builder_config
+    result = {}
+    for split, rows in config.clips.rows.items():
+      paths = self._shard_paths(split)
+      bounds = [len(rows) * i // len(paths) for i in range(len(paths) + 1)]
+      result[split] = [
+        shards.ShardTask(
+          path=path,
+          scratch=config.clips.path,
+          start=rows[start],
+          stop=rows[stop - 1] + 1,
+          layout=config.layout,
+          normalize=config.normalize,
+          scratch_spec=config.clips.spec,
+          spec=config.spec,
+        )
+        for path, start, stop in zip(paths, bounds, bounds[1:])
+      ]
+    return result
+
+  def _generate_examples(self, task: shards.ShardTask):
+    """One shard; TFDS asks for this method, the Beam job is below."""
+    return shards.write_shard(task)
+
+  def _generate_splits(
+    self, dl_manager, download_config
+  ) -> Sequence[tfds.core.SplitInfo]:
+    tasks = self._split_generators(dl_manager)
+    written = self._run_beam(
+      [task for split in tasks.values() for task in split],
+      download_config.beam_options,
+    )
+    self.info.metadata['max_frames'] = max(
+      result['max_frames'] for result in written.values()
+    )
+    split_infos = []
+    for split, split_tasks in tasks.items():
+      results = [written[task.path] for task in split_tasks]
+      split_infos.append(
+        tfds.core.SplitInfo(
+          name=split,
+          shard_lengths=[result['num_clips'] for result in results],
+          num_bytes=sum(result['num_bytes'] for result in results),
+          filename_template=self._get_filename_template(split),
+        )
+      )
+    return split_infos
+
+  def _run_beam(
+    self,
+    tasks: Sequence[shards.ShardTask],
+    options: pipeline_options.PipelineOptions,
+  ) -> dict[str, dict[str, Any]]:
+    """Writes all shards; returns what write_shard says, by path."""
+    # Beside the scratch file, because every worker can write there.
+    results_path = self.builder_config.clips.path + '.results.json'
+    num_clips = {task.path: task.stop - task.start for task in tasks}
+    with (
+      progress.Progress('writing', sum(num_clips.values())) as shown,
+      progress.watching(
+        shown,
+        lambda: sum(n for p, n in num_clips.items() if os.path.exists(p)),
+      ),
+      beam.Pipeline(options=options) as pipeline,
+    ):
+      _ = (
+        pipeline
+        | 'Shards' >> beam.Create(tasks)
+        # Otherwise a runner writes all shards in the worker that made them.
+        | 'Distribute' >> beam.Reshuffle()
+        | 'Write' >> beam.Map(shards.write_shard)
+        | 'Collect' >> beam.combiners.ToList()
+        | 'Report' >> beam.Map(_write_json, path=results_path)
+      )
+    results = json.loads(pathlib.Path(results_path).read_text())
+    mistakes = sorted(r['error'] for r in results if 'error' in r)
+    if mistakes:
+      raise errors.UserError(mistakes[0])
+    return {result['path']: result for result in results}
+
+  def _shard_paths(self, split: str) -> list[str]:
+    template = self._get_filename_template(split)
+    num_shards = self.builder_config.num_shards[split]
+    return [str(path) for path in template.sharded_filepaths(num_shards)]
+
+
+def _write_json(value: Any, path: str) -> None:
+  pathlib.Path(path).write_text(json.dumps(value))

@@ -1,0 +1,179 @@
+"""Prepares a dataset: reads annotations once, writes what training reads.
+
+A file of mmaction2 or pyskl that holds its own splits:
+
+  python -m data_prep.main --source=pickle --input=ntu60_3d.pkl \\
+      --protocol=xsub --layout=nturgb+d --normalize=mmaction0x \\
+      --class_names=ntu60 --name=ntu60_xsub_3d --output=DIR
+
+Older files, one list of annotations a split:
+
+  python -m data_prep.main --source=pickle \\
+      --input=train=gym_train.pkl,val=gym_val.pkl --layout=coco \\
+      --class_names=gym99 --name=gym_2d --output=DIR
+
+The demo motions, which need no file:
+
+  python -m data_prep.main --source=demo --name=demo_3d --output=DIR
+
+A skeleton of your own is a small JSON file: --layout=my_skeleton.json with
+"name", "joints", "bones" and "center". DIR then goes to training as
+--config.data.dir=DIR. python -m data_prep.check FILE finds problems in a file.
+
+Apache Beam does the work; its own flags may follow. On one machine with more
+workers: --direct_num_workers=4 --direct_running_mode=multi_processing. On a
+cluster: --runner=FlinkRunner, SparkRunner or DataflowRunner with their flags,
+and a DIR that all workers can write to.
+"""
+
+from collections.abc import Sequence
+import difflib
+
+from absl import flags
+from apache_beam.options import pipeline_options
+
+from data_prep import prepare
+from data_prep import shards
+from skeljax import cli
+from skeljax import errors
+from skeljax.data.formats import pickles
+
+
+def define_flags() -> None:
+  flags.DEFINE_enum(
+    'source', 'pickle', prepare.SOURCES, 'Where the annotations come from.'
+  )
+  flags.DEFINE_string(
+    'input',
+    '',
+    'The annotation file; or, for files with one plain list a split,'
+    ' train=TRAIN.pkl,val=VAL.pkl.',
+  )
+  flags.DEFINE_string(
+    'protocol',
+    '',
+    'Which splits of the file: xsub takes xsub_train and xsub_val. May be left'
+    ' out where there is only one choice.',
+  )
+  flags.DEFINE_string(
+    'layout',
+    '',
+    'The skeleton: nturgb+d, coco, openpose-18, handmp, ucla, or a layout file'
+    ' (JSON). The demo knows nturgb+d (its default) and coco.',
+  )
+  flags.DEFINE_enum(
+    'normalize',
+    'none',
+    list(shards.NORMALIZERS),
+    '3D normalisation: mmaction1x (PreNormalize3D), mmaction0x (the one of the'
+    ' 0.x generator), or none. The recipe that you train says which.',
+  )
+  flags.DEFINE_string(
+    'name', '', 'Name of the dataset, as you will ask for it.'
+  )
+  flags.DEFINE_string('output', '', 'Directory that holds prepared datasets.')
+  flags.DEFINE_string(
+    'class_names',
+    '',
+    'ntu60, ntu120, gym99, or a file with one name a line. Default: the names'
+    ' in the annotation file.',
+  )
+  flags.DEFINE_enum(
+    'third_channel',
+    'auto',
+    ['auto', 'coordinate', 'score'],
+    'What a third channel of the keypoints is; auto asks where it is in doubt.',
+  )
+  flags.DEFINE_integer(
+    'max_persons',
+    2,
+    'Of more persons in a clip keep those that move most; 0 keeps all.',
+    lower_bound=0,
+  )
+  flags.DEFINE_bool(
+    'drop_empty', False, 'Leave clips without a skeleton out of the dataset.'
+  )
+  flags.DEFINE_integer(
+    'num_shards', 0, 'Files a split; 0: one for every 64 MB.', lower_bound=0
+  )
+  flags.DEFINE_bool(
+    'overwrite', False, 'Replace a dataset of this name, once the new is whole.'
+  )
+  flags.DEFINE_string(
+    'runner',
+    'FnApiRunner',
+    'Beam runner. The default works in this process; DirectRunner would'
+    ' download a program first.',
+  )
+
+
+def main(argv: Sequence[str]) -> None:
+  values = flags.FLAGS
+  beam_arguments = [f'--runner={values.runner}', *argv[1:]]
+  reject_unknown(argv[1:], list(values))
+  prepare.prepare(
+    prepare.Options(
+      source=values.source,
+      inputs=parse_input(values.source, values.input),
+      protocol=values.protocol,
+      layout=values.layout or ('nturgb+d' if values.source == 'demo' else ''),
+      normalize=values.normalize,
+      name=values.name,
+      output=values.output,
+      class_names=values.class_names,
+      third_channel=values.third_channel,
+      max_persons=values.max_persons,
+      drop_empty=values.drop_empty,
+      num_shards=values.num_shards,
+      overwrite=values.overwrite,
+    ),
+    beam_arguments,
+  )
+
+
+def parse_known_flags(argv: Sequence[str]) -> Sequence[str]:
+  """Takes our flags out of argv; what is left is Beam's, or a mistake."""
+  return flags.FLAGS(argv, known_only=True)
+
+
+def parse_input(source: str, text: str) -> dict[str, str]:
+  """Files by split; by '' a file that holds the splits; none for the demo."""
+  if source == 'demo':
+    if text:
+      raise errors.UserError(
+        '--source=demo makes its clips: leave out --input.'
+      )
+    return {}
+  if not text:
+    raise errors.UserError(
+      '--input is missing: the annotation file, or train=A.pkl,val=B.pkl.'
+      ' --help shows examples; --source=demo needs no file.'
+    )
+  paths = pickles.split_paths(text)
+  return {'': paths} if isinstance(paths, str) else paths
+
+
+def reject_unknown(arguments: Sequence[str], our_flags: Sequence[str]) -> None:
+  """Raises UserError if Beam does not know one of the arguments either.
+
+  Beam ignores what it does not know, so a mistyped flag would do nothing.
+  """
+  parsers = []
+  pipeline_options.PipelineOptions([]).get_all_options(
+    add_extra_args_fn=parsers.append
+  )
+  _, unknown = parsers[0].parse_known_args(list(arguments))
+  if not unknown:
+    return
+  known = [*our_flags, *vars(parsers[0].parse_args([]))]
+  name = unknown[0].lstrip('-').split('=')[0]
+  near = difflib.get_close_matches(name, known, n=1)
+  proposal = f' Did you mean --{near[0]}?' if near else ''
+  raise errors.UserError(
+    f'{unknown[0]} is neither a flag of this command nor of Apache'
+    f' Beam.{proposal} --help lists the flags.'
+  )
+
+
+if __name__ == '__main__':
+  cli.run(main, define_flags, parse_known_flags)

@@ -1,0 +1,263 @@
+"""From an annotation file to a scratch file of checked clips.
+
+An annotation file is one pickle, so one process reads it whole. It is checked
+there, clip by clip, and each clip leaves memory for the scratch file at once;
+what is left to do for a clip, Beam's workers do.
+"""
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+from typing import Any
+
+from absl import logging
+from array_record.python import array_record_module
+import numpy as np
+
+from data_prep import progress
+from data_prep import shards
+from skeljax import errors
+from skeljax import skeletons
+from skeljax.data import records
+from skeljax.data.formats import annotations as annotations_lib
+from skeljax.data.formats import clips as clips_lib
+from skeljax.data.formats import persons
+
+# How many ids an error names.
+_IDS_SHOWN = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckedClips:
+  """The scratch file and what was seen while it was written.
+
+  Attributes:
+    path: the scratch file.
+    rows: rows of the scratch file by split.
+    spec: how its records are coded.
+    num_persons: largest number of persons in a clip.
+    max_label: the largest label.
+    num_bytes: encoded clips by split.
+  """
+
+  path: str
+  rows: Mapping[str, range]
+  spec: records.RecordSpec
+  num_persons: int
+  max_label: int
+  num_bytes: Mapping[str, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Checks:
+  """What every clip is held against; see data_prep.prepare.Options.
+
+  Attributes:
+    layout: whose joints the clips must have.
+    num_classes: labels must be smaller; 0 when it is not known.
+    third_channel: what a third channel is.
+    max_persons: of more persons those that move most are kept; 0 keeps all.
+    drop_empty: leave out clips in which nobody is seen; otherwise they are an
+      error.
+  """
+
+  layout: skeletons.Layout
+  num_classes: int
+  third_channel: str
+  max_persons: int
+  drop_empty: bool
+
+
+def write_scratch(
+  annotations: annotations_lib.Annotations,
+  positions: Mapping[str, Sequence[int]],
+  path: str,
+  checks: Checks,
+) -> CheckedClips:
+  """Checks the clips of all splits and writes them, split after split.
+
+  Args:
+    annotations: emptied on the way, so that memory is freed.
+    positions: indices of the annotations by split.
+    path: the file to write.
+    checks: what to check.
+
+  Raises:
+    UserError: a clip cannot be used, or the clips do not fit together.
+  """
+  reading = _Reading(annotations, positions, checks)
+  writer = array_record_module.ArrayRecordWriter(path, shards.SCRATCH_OPTIONS)
+  rows, num_bytes, written = {}, {}, 0
+  try:
+    with progress.Progress('reading', reading.num_clips) as shown:
+      for split, indices in positions.items():
+        first, num_bytes[split] = written, 0
+        for position in indices:
+          shown.advance_to(shown.done + 1)
+          record = reading.take(position)
+          if record is not None:
+            data = records.encode(record, reading.spec)
+            num_bytes[split] += len(data)
+            writer.write(data)
+            written += 1
+        rows[split] = range(first, written)
+  finally:
+    writer.close()
+  reading.report()
+  shards.count_records(path, written)
+  for split, clips in rows.items():
+    if not clips:
+      raise errors.UserError(
+        f'{annotations.source}: no clip is left in the {split} split.'
+      )
+  return CheckedClips(
+    path=path,
+    rows=rows,
+    spec=reading.spec,
+    num_persons=reading.num_persons,
+    max_label=reading.max_label,
+    num_bytes=num_bytes,
+  )
+
+
+class _Reading:
+  """Takes clips out of the annotations and remembers what they were like."""
+
+  def __init__(
+    self,
+    annotations: annotations_lib.Annotations,
+    positions: Mapping[str, Sequence[int]],
+    checks: Checks,
+  ):
+    self._annotations = annotations
+    self._checks = checks
+    self._uses = np.zeros(len(annotations.items), np.int8)
+    for indices in positions.values():
+      self._uses[np.asarray(indices)] += 1
+    self.num_clips = int(self._uses.sum())
+    _drop_unused(annotations, self._uses)
+    dtypes = _stored_dtypes(annotations.items)
+    self._dtypes = {'dtype': dtypes['keypoint'] or 'float32'}
+    if dtypes['keypoint_score']:
+      self._dtypes['score_dtype'] = dtypes['keypoint_score']
+    self._first = None
+    self._empty = []
+    self._num_cut = self._num_dropped = 0
+    self.spec = None
+    self.num_persons = self.max_label = 0
+
+  def take(self, position: int) -> dict | None:
+    """The record of a clip, without its box; None for an empty clip."""
+    item = self._annotations.items[position]
+    self._uses[position] -= 1
+    if not self._uses[position]:
+      self._annotations.items[position] = None
+    path = self._annotations.path(position)
+    sample_id = self._annotations.ids[position]
+    try:
+      record = clips_lib.check_item(
+        item,
+        layout=self._checks.layout,
+        num_classes=self._checks.num_classes,
+        path=path,
+        sample_id=sample_id,
+        third_channel=self._checks.third_channel,
+        **self._dtypes,
+      )
+    except clips_lib.ClipError as error:
+      if error.kind != 'empty':
+        raise
+      self._empty.append(sample_id)
+      return None
+    self._compare(record, path)
+    self._cut_persons(record)
+    self.num_persons = max(self.num_persons, len(record['keypoint']))
+    self.max_label = max(self.max_label, record['label'])
+    return {**record, 'position': position, 'box': np.zeros(4, np.float32)}
+
+  def report(self) -> None:
+    """Logs what was left out; raises UserError if it must not be."""
+    if self._num_dropped:
+      logging.info(
+        '%d clips show more than %d persons: kept those that move most,'
+        ' dropped %d persons (--max_persons)',
+        self._num_cut,
+        self._checks.max_persons,
+        self._num_dropped,
+      )
+    if not self._empty:
+      return
+    shown = annotations_lib.some(self._empty, _IDS_SHOWN)
+    if not self._checks.drop_empty:
+      raise errors.UserError(
+        f'{self._annotations.source}: nobody is seen in'
+        f' {len(self._empty):,} clips (no frames, no persons, or all keypoints'
+        f' zero): {shown}. A model would learn their labels from nothing. Take'
+        ' them out of the splits, or add --drop_empty to leave them out.'
+      )
+    logging.warning(
+      'left out %d clips in which nobody is seen: %s', len(self._empty), shown
+    )
+
+  def _compare(self, record: Mapping[str, Any], path: str) -> None:
+    """Learns the spec from the first clip; all others must agree with it."""
+    num_channels = record['keypoint'].shape[-1]
+    has_score = 'keypoint_score' in record
+    if self.spec is None:
+      self._first = record['id']
+      self.spec = records.RecordSpec(
+        num_joints=record['keypoint'].shape[2],
+        num_channels=num_channels,
+        keypoint_dtype=self._dtypes['dtype'],
+        score_dtype=record['keypoint_score'].dtype.name if has_score else '',
+      )
+    spec = self.spec
+    if (num_channels, has_score) != (spec.num_channels, spec.has_score):
+      raise errors.UserError(
+        f'{path}, sample {record["id"]!r} has {_kind(num_channels, has_score)},'
+        f' and the first clip, {self._first!r}, has'
+        f' {_kind(spec.num_channels, spec.has_score)}. All clips of a dataset'
+        ' must be alike: prepare them as two datasets.'
+      )
+
+  def _cut_persons(self, record: dict[str, Any]) -> None:
+    if not self._checks.max_persons:
+      return
+    keypoint, score, num_dropped = persons.select_persons(
+      record['keypoint'],
+      record.get('keypoint_score'),
+      self._checks.max_persons,
+    )
+    record['keypoint'] = keypoint
+    if score is not None:
+      record['keypoint_score'] = score
+    self._num_cut += num_dropped > 0
+    self._num_dropped += num_dropped
+
+
+def _kind(num_channels: int, has_score: bool) -> str:
+  return (
+    f'{num_channels}D keypoints {"with" if has_score else "without"} scores'
+  )
+
+
+def _drop_unused(
+  annotations: annotations_lib.Annotations, uses: np.ndarray
+) -> None:
+  """Frees the clips that are in neither split."""
+  for position in np.flatnonzero(uses == 0):
+    annotations.items[position] = None
+
+
+def _stored_dtypes(items: Sequence[Mapping | None]) -> dict[str, str]:
+  """The type in which all keypoints, and all scores, can be stored."""
+  result = {}
+  for field in ('keypoint', 'keypoint_score'):
+    arrays = [item.get(field) for item in items if item is not None]
+    arrays = [array for array in arrays if isinstance(array, np.ndarray)]
+    result[field] = clips_lib.stored_dtype(arrays) if arrays else ''
+    names = sorted({array.dtype.name for array in arrays})
+    if names not in ([], [result[field]]):
+      logging.info(
+        '%s of type %s are stored as %s', field, ', '.join(names), result[field]
+      )
+  return result

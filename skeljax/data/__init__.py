@@ -1,0 +1,1 @@
+"""From annotation files to host batches: numpy and Grain, no JAX array."""
