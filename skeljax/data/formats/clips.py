@@ -5,7 +5,6 @@ once, when it is prepared, so that nothing behind this border has to ask.
 """
 
 from collections.abc import Iterable, Mapping
-import dataclasses
 import numbers
 from typing import Any
 
@@ -37,28 +36,6 @@ class ClipError(errors.UserError):
     self.kind = kind
 
 
-@dataclasses.dataclass(frozen=True)
-class Clip:
-  """The checked parts of an annotation.
-
-  Attributes:
-    sample_id: the id that splits and score files use.
-    label: 0-based class; -1 when no label was asked for.
-    keypoint: [M, T, V, C] float16 or float32, C = 2 pixels (x, y) or 3 metres
-      (x, y, z); finite, and not all zero.
-    keypoint_score: [M, T, V] float16 or float32 confidence, or None.
-    total_frames: T.
-    img_shape: (height, width) in pixels; (0, 0) when unknown.
-  """
-
-  sample_id: str
-  label: int
-  keypoint: np.ndarray
-  keypoint_score: np.ndarray | None
-  total_frames: int
-  img_shape: tuple[int, int]
-
-
 def check_item(
   item: Mapping[str, Any],
   *,
@@ -69,8 +46,8 @@ def check_item(
   third_channel: str = 'auto',
   dtype: str | None = None,
   score_dtype: str | None = None,
-) -> Clip:
-  """The parts of an annotation that training uses.
+) -> dict[str, Any]:
+  """The parts of an annotation that training uses, as a record holds them.
 
   One frame is enough for a clip, and any number of persons is accepted (see
   select_persons).
@@ -88,7 +65,14 @@ def check_item(
       confidence, which is an error.
     dtype: 'float16' or 'float32' for the keypoints; None keeps the source's
       (float32 for anything but these two).
-    score_dtype: the same for the scores.
+    score_dtype: the same for 'keypoint_score'; a score in the third channel
+      is stored as the keypoints are.
+
+  Returns:
+    'id' str, 'label' int (-1 when none was asked for), 'keypoint'
+    [M, T, V, C] finite, not all zero, float16 or float32, 'keypoint_score' [M, T, V] only
+    where there are scores, 'total_frames' T, 'img_shape' int32 [2] (height,
+    width), zeros when unknown.
 
   Raises:
     ClipError: names the file, the sample, the field, and what was expected.
@@ -105,19 +89,24 @@ def check_item(
     raise ClipError(
       'empty',
       where,
-      f"'keypoint' holds nobody: shape {keypoint.shape}, all zero. Take the"
-      ' clip out of the splits, as is usual for missing skeletons.',
+      f"'keypoint' holds nobody: its shape is {keypoint.shape}, and all of it"
+      ' is zero. Take the clip out of the splits, as is usual for missing'
+      ' skeletons.',
     )
+  result = {
+    'id': sample_id,
+    'label': -1 if num_classes is None else _label(item, num_classes, where),
+    'keypoint': keypoint,
+    'total_frames': _total_frames(item, keypoint.shape[1], where),
+    'img_shape': np.array(_img_shape(item, where), np.int32),
+  }
   if score is not None:
-    score = _store(score, score_dtype, 'keypoint_score', where)
-  return Clip(
-    sample_id=sample_id,
-    label=-1 if num_classes is None else _label(item, num_classes, where),
-    keypoint=keypoint,
-    keypoint_score=score,
-    total_frames=_total_frames(item, keypoint.shape[1], where),
-    img_shape=_img_shape(item, where),
-  )
+    if item.get('keypoint_score') is None:
+      score_dtype = dtype
+    result['keypoint_score'] = _store(
+      score, score_dtype, 'keypoint_score', where
+    )
+  return result
 
 
 def _keypoint(
@@ -161,14 +150,6 @@ def _keypoint(
       where,
       f"'keypoint' has {num_joints} joints and layout {layout.name!r} has"
       f' {layout.num_joints}. {layouts_with(num_joints)}',
-    )
-  if not keypoint.shape[0] or not keypoint.shape[1]:
-    raise ClipError(
-      'empty',
-      where,
-      f"'keypoint' has shape {keypoint.shape}: no"
-      f' {"frames" if keypoint.shape[0] else "persons"}. Take the clip out of'
-      ' the splits.',
     )
   return keypoint
 
@@ -254,7 +235,8 @@ def _split_score(
 def _looks_like_score(keypoint: np.ndarray) -> bool:
   third = keypoint[..., 2]
   return bool(
-    third.min() >= 0
+    third.size
+    and third.min() >= 0
     and 0 < third.max() <= 1
     and np.abs(keypoint[..., :2]).max() > _PIXELS
   )
@@ -369,40 +351,3 @@ def stored_dtype(arrays: Iterable[np.ndarray]) -> str:
   """The type that holds all the arrays: 'float16' if all are, or 'float32'."""
   names = {array.dtype.name for array in arrays}
   return 'float16' if names == {'float16'} else 'float32'
-
-
-def select_persons(
-  keypoint: np.ndarray, score: np.ndarray | None, max_persons: int
-) -> tuple[np.ndarray, np.ndarray | None, int]:
-  """The persons that move most, where there are more than are wanted.
-
-  Args:
-    keypoint: [M, T, V, C].
-    score: [M, T, V] or None.
-    max_persons: how many to keep at most.
-
-  Returns:
-    Keypoints and scores of at most `max_persons` persons, and how many persons
-    that are seen at all were dropped. Up to `max_persons` persons come back
-    untouched, more in order of falling motion energy.
-
-  Source: the energy of mmaction2's NTU generator, x, y and z (here all
-  channels): standard deviation over joints and frames in which the person is
-  seen (whose coordinates do not sum to zero).
-  """
-  if len(keypoint) <= max_persons:
-    return keypoint, score, 0
-  energy = [_motion_energy(person) for person in keypoint]
-  # Of equals the later one first, as a reversed ascending sort has them.
-  order = np.argsort(energy, kind='stable')[::-1]
-  kept, dropped = order[:max_persons], order[max_persons:]
-  num_dropped = int(keypoint[dropped].any(axis=(1, 2, 3)).sum())
-  return keypoint[kept], None if score is None else score[kept], num_dropped
-
-
-def _motion_energy(person: np.ndarray) -> float:
-  person = person.astype(np.float64)
-  seen = person[person.sum(axis=(1, 2)) != 0]
-  if not len(seen):
-    return 0.0
-  return float(seen.std(axis=(0, 1)).sum())
