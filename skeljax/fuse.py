@@ -134,7 +134,7 @@ def _check_same_kind(
   if one.average != other.average:
     raise errors.UserError(
       f'{first} holds {_kind(one)}, {name} {_kind(other)}: their sum means'
-      ' nothing. Evaluate both with the same --config.eval.average.'
+      ' nothing. Evaluate both with the same --average.'
     )
 
 
