@@ -90,7 +90,7 @@ def base(
     nesterov=True,
     weight_decay=1e-4,  # On every parameter, as published.
     schedule='step',  # step, cosine or constant.
-    milestones=(30, 40),  # Epochs at which the rate drops by gamma.
+    milestones=(30, 40),  # Of schedule step: epochs where the rate drops.
     gamma=0.1,
     warmup_steps=0,
     warmup_epochs=0,
@@ -198,6 +198,7 @@ def demo_preset(config: config_dict.ConfigDict) -> config_dict.ConfigDict:
     model=dict(base_channels=16, norm_group=0),
     optim=dict(
       schedule='cosine',
+      milestones=(),
       base_lr=0.05,
       warmup_epochs=0,
       warmup_steps=50,

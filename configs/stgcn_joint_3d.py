@@ -31,7 +31,7 @@ def stgcn(name: str, words: str, dims: int) -> config_dict.ConfigDict:
     '' if recipe == 'ucla' else f'ntu60_xsub_{dims}d'
   )
   if recipe == 'published':
-    config.model.init = 'mmaction0x'
+    config.model.weight_init = 'mmaction0x'
     config.graph.edges = '0x'
     config.data.update(frames='loop', clip_len=300)
     # 2D: 16 clips on each of 2 GPUs. 3D: 32 on one.

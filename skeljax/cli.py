@@ -102,7 +102,8 @@ def parse_flags(
     sys.exit(report(user_error or _flag_error(error)))
   except (AttributeError, KeyError) as error:
     # This is how ml_collections says that an override names no field.
-    unknown = _unknown_field(argv, str(error.args[0]).strip('\'"'))
+    field = re.search(r'\w+', str(error))  # Quoted, and quoted again.
+    unknown = _unknown_field(argv, field.group()) if field else None
     if unknown is None:
       raise
     sys.exit(report(unknown))
@@ -121,11 +122,12 @@ def parse_flags(
 
 
 def _find_user_error(error: BaseException | None) -> errors.UserError | None:
+  found = None
   while error is not None:
     if isinstance(error, errors.UserError):
-      return error
+      found = error  # The innermost: ml_collections wraps it in its own type.
     error = error.__cause__ or error.__context__
-  return None
+  return found
 
 
 def _flag_error(error: flags.Error) -> errors.UserError:

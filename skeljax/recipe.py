@@ -256,13 +256,15 @@ def build_training(
   factor, note = optim.batch_scaling(
     batch_size, config.optim.reference_batch, config.optim.scale_lr
   )
+  kind = config.optim.schedule
   schedule = optim.learning_rate(
-    config.optim.schedule,
+    kind,
     base_lr=config.optim.base_lr * factor,
     total_steps=total_steps,
     clips_per_epoch=clips_per_epoch,
     batch_size=batch_size,
-    milestones=tuple(config.optim.milestones),
+    # Other schedules have none, whatever the step recipe left in the field.
+    milestones=tuple(config.optim.milestones) if kind == 'step' else (),
     gamma=config.optim.gamma,
     warmup_steps=config.optim.warmup_steps,
     warmup_epochs=config.optim.warmup_epochs,

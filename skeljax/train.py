@@ -292,7 +292,7 @@ def _loop(
   )
   evaluator = evaluate.Evaluator(config, facts, dataset, mesh)
   meta = checkpoint_meta(config, facts)
-  batches = _train_batches(config, facts, dataset, start)
+  batches = train_batches(config, facts, dataset, start)
   meter = _Meter()
   interrupted = False
   with writer.progress_bar(total, start) as bar, _StopSignal() as stop:
@@ -338,12 +338,13 @@ def _loop(
   return state, interrupted
 
 
-def _train_batches(
+def train_batches(
   config: config_dict.ConfigDict,
   facts: recipe.Facts,
   dataset: datasets.PreparedDataset,
   start: int,
 ):
+  """This process's batches from step `start` on, without end; close them."""
   return pipeline.train_batches(
     dataset,
     recipe.frame_sampling(config, facts),

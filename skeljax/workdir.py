@@ -14,6 +14,7 @@ import os
 from typing import Any
 
 import jax
+from jax.experimental import multihost_utils
 from ml_collections import config_dict
 
 import skeljax
@@ -93,10 +94,18 @@ def open_workdir(
       f'--workdir={path} is not empty and holds no run of skeljax (no'
       f' {CONFIG_FILE}). Choose a new directory.'
     )
+  # All processes look before one writes, and go on when it has written.
+  _barrier('workdir_checked')
   if jax.process_index() == 0:
     os.makedirs(path, exist_ok=True)
     write_json(os.path.join(path, MANIFEST_FILE), facts)
     write_json(config_path, fields)
+  _barrier('workdir_written')
+
+
+def _barrier(name: str) -> None:
+  if jax.process_count() > 1:
+    multihost_utils.sync_global_devices(name)
 
 
 def _differences(

@@ -1,0 +1,134 @@
+"""Runs of the real command that are killed, stopped, and continued."""
+
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+
+_REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+_CONFIG = """
+  import importlib.util
+
+  def get_config(words=''):
+    spec = importlib.util.spec_from_file_location('tiny', {conftest!r})
+    tiny = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tiny)
+    config = tiny.make_tiny_config({root!r})
+    config.train.update(epochs=12.0, log_every_steps=1)
+    config.features.rotate = (30.0, 30.0, 30.0)
+    return config
+"""
+
+
+@pytest.fixture(scope='module')
+def start(tiny_root, tmp_path_factory):
+  """Starts `python -m skeljax.main` on the tiny dataset; gives the process."""
+  folder = tmp_path_factory.mktemp('command')
+  conftest = str(pathlib.Path(__file__).with_name('conftest.py'))
+  config = folder / 'tiny.py'
+  config.write_text(
+    textwrap.dedent(_CONFIG.format(conftest=conftest, root=tiny_root))
+  )
+  environment = dict(
+    os.environ,
+    JAX_PLATFORMS='cpu',
+    PYTHONPATH=str(_REPOSITORY),
+    JAX_COMPILATION_CACHE_DIR=str(folder / 'compiled'),
+  )
+
+  def run(workdir):
+    return subprocess.Popen(
+      [sys.executable, '-m', 'skeljax.main', f'--config={config}',
+       f'--workdir={workdir}'],
+      cwd=_REPOSITORY, env=environment, text=True,
+      stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+  return run
+
+
+@pytest.fixture(scope='module')
+def straight_run(start, tmp_path_factory):
+  workdir = tmp_path_factory.mktemp('runs') / 'straight'
+  process = start(workdir)
+  text, _ = process.communicate(timeout=300)
+  assert process.returncode == 0, text
+  return workdir, text
+
+
+def _wait_for_step(process, workdir, step) -> None:
+  path = workdir / 'metrics.jsonl'
+  deadline = time.monotonic() + 240
+  while time.monotonic() < deadline:
+    assert process.poll() is None, process.communicate()[0]
+    lines = path.read_text().splitlines() if path.exists() else []
+    if lines and json.loads(lines[-1])['step'] >= step:
+      return
+    time.sleep(0.02)
+  raise AssertionError(f'step {step} was not reached')
+
+
+def _final_state(workdir) -> list[np.ndarray]:
+  last = max(
+    (p for p in (workdir / 'checkpoints').iterdir() if p.name.isdigit()),
+    key=lambda p: int(p.name),
+  )
+  restored = []
+  for item in ('variables', 'optimizer'):
+    with ocp.StandardCheckpointer() as reader:
+      restored.append(reader.restore(last / item))
+  return [np.asarray(leaf) for leaf in jax.tree.leaves(restored)]
+
+
+def _assert_same_end(workdir, straight) -> None:
+  for a, b in zip(_final_state(workdir), _final_state(straight), strict=True):
+    np.testing.assert_array_equal(a, b)
+
+
+def test_killed_run_continues_to_the_same_bits(start, straight_run, tmp_path):
+  step = random.randint(2, 25)
+  print('killed after step', step)
+  workdir = tmp_path / 'killed'
+  process = start(workdir)
+  _wait_for_step(process, workdir, step)
+  process.send_signal(signal.SIGKILL)
+  process.wait()
+  again = start(workdir)
+  text, _ = again.communicate(timeout=300)
+  assert again.returncode == 0, text
+  _assert_same_end(workdir, straight_run[0])
+
+
+def test_sigterm_saves_exits_143_and_the_same_command_continues(
+  start, straight_run, tmp_path
+):
+  workdir = tmp_path / 'stopped'
+  process = start(workdir)
+  _wait_for_step(process, workdir, 3)
+  process.send_signal(signal.SIGTERM)
+  text, _ = process.communicate(timeout=120)
+  assert process.returncode == 143, text
+  assert 'the same command continues' in text
+  again = start(workdir)
+  text, _ = again.communicate(timeout=300)
+  assert again.returncode == 0, text
+  assert 'continuing from step' in text
+  _assert_same_end(workdir, straight_run[0])
+
+
+def test_finished_run_says_so_and_exits_0(start, straight_run):
+  process = start(straight_run[0])
+  text, _ = process.communicate(timeout=120)
+  assert process.returncode == 0, text
+  assert 'is done' in text
+  assert 'top-1' in text

@@ -1,0 +1,102 @@
+"""One device, four devices and two processes train the same model.
+
+Float32 trajectories of these networks diverge by nature, so the claims are:
+one step's gradients and BatchNorm statistics in float32, and twenty steps in
+float64.
+"""
+
+import pathlib
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from skeljax import train
+
+_HERE = pathlib.Path(__file__).resolve().parent
+_REPOSITORY = _HERE.parents[1]
+
+
+def _start(root, output, **options):
+  command = [sys.executable, str(_HERE / 'topology_worker.py')]
+  command += [f'--root={root}', f'--output={output}']
+  command += [f'--{name}={value}' for name, value in options.items()]
+  return subprocess.Popen(
+    command,
+    cwd=_REPOSITORY,
+    env={'PYTHONPATH': str(_REPOSITORY), 'PATH': ''},
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+    text=True,
+  )
+
+
+def _free_port() -> int:
+  with socket.socket() as s:
+    s.bind(('localhost', 0))
+    return s.getsockname()[1]
+
+
+@pytest.fixture(scope='module')
+def runs(tiny_root, tmp_path_factory):
+  """Arrays by topology, and the workdir that two processes left at step 4."""
+  folder = tmp_path_factory.mktemp('topology')
+  workdir = folder / 'two_processes'
+  port = _free_port()
+  output = {n: folder / f'{n}.npz' for n in ('one', 'four', 'two_processes')}
+  started = [
+    _start(
+      tiny_root,
+      output['two_processes'],
+      devices=2,
+      process=i,
+      processes=2,
+      port=port,
+      workdir=workdir,
+    )
+    for i in range(2)
+  ]
+  for process in started:
+    text, _ = process.communicate(timeout=400)
+    assert process.returncode == 0, text
+  for name, devices in (('one', 1), ('four', 4)):
+    process = _start(tiny_root, output[name], devices=devices)
+    text, _ = process.communicate(timeout=400)
+    assert process.returncode == 0, text
+  return {n: np.load(p) for n, p in output.items()}, str(workdir)
+
+
+def _largest_difference(a, b, prefix: str) -> tuple[float, str]:
+  worst = (0.0, '')
+  names = [n for n in a.files if n.startswith(prefix)]
+  assert names and sorted(a.files) == sorted(b.files)
+  for name in names:
+    x, y = a[name].astype(np.float64), b[name].astype(np.float64)
+    norm = max(float(np.linalg.norm(x)), 1e-12)
+    worst = max(worst, (float(np.linalg.norm(x - y)) / norm, name))
+  return worst
+
+
+@pytest.mark.parametrize('other', ['four', 'two_processes'])
+def test_one_step_agrees_to_1e_6_of_each_tensors_norm(runs, other):
+  for part in ("one['gradient']", "one['batch_stats']"):
+    difference, name = _largest_difference(runs[0]['one'], runs[0][other], part)
+    assert difference <= 1e-6, name
+
+
+@pytest.mark.parametrize('other', ['four', 'two_processes'])
+def test_twenty_float64_steps_agree_to_1e_10(runs, other):
+  arrays = runs[0]
+  difference, name = _largest_difference(
+    arrays['one'], arrays[other], "twenty['params']"
+  )
+  assert difference <= 1e-10, name
+
+
+def test_run_of_two_processes_resumes_on_one(runs, tiny_config):
+  result = train.train(tiny_config, runs[1])
+  assert not result.interrupted
+  assert int(result.state.step) == 8
+  assert 0 <= result.summary['top1'] <= 1

@@ -1,0 +1,149 @@
+"""Claims about a whole run: it learns, stops, continues and speaks up."""
+
+import json
+import os
+
+import jax
+import numpy as np
+import pytest
+
+from skeljax import checkpoints
+from skeljax import errors
+from skeljax import train
+
+
+def _lines(workdir):
+  with open(os.path.join(workdir, 'metrics.jsonl'), encoding='utf-8') as f:
+    return [json.loads(line) for line in f]
+
+
+def _leaves(state):
+  return [
+    np.asarray(leaf)
+    for leaf in jax.tree.leaves((state.variables, state.opt_state))
+  ]
+
+
+@pytest.fixture(scope='module')
+def straight_run(new_tiny_config, tmp_path_factory):
+  workdir = str(tmp_path_factory.mktemp('straight'))
+  return workdir, train.train(new_tiny_config(), workdir)
+
+
+def test_run_leaves_what_it_promises(straight_run):
+  workdir, result = straight_run
+  for name in (
+    'config.json',
+    'manifest.json',
+    'metrics.jsonl',
+    'results.json',
+    'scores_val.npz',
+    'per_class_accuracy.csv',
+    'confusion_matrix.png',
+    'checkpoints',
+  ):
+    assert os.path.exists(os.path.join(workdir, name)), name
+  assert not result.interrupted
+  assert {line['split'] for line in _lines(workdir)} == {'train', 'val'}
+
+
+def test_interrupted_and_resumed_run_is_the_straight_run_bit_for_bit(
+  straight_run, tiny_config, tmp_path, monkeypatch
+):
+  workdir = str(tmp_path / 'run')
+  monkeypatch.setattr(train._StopSignal, 'reached', lambda _, step: step == 4)
+  stopped = train.train(tiny_config, workdir)
+  assert stopped.interrupted and int(stopped.state.step) == 4
+  monkeypatch.undo()
+  resumed = train.train(tiny_config, workdir)
+  assert int(resumed.state.step) == int(straight_run[1].state.step)
+  for a, b in zip(_leaves(resumed.state), _leaves(straight_run[1].state)):
+    np.testing.assert_array_equal(a, b)
+  assert resumed.summary == straight_run[1].summary
+
+
+def test_second_run_says_it_is_done_and_changes_nothing(
+  straight_run, tiny_config
+):
+  workdir, first = straight_run
+  before = _lines(workdir)
+  again = train.train(tiny_config, workdir)
+  assert again.was_done
+  assert again.summary['top1'] == first.summary['top1']
+  assert _lines(workdir) == before
+
+
+def test_checkpoint_speaks_for_itself(straight_run):
+  workdir, _ = straight_run
+  with checkpoints.Checkpoints(workdir, read_only=True) as saved:
+    meta = saved.read_meta(saved.latest_step)
+    assert saved.find_step('best') in saved.steps
+  assert meta['stream'] == 'bone'
+  assert meta['facts']['layout']['name'] == 'nturgb+d'
+  assert len(meta['facts']['class_names']) == 3
+  assert meta['config']['data']['clip_len'] == 8
+
+
+def test_metrics_lines_beyond_the_restored_step_are_cut(
+  straight_run, tiny_config, tmp_path, monkeypatch
+):
+  workdir = str(tmp_path / 'run')
+  monkeypatch.setattr(train._StopSignal, 'reached', lambda _, step: step == 4)
+  train.train(tiny_config, workdir)
+  monkeypatch.undo()
+  with open(os.path.join(workdir, 'metrics.jsonl'), 'a') as f:
+    f.write('{"step": 7, "split": "train", "loss": 1e9}\n{"step": 8, "spl')
+  train.train(tiny_config, workdir)
+  steps = [line['step'] for line in _lines(workdir)]
+  assert steps == sorted(steps)
+  assert all(line['loss'] < 1e9 for line in _lines(workdir))
+
+
+def test_workdir_of_another_config_lists_what_differs(
+  straight_run, tiny_config
+):
+  workdir, _ = straight_run
+  tiny_config.optim.base_lr = 0.5
+  tiny_config.seed = 3
+  with pytest.raises(errors.UserError) as caught:
+    train.train(tiny_config, workdir)
+  text = str(caught.value)
+  assert 'optim.base_lr: 0.05 there, 0.5 here' in text
+  assert 'seed: 0 there, 3 here' in text
+
+
+def test_non_finite_loss_stops_with_step_rate_and_checkpoint(
+  tiny_config, tmp_path
+):
+  tiny_config.optim.base_lr = 1e30
+  with pytest.raises(errors.UserError) as caught:
+    train.train(tiny_config, str(tmp_path))
+  text = str(caught.value)
+  assert 'at step' in text
+  assert 'learning rate' in text
+  assert 'last good checkpoint: none is saved' in text
+
+
+def test_batch_that_does_not_divide_into_norm_groups_is_told(
+  tiny_config, tmp_path
+):
+  tiny_config.model.norm_group = 3
+  with pytest.raises(errors.UserError, match='multiple of 3'):
+    train.train(tiny_config, str(tmp_path))
+
+
+def test_other_normalisation_prints_the_command(tiny_config, tmp_path):
+  tiny_config.data.normalize = 'mmaction0x'
+  with pytest.raises(errors.UserError) as caught:
+    train.train(tiny_config, str(tmp_path))
+  assert '--normalize=none' in str(caught.value)
+  assert 'python -m data_prep.main' in str(caught.value)
+
+
+def test_eight_clips_are_learned_by_heart(tiny_config, tmp_path):
+  tiny_config.train.update(epochs=40.0, log_every_steps=20)
+  tiny_config.eval.every_epochs = 0.0
+  tiny_config.checkpoint.every_epochs = 0.0
+  train.train(tiny_config, str(tmp_path))
+  last = [x for x in _lines(tmp_path) if x['split'] == 'train'][-1]
+  assert last['top1'] == 1.0

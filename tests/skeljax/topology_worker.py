@@ -1,0 +1,104 @@
+"""One process of test_topology.py: the same steps on a given topology."""
+
+import argparse
+import importlib.util
+import os
+import pathlib
+
+os.environ['JAX_PLATFORMS'] = 'cpu'
+
+from absl import flags
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+parser = argparse.ArgumentParser()
+parser.add_argument('--root')
+parser.add_argument('--output')
+parser.add_argument('--devices', type=int)
+parser.add_argument('--process', type=int, default=0)
+parser.add_argument('--processes', type=int, default=1)
+parser.add_argument('--port', type=int, default=0)
+parser.add_argument('--workdir', default='')
+args = parser.parse_args()
+
+flags.FLAGS.mark_as_parsed()
+jax.config.update('jax_num_cpu_devices', args.devices)
+jax.config.update('jax_default_matmul_precision', 'highest')
+if args.processes > 1:
+  jax.distributed.initialize(
+    f'localhost:{args.port}', args.processes, args.process
+  )
+
+from skeljax import recipe  # noqa: E402
+from skeljax import sharding  # noqa: E402
+from skeljax import steps  # noqa: E402
+from skeljax import train  # noqa: E402
+from skeljax import train_state  # noqa: E402
+
+spec = importlib.util.spec_from_file_location(
+  'tiny', pathlib.Path(__file__).with_name('conftest.py')
+)
+tiny = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(tiny)
+
+
+def run_steps(count: int, dtype) -> train_state.TrainState:
+  """The state after some steps; momentum and weight decay as configured."""
+  config = tiny.make_tiny_config(args.root)
+  config.optim.weight_decay = 0.0  # Then the first momentum is the gradient.
+  config.features.rotate = (20.0, 20.0, 20.0)
+  mesh = sharding.make_mesh()
+  dataset = recipe.open_dataset(config)
+  facts = recipe.facts_of(dataset, config)
+  training = recipe.build_training(config, dataset.num_clips['train'])
+  model = recipe.build_model(config, facts)
+  state = train_state.create(
+    model,
+    training.optimizer,
+    recipe.input_shape(config, facts, 1),
+    config.seed,
+    sharding.replicated(mesh),
+  )
+  state = jax.jit(
+    lambda s: jax.tree.map(
+      lambda a: a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a,
+      s,
+    ),
+    out_shardings=sharding.replicated(mesh),
+  )(state)
+  step = steps.jit_train_step(
+    steps.train_step,
+    sharding.replicated(mesh),
+    model=model,
+    optimizer=training.optimizer,
+    options=recipe.feature_options(config, facts),
+    seed=config.seed,
+  )
+  batches = train.train_batches(config, facts, dataset, start=0)
+  for _ in range(count):
+    state, _ = step(state, sharding.to_global(next(batches), mesh))
+  batches.close()
+  return state
+
+
+def save(prefix: str, state, into: dict) -> None:
+  named = {
+    'gradient': state.opt_state,
+    'batch_stats': state.batch_stats,
+    'params': state.params,
+  }
+  for path, leaf in jax.tree_util.tree_leaves_with_path(named):
+    into[prefix + jax.tree_util.keystr(path)] = np.asarray(leaf)
+
+
+arrays: dict[str, np.ndarray] = {}
+save('one', run_steps(1, jnp.float32), arrays)
+if args.workdir:
+  train._StopSignal.reached = lambda self, step: step == 4
+  result = train.train(tiny.make_tiny_config(args.root), args.workdir)
+  assert result.interrupted
+jax.config.update('jax_enable_x64', True)
+save('twenty', run_steps(20, jnp.float64), arrays)
+if args.process == 0:
+  np.savez(args.output, **arrays)
