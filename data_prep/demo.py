@@ -1,0 +1,276 @@
+"""Procedural demo motions as an ordinary annotation file.
+
+A few hundred clips of people who do everyday things in front of a depth camera,
+made from nothing but joint angles (demo_actions) and bodies (demo_body), so
+that the whole way from a file to a trained model can be walked without a
+download. All actions but one come in pairs, each the other played backwards:
+who ignores the order of the frames cannot tell them apart.
+
+The subjects and cameras of the validation split do not occur in training.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+import math
+import pickle
+from typing import Any
+
+import numpy as np
+
+from data_prep import demo_actions
+from data_prep import demo_body
+from data_prep import demo_motion
+from skeljax import atomic_file, errors
+
+# Part of the fingerprint of a prepared demo: raise it with every change that
+# changes a clip.
+DEMO_VERSION = '1'
+
+ACTIONS = tuple(demo_actions.MOTIONS)
+LAYOUTS = ('nturgb+d', 'coco')
+
+# Clips of each action, subjects and cameras of each split.
+CLIPS = {'train': 46, 'val': 20}
+SUBJECTS = {'train': 20, 'val': 10}
+CAMERAS = {'train': 8, 'val': 4}
+
+IMAGE_SHAPE = (1080, 1920)  # height, width, pixels
+_FOCAL_LENGTH = 1060.0  # pixels, about that of Kinect's colour camera
+
+_COCO = [
+  demo_body.JOINTS.index(joint)
+  for joint in (
+    'nose l_eye r_eye l_ear r_ear l_shoulder r_shoulder l_elbow r_elbow '
+    'l_wrist r_wrist l_hip r_hip l_knee r_knee l_ankle r_ankle'
+  ).split()
+]
+
+# What a depth camera loses: the ends of the limbs, never the trunk.
+_LOSABLE = [
+  demo_body.JOINTS.index(f'{side}_{joint}')
+  for side in 'lr'
+  for joint in 'elbow wrist hand tip thumb knee ankle foot'.split()
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Camera:
+  """Where a camera stands and looks.
+
+  Attributes:
+    azimuth: degrees by which the scene is turned before it.
+    height: metres above the floor.
+    distance: metres to the middle of the scene.
+    pitch: degrees by which it looks down.
+  """
+
+  azimuth: float
+  height: float
+  distance: float
+  pitch: float
+
+
+def write_annotations(path: str, layout_name: str, seed: int = 0) -> None:
+  """Writes the demo as an annotation file, whole or not at all.
+
+  Args:
+    path: file to make; its folder is made too.
+    layout_name: 'nturgb+d' (25 joints, metres in camera space) or 'coco' (17
+      joints in pixels, with scores).
+    seed: the same seed gives the same bytes.
+
+  Raises:
+    UserError: for another layout.
+  """
+  content = make_annotations(layout_name, seed)
+  with atomic_file.replacing(path) as temporary:
+    with open(temporary, 'wb') as file:
+      pickle.dump(content, file, protocol=4)
+
+
+def make_annotations(layout_name: str, seed: int = 0) -> dict[str, Any]:
+  """The demo in the form of mmaction2's annotation files.
+
+  Args:
+    layout_name: see write_annotations.
+    seed: any integer from 0 on.
+
+  Returns:
+    A dict of split (train and val to clip ids), annotations and label_names.
+
+  Raises:
+    UserError: for another layout.
+  """
+  if layout_name not in LAYOUTS:
+    raise errors.UserError(
+      f'the demo motions have no layout {layout_name!r}: choose --layout among '
+      f'{", ".join(LAYOUTS)}.'
+    )
+  split, annotations = {}, []
+  for split_name, count in CLIPS.items():
+    clips = [
+      _clip(split_name, repetition, label, layout_name, seed)
+      for repetition in range(count)
+      for label in range(len(ACTIONS))
+    ]
+    split[split_name] = [clip['frame_dir'] for clip in clips]
+    annotations += clips
+  return dict(split=split, annotations=annotations, label_names=list(ACTIONS))
+
+
+def draw_bodies(split_name: str, seed: int) -> list[demo_body.Body]:
+  """The subjects of a split."""
+  rng = np.random.default_rng([1, seed, list(CLIPS).index(split_name)])
+  return [demo_body.draw_body(rng) for _ in range(SUBJECTS[split_name])]
+
+
+def draw_cameras(split_name: str, seed: int) -> list[Camera]:
+  """The cameras of a split, spread over a half circle before the scene."""
+  rng = np.random.default_rng([2, seed, list(CLIPS).index(split_name)])
+  cameras = []
+  for azimuth in np.linspace(-55, 55, CAMERAS[split_name]):
+    height, distance = rng.uniform(0.9, 1.7), rng.uniform(2.7, 3.7)
+    pitch = math.degrees(math.atan((height - 0.95) / distance))
+    azimuth, pitch = azimuth + rng.normal(0, 5), pitch + rng.normal(0, 2)
+    cameras.append(Camera(azimuth, height, distance, pitch))
+  return cameras
+
+
+def _clip(
+  split_name: str, repetition: int, label: int, layout_name: str, seed: int
+) -> dict[str, Any]:
+  """One annotation.
+
+  A motion and its reverse come as twins: the same people do the same in front
+  of the same camera. What does not look at the order of the frames is right
+  about at most one of them, but for luck with the noise. Both layouts show the
+  same scene.
+  """
+  splits = list(CLIPS)
+  action, _ = demo_actions.MOTIONS[ACTIONS[label]]
+  twins = [
+    seed,
+    splits.index(split_name),
+    repetition,
+    ACTIONS.index(action.name),
+  ]
+  rng = np.random.default_rng([3, *twins])
+  bodies = draw_bodies(split_name, seed)
+  cameras = draw_cameras(split_name, seed)
+  subject, other = rng.choice(len(bodies), 2, replace=False)
+  view = rng.integers(len(cameras))
+  scene = demo_motion.perform(
+    ACTIONS[label], [bodies[subject], bodies[other]], rng
+  )
+  points = _before_camera(scene, cameras[view], rng)
+  if rng.random() < 0.5:
+    points = points[::-1]  # [M, T, joints, 3]
+
+  first_subject = sum(SUBJECTS[s] for s in splits[: splits.index(split_name)])
+  first_camera = sum(CAMERAS[s] for s in splits[: splits.index(split_name)])
+  frame_dir = (
+    f'C{first_camera + view + 1:03d}P{first_subject + subject + 1:03d}'
+    f'R{repetition + 1:03d}A{label + 1:03d}'
+  )
+  rng = np.random.default_rng([4, *twins, label])
+  kept, seen = _losses(points.shape[:3], rng)
+  points, seen = points[:, kept], seen[:, kept]
+  fields = (_depth if layout_name == 'nturgb+d' else _picture)(
+    points, seen, rng
+  )
+  return dict(
+    frame_dir=frame_dir, label=label, total_frames=int(kept.sum()), **fields
+  )
+
+
+def _before_camera(
+  scene: np.ndarray, camera: Camera, rng: np.random.Generator
+) -> np.ndarray:
+  """The scene in the axes of a camera: x right in Kinect's mirrored picture."""
+  middle = scene[:, :, 0].mean((0, 1)) * [1, 0, 1]
+  turn = camera.azimuth + rng.normal(0, 8)
+  points = (scene - middle) @ demo_body.rotation('y', turn).T
+  # Two people need more room.
+  depth = camera.distance + 0.5 * (len(scene) - 1) + rng.normal(0, 0.15)
+  points += [rng.normal(0, 0.2), -camera.height, depth]
+  return points @ demo_body.rotation('x', -camera.pitch).T
+
+
+def _losses(
+  shape: tuple[int, ...], rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+  """What gets lost between the scene and the file.
+
+  Returns:
+    [T] frames that are kept at all, and [M, T, joints] points that are seen.
+  """
+  persons, frames, _ = shape
+  kept, seen = np.ones(frames, bool), np.ones(shape, bool)
+
+  def some_frames(longest):
+    start = rng.integers(frames)
+    return slice(start, start + rng.integers(1, longest + 1))
+
+  if rng.random() < 0.3:
+    kept = rng.random(frames) > 0.06
+  if rng.random() < 0.2:
+    seen[:, some_frames(3)] = False
+  if persons == 2 and rng.random() < 0.2:
+    seen[1, some_frames(8)] = False
+  if rng.random() < 0.4:
+    for _ in range(rng.integers(1, 4)):
+      seen[rng.integers(persons), some_frames(10), rng.choice(_LOSABLE)] = False
+  return kept, seen
+
+
+def _tremble(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+  """Noise of unit variance, [M, T, ...], correlated over two frames."""
+  white = rng.standard_normal((shape[0], shape[1] + 1, *shape[2:]))
+  return (white[:, 1:] + white[:, :-1]) / math.sqrt(2)
+
+
+def _depth(
+  points: np.ndarray, seen: np.ndarray, rng: np.random.Generator
+) -> Mapping[str, Any]:
+  """What Kinect reports: 25 joints, metres, zeros for what it lost."""
+  points = points[:, :, : demo_body.KINECT_JOINTS]
+  seen = seen[:, :, : demo_body.KINECT_JOINTS, None]
+  metres = np.full((demo_body.KINECT_JOINTS, 1), 0.007)
+  metres[[i for i in _LOSABLE if i < demo_body.KINECT_JOINTS]] = 0.012
+  noise = metres * rng.uniform(0.6, 1.4) * _tremble(points.shape, rng)
+  return dict(keypoint=((points + noise) * seen).astype(np.float16))
+
+
+def _picture(
+  points: np.ndarray, seen: np.ndarray, rng: np.random.Generator
+) -> Mapping[str, Any]:
+  """What a pose estimator reports: 17 joints, pixels, with scores.
+
+  It always answers: a joint that it does not see lies somewhere with a low
+  score. Only a person whom nobody detected is all zeros.
+  """
+  height, width = IMAGE_SHAPE
+  depth = points[..., _COCO, 2:]
+  # Kinect's x grows to the left of a picture that is not mirrored.
+  pixels = np.array([width, height]) / 2
+  pixels = pixels - _FOCAL_LENGTH * points[..., _COCO, :2] / depth
+  detected = seen.any(-1)[..., None]
+  seen = seen[..., _COCO]
+
+  # Farther than the pelvis means likely hidden; the face needs to face us.
+  hidden = np.clip((depth[..., 0] - points[..., :1, 2]) / 0.5, 0, 1)
+  nose, head = demo_body.JOINTS.index('nose'), demo_body.JOINTS.index('head')
+  away = points[..., nose, 2] > points[..., head, 2]
+  hidden[..., :5] = np.where(away[..., None], 1.0, hidden[..., :5])
+  score = 0.92 - 0.35 * hidden + 0.04 * _tremble(seen.shape, rng)
+  score = np.where(
+    seen, score.clip(0.3, 1), rng.uniform(0.02, 0.25, seen.shape)
+  )
+  spread = 4.0 + 5.0 * hidden + 40.0 * ~seen
+  pixels = pixels + spread[..., None] * _tremble(pixels.shape, rng)
+  return dict(
+    keypoint=(pixels * detected[..., None]).astype(np.float16),
+    keypoint_score=(score * detected).astype(np.float16),
+    img_shape=IMAGE_SHAPE,
+    original_shape=IMAGE_SHAPE,
+  )

@@ -1,0 +1,246 @@
+"""Playing an action: keyframes become the motion of one or two bodies."""
+
+import math
+
+import numpy as np
+
+from data_prep import demo_actions
+from data_prep import demo_body
+
+FRAME_RATE = 30  # frames per second, as Kinect
+MIN_FRAMES, MAX_FRAMES = 30, 110
+
+
+def perform(
+  name: str, bodies: list[demo_body.Body], rng: np.random.Generator
+) -> np.ndarray:
+  """One clip of an action as it happens, before any camera sees it.
+
+  Pace, onset, handedness, amplitude and every angle vary with rng. The clip may
+  begin and end in the midst of the motion. The reverse of an action is that
+  action's clip of the same rng with its frames in reverse order.
+
+  Args:
+    name: a key of demo_actions.MOTIONS.
+    bodies: two persons; a one-person action takes the first.
+    rng: source of all variation.
+
+  Returns:
+    [persons, T, len(demo_body.JOINTS), 3], metres, floor at y = 0, T between
+    MIN_FRAMES and MAX_FRAMES.
+  """
+  action, backwards = demo_actions.MOTIONS[name]
+  bodies = bodies[: action.persons]
+  moment = _timeline(action, rng)
+  beats = _beats(action, moment, rng)  # Two who shake hands keep time.
+  angles = [beats + _angles(action, moment, rng) for _ in bodies]
+  meeting = np.abs(moment - action.meet).argmin()
+  if action.persons == 2 and not action.gap:
+    angles = _level_hands(angles, bodies, meeting)
+  hand = 'r_hand'
+  if rng.random() < 0.5:
+    angles, hand = [_mirror(a) for a in angles], 'l_hand'
+  people = [_move(a, b) for a, b in zip(angles, bodies)]
+  if action.persons == 2:
+    people = _face_each_other(action, people, meeting, hand, rng)
+  out = np.stack(people)
+  return out[:, ::-1] if backwards else out
+
+
+def _move(angles: np.ndarray, body: demo_body.Body) -> np.ndarray:
+  """[T, joints, 3] a person on the floor."""
+  return demo_body.plant(demo_body.forward_kinematics(angles, body), body)
+
+
+def _timeline(
+  action: demo_actions.Action, rng: np.random.Generator
+) -> np.ndarray:
+  """[T] moment of the motion in every frame: < 0 before it, > 1 after it."""
+  frames = FRAME_RATE * rng.uniform(*action.seconds)
+  before, after = rng.uniform(-0.12, 0.35, 2)
+  frames = min(frames, MAX_FRAMES / (1 + before + after))
+  length = max(round((1 + before + after) * frames), MIN_FRAMES)
+  return np.arange(length) / frames - before
+
+
+def _angles(
+  action: demo_actions.Action, moment: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+  """[T, channels] joint angles of one person's own way to do it."""
+  times = np.array([t for t, _ in action.keyframes])
+  poses = np.array(
+    [[p[c] for c in demo_body.CHANNELS] for _, p in action.keyframes]
+  )
+  stand = np.array([demo_actions.STAND[c] for c in demo_body.CHANNELS])
+  channels = len(stand)
+
+  # Nobody does it twice alike. What changes in a leg changes in the other one,
+  # or a foot would leave the floor.
+  legs = np.array([c[2:] in demo_body.LEG for c in demo_body.CHANNELS])
+  left = np.array([c[:2] == 'l_' for c in demo_body.CHANNELS])
+  scale = rng.uniform(0.9, 1.1) + rng.normal(0, 0.06, poses.shape)
+  scale[:, legs & left] = scale[:, legs & ~left]
+  poses = stand + scale * (poses - stand)
+  poses[:, ~legs] += rng.normal(0, 3, (~legs).sum())
+
+  # Joints do not start together: each lags a little.
+  lag = rng.normal(0, 0.015, channels)
+  lag[legs & left] = lag[legs & ~left]
+  angles = _interpolate(times, poses, moment[:, None] - lag)
+
+  if action.steps[1]:
+    angles += _walk(action, moment, rng)
+  angles[:, ~legs] += _sway(len(moment), (~legs).sum(), rng)
+  return angles
+
+
+def _beats(
+  action: demo_actions.Action, moment: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+  """[T, channels] what the oscillations add to the keyframes."""
+  out = np.zeros((len(moment), len(demo_body.CHANNELS)))
+  seconds = np.arange(len(moment)) / FRAME_RATE
+  for beat in action.beats:
+    fade = _ease((moment - beat.start) / 0.1)
+    fade *= _ease((beat.stop - moment) / 0.1)
+    phase = seconds * rng.uniform(*beat.hertz) + rng.random()
+    swing = beat.degrees * rng.uniform(0.7, 1.3) * np.sin(2 * math.pi * phase)
+    out[:, demo_body.CHANNELS.index(beat.channel)] += fade * swing
+  return out
+
+
+def _interpolate(
+  times: np.ndarray, values: np.ndarray, at: np.ndarray
+) -> np.ndarray:
+  """Smooth curves through keyframes, at rest before the first and after the last.
+
+  Cubic Hermite pieces; the slope at an inner keyframe is the harmonic mean of
+  its neighbours' where they agree in sign and else zero (Fritsch and Butland
+  1984), so that a joint never swings beyond its keyframes.
+
+  Args:
+    times: [K], ascending.
+    values: [K, C].
+    at: [T, C], each channel on its own clock.
+
+  Returns:
+    [T, C].
+  """
+  gaps = np.diff(times)[:, None]
+  slopes = np.diff(values, axis=0) / gaps
+  before, after = slopes[:-1], slopes[1:]
+  agree = before * after > 0
+  total = np.where(agree, before + after, 1.0)
+  inner = np.where(agree, 2 * before * after / total, 0.0)
+  slope = np.pad(inner, ((1, 1), (0, 0)))
+
+  at = at.clip(times[0], times[-1])
+  piece = (np.searchsorted(times, at, side='right') - 1).clip(0, len(gaps) - 1)
+  gap = gaps[piece, 0]
+  u = (at - times[piece]) / gap
+  c = np.arange(values.shape[1])
+  rise = values[piece + 1, c] - values[piece, c]
+  return (
+    values[piece, c]
+    + rise * u**2 * (3 - 2 * u)
+    + gap * slope[piece, c] * u * (1 - u) ** 2
+    - gap * slope[piece + 1, c] * u**2 * (1 - u)
+  )
+
+
+def _ease(u: np.ndarray) -> np.ndarray:
+  """0 below 0, 1 above 1, smooth between."""
+  u = u.clip(0, 1)
+  return u * u * (3 - 2 * u)
+
+
+def _walk(
+  action: demo_actions.Action, moment: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+  """[T, channels] what a few steps add to the angles of standing.
+
+  The curves follow the sagittal joint angles of normal gait (Winter 1991); the
+  heel of the leg of phase 0 strikes. Walking backwards is close to this in
+  reverse time (Thorstensson 1986), which is what makes leaving believable.
+  """
+  start, stop = action.walk
+  u = ((moment - start) / (stop - start)).clip(0, 1)
+  steps = rng.integers(action.steps[0], action.steps[1] + 1)
+  strength = _ease(u / 0.2) * _ease((1 - u) / 0.2) * rng.uniform(0.8, 1.15)
+  phase = rng.random() + steps / 2 * u
+
+  out = np.zeros((len(moment), len(demo_body.CHANNELS)))
+  for side, shift in (('l', 0.0), ('r', 0.5)):
+    p = phase + shift
+    swing = np.cos(2 * math.pi * p)
+    knee = 12 * _bump(p - 0.15, 0.07) + 58 * _bump(p - 0.73, 0.09)
+    foot = 12 * _bump(p, 0.05) - 45 * _bump(p - 0.6, 0.07)
+    curves = dict(thigh=5 + 22 * swing, knee=knee, foot=foot, lift=-14 * swing)
+    for name, curve in curves.items():
+      out[:, demo_body.CHANNELS.index(f'{side}_{name}')] = strength * curve
+  return out
+
+
+def _bump(phase: np.ndarray, width: float) -> np.ndarray:
+  """1 at whole phases, falling to 0 like a Gaussian of this width."""
+  return np.exp((np.cos(2 * math.pi * phase) - 1) / (2 * math.pi * width) ** 2)
+
+
+def _sway(frames: int, channels: int, rng: np.random.Generator) -> np.ndarray:
+  """[T, channels] degrees by which somebody who stands still is not still."""
+  out, seconds = 0, np.arange(frames) / FRAME_RATE
+  for hertz in (0.2, 0.5, 1.1):
+    rate = hertz * rng.uniform(0.7, 1.4, channels)
+    phase = seconds[:, None] * rate + rng.random(channels)
+    out = out + rng.normal(0, 1.2, channels) * np.sin(2 * math.pi * phase)
+  return out
+
+
+def _mirror(angles: np.ndarray) -> np.ndarray:
+  """The angles of the mirrored motion: sides swap, turns change sign."""
+  swap = {'l_': 'r_', 'r_': 'l_'}
+  names = [swap.get(c[:2], c[:2]) + c[2:] for c in demo_body.CHANNELS]
+  sign = [-1 if c in ('side', 'twist', 'look') else 1 for c in names]
+  return angles[:, [demo_body.CHANNELS.index(n) for n in names]] * sign
+
+
+def _level_hands(
+  angles: list[np.ndarray], bodies: list[demo_body.Body], meeting: int
+) -> list[np.ndarray]:
+  """The right hands lifted or lowered until they are equally high as they meet."""
+  hand, shoulder = map(demo_body.JOINTS.index, ('r_hand', 'r_shoulder'))
+  lift = demo_body.CHANNELS.index('r_lift')
+  for _ in range(2):  # Newton's method; what is left is millimetres.
+    at = [_move(a[[meeting]], b)[0] for a, b in zip(angles, bodies)]
+    height = np.mean([p[hand, 1] for p in at])
+    corrected = []
+    for own, points in zip(angles, at):
+      reach = points[shoulder, 2] - points[hand, 2]
+      error = np.rad2deg((height - points[hand, 1]) / reach)
+      share = own[:, lift] / own[meeting, lift]
+      own = own.copy()
+      own[:, lift] += error * share
+      corrected.append(own)
+    angles = corrected
+  return angles
+
+
+def _face_each_other(
+  action: demo_actions.Action,
+  people: list[np.ndarray],
+  meeting: int,
+  hand: str,
+  rng: np.random.Generator,
+) -> list[np.ndarray]:
+  """Both placed so that at the meeting they are `gap` apart or hands touch."""
+  index = demo_body.JOINTS.index(hand)
+  reach = [p[meeting, 0, 2] - p[meeting, index, 2] for p in people]
+  gap = rng.uniform(*action.gap) if action.gap else sum(reach)
+  out = []
+  for points, heading in zip(people, (-90, 90)):
+    points = points - points[meeting, 0] * [1, 0, 1]
+    turned = points @ demo_body.rotation('y', heading + rng.normal(0, 4)).T
+    # Who has heading -90 looks along +x, and stands at negative x.
+    turned[..., 0] += math.copysign(gap / 2, heading)
+    out.append(turned)
+  return out
