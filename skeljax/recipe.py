@@ -178,15 +178,26 @@ def feature_options(
   config: config_dict.ConfigDict, facts: Facts
 ) -> features.FeatureOptions:
   """Stream, 2D normalisation and augmentation of a step."""
-  options = dict(config.features)
-  options['rotate'] = tuple(options['rotate'])
-  return features.FeatureOptions(
+  fields = dict(config.features)
+  fields['rotate'] = tuple(fields['rotate'])
+  options = features.FeatureOptions(
     layout=facts.layout,
     num_channels=facts.num_channels,
     has_score=facts.has_score,
     keypoint_dtype=facts.keypoint_dtype,
-    **options,
+    **fields,
   )
+  # NOTE: the device cannot tell a whole clip from chosen frames, so a mismatch
+  # would train on wrong frames without a word.
+  if options.needs_whole_clip != config.data.whole_clip:
+    raise errors.UserError(
+      f'data.whole_clip is {config.data.whole_clip}, but'
+      ' features.centre_first_frame and features.min_max are'
+      f' {options.centre_first_frame} and {options.min_max}: both work on whole'
+      ' clips and nothing else does. Give'
+      f' --config.data.whole_clip={options.needs_whole_clip}.'
+    )
+  return options
 
 
 def frame_sampling(

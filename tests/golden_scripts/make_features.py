@@ -81,6 +81,7 @@ def clip_3d():
 
 
 def main():
+  """Writes the file and prints the sums that the 3D clip must have."""
   arrays = {}
   for name, img_shape in (('hd', (1080, 1920)), ('odd', (481, 853))):
     clip = clip_2d(len(name), img_shape)

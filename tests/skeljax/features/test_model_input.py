@@ -165,91 +165,11 @@ def test_motion_follows_the_original_frame_of_a_looped_index(golden, stream):
   np.testing.assert_array_equal(got[0], every[0][:, np.array([9, 10, 0, 1])])
 
 
-# The NW-UCLA recipe, as CTR-GCN's feeder computes it for one person.
-UCLA = {
-  'layout': LAYOUTS['ucla'],
-  'centre_first_frame': True,
-  'min_max': True,
-}
-
-
-def whole_batch(clips, frame_index, persons=1, max_frames=12):
-  keypoint = np.zeros((len(clips), 1, persons, max_frames, 20, 3), np.float32)
-  for row, clip in enumerate(clips):
-    keypoint[row, 0, : clip.shape[0], : clip.shape[1]] = clip
-  return {
-    'keypoint': keypoint,
-    'frame_index': np.asarray(frame_index, np.int32),
-    'total_frames': np.array([c.shape[1] for c in clips], np.int32),
-    'num_valid_persons': np.array([len(c) for c in clips], np.int32),
-    'img_shape': np.zeros((len(clips), 2), np.int32),
-    'index': np.arange(len(clips), dtype=np.int32),
-  }
-
-
-def random_clips(*lengths, persons=1):
-  random = np.random.RandomState(0)
-  return [
-    random.randn(persons, n, 20, 3).astype(np.float32) + 2 for n in lengths
-  ]
-
-
-def feeder_joints(clip, frame_index):
-  """[T, 20, 3] of one clip [F, 20, 3]."""
-  value = clip - clip[0, 1]
-  flat = value.reshape(-1, 3)
-  low, high = flat.min(axis=0), flat.max(axis=0)
-  return ((value - low) / (high - low) * 2 - 1)[frame_index]
-
-
-@pytest.mark.parametrize('stream', STREAMS)
-def test_ucla_recipe_equals_the_published_feeder(stream):
-  clips = random_clips(8, 1)
-  frame_index = [[[0, 2, 2, 7], [1, 3, 5, 6]], [[0, 0, 0, 0], [0, 0, 0, 0]]]
-  batch = whole_batch(clips, frame_index)
-  got = model_input(batch, options_3d(stream, **UCLA), train=False)
-  assert got.shape == (4, 1, 4, 20, 3)
-  views = np.asarray(got).reshape(2, 2, 4, 20, 3)
-  for row, clip in enumerate(clips):
-    for view in range(2):
-      data = feeder_joints(clip[0].astype(np.float64), frame_index[row][view])
-      if stream.startswith('bone'):
-        data = data - data[:, list(LAYOUTS['ucla'].parents)]
-      if stream.endswith('motion'):
-        data = np.concatenate([data[1:] - data[:-1], np.zeros_like(data[:1])])
-      np.testing.assert_allclose(views[row, view], data, atol=2e-6)
-
-
-def test_ucla_recipe_scales_after_rotation():
-  batch = whole_batch(random_clips(8, 5), [[[0, 2, 2, 7]], [[0, 1, 2, 4]]])
-  batch['frame_index'] = np.tile(np.arange(8, dtype=np.int32), (2, 1, 1))
-  batch['frame_index'][1, 0, 5:] = -1
-  options = options_3d('joint', rotate=(60.0, 60.0, 0.0), **UCLA)
-  got = np.asarray(model_input(batch, options, rng=KEY, train=True))
-  plain = np.asarray(model_input(batch, options, train=False))
-  assert np.abs(got - plain).max() > 0.1
-  assert not got[1, :, 5:].any()
-  for clip in (got[0], got[1, :, :5]):
-    points = clip.reshape(-1, 3)
-    np.testing.assert_allclose(points.min(0), -1, atol=1e-6)
-    np.testing.assert_allclose(points.max(0), 1, atol=1e-6)
-
-
-def test_motion_of_whole_clips_ends_before_padding():
-  batch = whole_batch(random_clips(3), [[[0, 1, 2, -1]]])
-  options = options_3d('joint_motion', **UCLA)
-  got = np.asarray(model_input(batch, options, train=False))
-  assert got[0, 0, :2].any() and not got[0, 0, 2:].any()
-
-
-@pytest.mark.parametrize('recipe', ['1x', 'ucla', 'plain'])
+@pytest.mark.parametrize('recipe', ['1x', 'plain'])
 @pytest.mark.parametrize('stream', ['joint', 'bone_motion'])
 def test_padded_persons_and_frames_stay_zero(golden, recipe, stream):
   views = {'rotate': (30.0, 30.0, 30.0), 'scale': 0.2, 'shift': 0.3}
-  if recipe == 'ucla':
-    batch = whole_batch(random_clips(6), [[[0, 3, 4, -1]]], persons=2)
-    options = options_3d(stream, flip=0.5, **UCLA, **views)
-  elif recipe == '1x':
+  if recipe == '1x':
     batch = make_batch(
       golden['hd/keypoint'][:1],
       golden['hd/score'][:1],
