@@ -32,6 +32,7 @@ import difflib
 from absl import flags
 from apache_beam.options import pipeline_options
 
+from data_prep import options as options_lib
 from data_prep import prepare
 from data_prep import shards
 from skeljax import cli
@@ -41,7 +42,7 @@ from skeljax.data.formats import pickles
 
 def define_flags() -> None:
   flags.DEFINE_enum(
-    'source', 'pickle', prepare.SOURCES, 'Where the annotations come from.'
+    'source', 'pickle', options_lib.SOURCES, 'Where the annotations come from.'
   )
   flags.DEFINE_string(
     'input',
@@ -112,7 +113,7 @@ def main(argv: Sequence[str]) -> None:
   beam_arguments = [f'--runner={values.runner}', *argv[1:]]
   reject_unknown(argv[1:], list(values))
   prepare.prepare(
-    prepare.Options(
+    options_lib.Options(
       source=values.source,
       inputs=parse_input(values.source, values.input),
       protocol=values.protocol,

@@ -2,11 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 import dataclasses
-import hashlib
-import json
 import os
 import pathlib
-import re
 from typing import Any
 
 from absl import logging
@@ -16,66 +13,23 @@ import tensorflow_datasets as tfds
 
 from data_prep import builder as builder_lib
 from data_prep import demo
+from data_prep import options as options_lib
 from data_prep import scratch
-from data_prep import shards
 from data_prep import workspace
 from skeljax import errors
 from skeljax import skeletons
-from skeljax.data import class_names as class_names_lib
 from skeljax.data import datasets
 from skeljax.data.formats import annotations as annotations_lib
 from skeljax.data.formats import pickles
 
-# Part of every fingerprint. Raise it when the same input and options give other
-# records than before, so that old datasets are not taken for new ones.
-CODE_VERSION = 1
-
-SOURCES = ('pickle', 'demo')
-_NAME = re.compile(r'[A-Za-z]\w*')
 # Shards of this size are read fast from a network disk, and a set the size of
 # NTU60 gives enough of them to keep a dozen workers busy.
 _SHARD_BYTES = 64 << 20
-_HASH_BLOCK = 1 << 20
 
 
-@dataclasses.dataclass(frozen=True)
-class Options:
-  """What the user asks for; see the flags of data_prep.main.
-
-  Attributes:
-    source: 'pickle' or 'demo'.
-    inputs: annotation files by split, or by '' for one file that holds the
-      splits; empty for the demo.
-    protocol: which splits of the file: 'xview' for xview_train and xview_val.
-    layout: a layout's name or layout file.
-    normalize: a key of shards.NORMALIZERS.
-    name: the dataset's name.
-    output: directory that holds prepared datasets.
-    class_names: a list's name or a file with one name a line; '' takes the
-      names in the annotation file.
-    third_channel: whether a third channel is a 'coordinate' or a 'score'.
-    max_persons: keep so many persons, those that move most; 0 keeps all.
-    drop_empty: leave out clips without a skeleton.
-    num_shards: files a split; 0 chooses.
-    overwrite: replace a dataset of this name.
-  """
-
-  source: str
-  inputs: Mapping[str, str]
-  protocol: str
-  layout: str
-  normalize: str
-  name: str
-  output: str
-  class_names: str = ''
-  third_channel: str = 'auto'
-  max_persons: int = 2
-  drop_empty: bool = False
-  num_shards: int = 0
-  overwrite: bool = False
-
-
-def prepare(options: Options, beam_arguments: Sequence[str]) -> None:
+def prepare(
+  options: options_lib.Options, beam_arguments: Sequence[str]
+) -> None:
   """Prepares a dataset, or finds that this was done before.
 
   Args:
@@ -85,16 +39,18 @@ def prepare(options: Options, beam_arguments: Sequence[str]) -> None:
   Raises:
     UserError: the user can mend it; nothing was published.
   """
-  layout = check_options(options)
-  described = describe(options, layout)
-  fingerprint = hashlib.sha256(
-    json.dumps(described, sort_keys=True).encode()
-  ).hexdigest()
+  layout = options_lib.check_options(options)
+  described = options_lib.describe(options, layout)
+  fingerprint = options_lib.fingerprint(described)
+  if not workspace.Workspace.is_left_over(options.output, options.name):
+    if is_prepared(options, described, fingerprint):
+      return
   with (
     workspace.full_disk_in_words(options.output),
     workspace.Workspace(options.output, options.name) as space,
   ):
-    if not options.overwrite and is_prepared(options, described, fingerprint):
+    # Now that nobody else prepares it, look again.
+    if is_prepared(options, described, fingerprint):
       return
     if options.source == 'demo':
       path = str(space.directory / 'demo.pkl')
@@ -115,86 +71,13 @@ def prepare(options: Options, beam_arguments: Sequence[str]) -> None:
   _report(options)
 
 
-def check_options(options: Options) -> skeletons.Layout:
-  """Finds mistakes that need no look at the data; returns the layout."""
-  if options.source not in SOURCES:
-    raise errors.UserError(
-      f'--source={options.source} is not known; it is one of'
-      f' {", ".join(SOURCES)}.'
-    )
-  if not _NAME.fullmatch(options.name):
-    raise errors.UserError(
-      f'--name={options.name!r} cannot name a dataset: a letter, then letters,'
-      ' digits and underscores, for example ntu60_xsub_3d.'
-    )
-  if not options.output:
-    raise errors.UserError(
-      '--output is missing: the directory that holds prepared datasets, the'
-      ' same that --config.data.dir (or $SKELJAX_DATA) names later.'
-    )
-  if options.normalize not in shards.NORMALIZERS:
-    raise errors.UserError(
-      f'--normalize={options.normalize} is not known; it is one of'
-      f' {", ".join(shards.NORMALIZERS)}.'
-    )
-  for path in options.inputs.values():
-    if not os.path.isfile(path):
-      raise errors.UserError(f'--input: there is no file {path}.')
-  layout = skeletons.get_layout(options.layout)
-  missing = [
-    part
-    for part in ('origin', 'spine', 'shoulders')
-    if getattr(layout, part) is None
-  ]
-  if options.normalize != 'none' and missing:
-    raise errors.UserError(
-      f'--normalize={options.normalize} needs to know the origin, spine and'
-      f' shoulders of a skeleton, and layout {layout.name!r} names no'
-      f' {" and no ".join(missing)}. Use --normalize=none, or a layout file'
-      ' that names them.'
-    )
-  return layout
-
-
-def describe(options: Options, layout: skeletons.Layout) -> dict[str, Any]:
-  """All that decides about the bytes of a dataset, as plain JSON values.
-
-  Neither names nor places of files are in it, so that a moved file is the same
-  file.
-  """
-  if options.source == 'demo':
-    inputs = {'demo': demo.DEMO_VERSION}
-  else:
-    logging.info('hashing %s', ', '.join(options.inputs.values()))
-    inputs = {
-      split or 'file': _file_hash(path)
-      for split, path in options.inputs.items()
-    }
-  names = None
-  if options.class_names:
-    names = list(class_names_lib.load_class_names(options.class_names))
-  return {
-    'source': options.source,
-    'input': inputs,
-    'protocol': options.protocol,
-    'layout': layout.to_dict(),
-    'normalize': options.normalize,
-    'class_names': names,
-    'third_channel': options.third_channel,
-    'max_persons': options.max_persons,
-    'drop_empty': options.drop_empty,
-    'num_shards': options.num_shards,
-    'code': CODE_VERSION,
-  }
-
-
 def is_prepared(
-  options: Options, described: Mapping[str, Any], fingerprint: str
+  options: options_lib.Options, described: Mapping[str, Any], fingerprint: str
 ) -> bool:
-  """Whether exactly this was prepared before.
+  """Whether exactly this was prepared before and is whole.
 
   Raises:
-    UserError: something else, or a damaged dataset, has this name.
+    UserError: something has this name that must not be replaced.
   """
   target = pathlib.Path(options.output).expanduser() / options.name
   if not os.path.lexists(target):
@@ -202,27 +85,34 @@ def is_prepared(
   directory = datasets.dataset_directory(options.output, options.name)
   if directory is None:
     raise errors.UserError(
-      f'{target} exists and is no prepared dataset. Choose another --name or'
-      ' --output; --overwrite would replace it.'
+      f'{target} exists and is no prepared dataset, so it is left alone.'
+      ' Choose another --name or --output, or remove it.'
     )
   metadata = datasets.read_metadata(directory)
-  if metadata.get('fingerprint') == fingerprint:
-    datasets.open_dataset(options.output, options.name)
-    logging.info(
-      'already prepared: %s holds the same input prepared with the same'
-      ' options; nothing to do',
-      directory,
+  if metadata.get('fingerprint') != fingerprint:
+    if options.overwrite:
+      return False
+    raise errors.UserError(
+      f'{target} exists and was prepared differently:'
+      f' {options_lib.differences(metadata.get("options", {}), described)}. Add'
+      ' --overwrite to replace it, or choose another --name.'
     )
-    return True
-  raise errors.UserError(
-    f'{target} exists and was prepared differently:'
-    f' {_differences(metadata.get("options", {}), described)}. Add'
-    ' --overwrite to replace it, or choose another --name.'
+  try:
+    datasets.open_dataset(options.output, options.name)
+  except errors.UserError:
+    if options.overwrite:
+      return False
+    raise
+  logging.info(
+    'already prepared: %s was made from the same input with the same options;'
+    ' nothing to do',
+    directory,
   )
+  return True
 
 
 def build(
-  options: Options,
+  options: options_lib.Options,
   layout: skeletons.Layout,
   inputs: Mapping[str, str],
   notes: Mapping[str, Any],
@@ -234,7 +124,9 @@ def build(
   logging.info('loading %s', source)
   annotations = pickles.read_annotations(inputs.get('', inputs))
   train, val = annotations_lib.protocol_splits(annotations, options.protocol)
+  _warn_of_overlap(annotations, train, val)
   names = notes['options']['class_names'] or annotations.label_names
+  _check_class_names(names, source)
   clips = scratch.write_scratch(
     annotations,
     {'train': train, 'val': val},
@@ -283,6 +175,37 @@ def build(
   return root / options.name
 
 
+def _warn_of_overlap(
+  annotations: annotations_lib.Annotations,
+  train: Sequence[int],
+  val: Sequence[int],
+) -> None:
+  both = sorted(set(train) & set(val))
+  if both:
+    logging.warning(
+      '%d clips are in the training and in the validation split, which will'
+      ' make a model look better than it is: %s',
+      len(both),
+      annotations_lib.some([annotations.ids[i] for i in both]),
+    )
+
+
+def _check_class_names(names: Sequence[str], source: str) -> None:
+  """A name must fit on a line of its own and mean one class."""
+  twice = annotations_lib.repeated(names)
+  if twice:
+    raise errors.UserError(
+      f'{source}: label_names holds {twice[0]!r} more than once. Every class'
+      ' needs a name of its own; give --class_names=FILE, one name a line.'
+    )
+  for label, name in enumerate(names):
+    if not name.strip() or len(name.splitlines()) != 1:
+      raise errors.UserError(
+        f'{source}: label_names[{label}] is {name!r}. A class name is one line'
+        ' of text; give --class_names=FILE, one name a line.'
+      )
+
+
 def _numbered_classes(max_label: int, source: str) -> list[str]:
   logging.warning(
     '%s names no classes: they are called class_0 to class_%d. Give'
@@ -306,36 +229,7 @@ def _num_shards(options, clips, spec) -> dict[str, int]:
   return result
 
 
-def _differences(
-  stored: Mapping[str, Any], described: Mapping[str, Any]
-) -> str:
-  """Which options differ, old and new where they are short."""
-
-  def short(value):
-    text = json.dumps(value)
-    return text if len(text) <= 30 else None
-
-  parts = []
-  for key in described:
-    old, new = stored.get(key), described[key]
-    if old == new:
-      continue
-    if short(old) is None or short(new) is None:
-      parts.append(f'another {key}')
-    else:
-      parts.append(f'{key} {short(old)} then, {short(new)} now')
-  return ', '.join(parts) or 'by other code'
-
-
-def _file_hash(path: str) -> str:
-  digest = hashlib.sha256()
-  with open(path, 'rb') as file:
-    while block := file.read(_HASH_BLOCK):
-      digest.update(block)
-  return digest.hexdigest()
-
-
-def _report(options: Options) -> None:
+def _report(options: options_lib.Options) -> None:
   dataset = datasets.open_dataset(options.output, options.name)
   logging.info(
     'prepared %s: %s clips, %d classes, %d joints, %dD, %s, at most %d persons'

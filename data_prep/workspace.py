@@ -30,7 +30,6 @@ class Workspace:
   """
 
   def __init__(self, root: str, name: str):
-    self._name = name
     self._root = pathlib.Path(root).expanduser().absolute()
     self.directory = self._root / f'.preparing-{name}'
     self.target = self._root / name
@@ -54,6 +53,11 @@ class Workspace:
     self._restore()
     self._clean(keep_lock=False)
     os.close(self._lock)
+
+  @staticmethod
+  def is_left_over(root: str, name: str) -> bool:
+    """Whether a preparation of this name is going on or was killed."""
+    return Workspace(root, name).directory.exists()
 
   def publish(self, built: pathlib.Path) -> None:
     """Puts the finished directory `built` in its place, as one rename.
@@ -79,11 +83,10 @@ class Workspace:
       try:
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
       except BlockingIOError:
-        os.close(self._lock)
-        raise errors.UserError(
-          f'Another process is preparing {self._name!r} in {self._root} at'
-          ' this moment. Wait until it has ended, or choose another --name.'
-        ) from None
+        logging.info(
+          'waiting for another process that is preparing %s', self.target
+        )
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
       try:
         if os.path.samestat(os.fstat(self._lock), os.stat(path)):
           return
@@ -101,7 +104,7 @@ class Workspace:
     for entry in self.directory.iterdir():
       if entry.name == 'lock':
         continue
-      if entry.is_dir():
+      if entry.is_dir() and not entry.is_symlink():
         shutil.rmtree(entry)
       else:
         entry.unlink()

@@ -1,0 +1,319 @@
+"""What a preparation stores, and that it stores the same every time."""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from skeljax import errors
+from skeljax import skeletons
+from skeljax.data import datasets
+from skeljax.data import normalize3d
+
+
+def _hashes(directory) -> dict[str, str]:
+  return {
+    str(path.relative_to(directory)): hashlib.sha256(
+      path.read_bytes()
+    ).hexdigest()
+    for path in sorted(pathlib.Path(directory).rglob('*'))
+    if path.is_file()
+  }
+
+
+def _all_clips(dataset) -> dict[str, dict]:
+  result = {}
+  for split in datasets.SPLITS:
+    source = dataset.source(split)
+    result.update({source[i]['id']: source[i] for i in range(len(source))})
+  return result
+
+
+def test_clips_come_back_as_they_were_in_file_order(
+  make_items, write_pickle, make_options, run
+):
+  items = make_items(10)
+  options = make_options(write_pickle(items), num_shards=3)
+  run(options)
+  dataset = datasets.open_dataset(options.output, 'tiny')
+  assert dataset.num_clips == {'train': 7, 'val': 3}
+  assert len(dataset.shards['train']) == len(dataset.shards['val']) == 3
+  assert dataset.class_names == ('sit', 'stand', 'wave')
+  assert dataset.layout == skeletons.get_layout('nturgb+d')
+  assert (dataset.num_channels, dataset.has_score) == (3, False)
+  assert (dataset.num_persons, dataset.max_frames) == (2, 5)
+  assert (dataset.normalize, dataset.keypoint_dtype) == ('none', 'float16')
+  for split, expected in (('train', items[:7]), ('val', items[7:])):
+    source = dataset.source(split)
+    assert len(source) == len(expected)
+    for i, item in enumerate(expected):
+      record = source[i]
+      assert record['id'] == item['frame_dir']
+      assert record['label'] == item['label']
+      assert items[record['position']] is item
+      assert record['total_frames'] == item['total_frames']
+      assert record['keypoint'].dtype == np.float16
+      np.testing.assert_array_equal(record['keypoint'], item['keypoint'])
+      np.testing.assert_array_equal(record['box'], np.zeros(4))
+      np.testing.assert_array_equal(record['img_shape'], [0, 0])
+
+
+def test_same_input_and_options_give_the_same_bytes(
+  make_items, write_pickle, make_options, run, tmp_path
+):
+  path = write_pickle(make_items(10))
+  outputs = [str(tmp_path / name) for name in 'ab']
+  for output in outputs:
+    run(make_options(path, output=output, num_shards=2))
+  first, second = map(_hashes, outputs)
+  assert len(first) > 4
+  assert first == second
+
+
+def test_tfds_reads_the_result_without_our_code(
+  make_items, write_pickle, make_options, run
+):
+  items = make_items(6)
+  options = make_options(write_pickle(items))
+  run(options)
+  builder = tfds.builder('tiny', data_dir=options.output)
+  assert builder.info.features['label'].names == ['sit', 'stand', 'wave']
+  record = builder.as_data_source('train')[1]
+  assert record['id'] == b'clip01'
+  np.testing.assert_array_equal(record['keypoint'], items[1]['keypoint'])
+
+
+def test_2d_clips_keep_scores_picture_size_and_their_box(
+  make_item, write_pickle, make_options, run
+):
+  items = []
+  for i in range(3):
+    item = make_item(f'clip{i}', i, (2, 4, 17, 2), img_shape=(1080, 1920))
+    item['keypoint'] = np.abs(item['keypoint']) * 100
+    item['keypoint_score'] = np.ones((2, 4, 17), np.float32)
+    items.append(item)
+  points = items[0]['keypoint']
+  points[0, 0, 0], points[0, 1, 3], points[1, 3, 5] = (3, 900), (800, 2), 5000
+  items[0]['keypoint_score'][1, 3, 5] = 0
+  points[points < 3] = 3
+  points[0, 1, 3, 1] = 2
+  options = make_options(write_pickle(items), layout='coco')
+  run(options)
+  dataset = datasets.open_dataset(options.output, 'tiny')
+  assert dataset.has_score and dataset.num_channels == 2
+  record = dataset.source('train')[0]
+  np.testing.assert_array_equal(record['keypoint'], points)
+  assert record['keypoint_score'].dtype == np.float32
+  np.testing.assert_array_equal(
+    record['keypoint_score'], items[0]['keypoint_score']
+  )
+  np.testing.assert_array_equal(record['img_shape'], [1080, 1920])
+  np.testing.assert_array_equal(record['box'], [3, 2, 800, 900])
+  assert record['box'].dtype == np.float32
+
+
+@pytest.mark.parametrize('version', ['mmaction0x', 'mmaction1x'])
+def test_normalised_clips_are_float32(
+  version, make_item, write_pickle, make_options, run
+):
+  items = [make_item(f'clip{i}', i, (2, 4, 25, 3)) for i in range(3)]
+  items[0]['keypoint'][0, 1] = 0  # The main person is away for a frame.
+  options = make_options(write_pickle(items), normalize=version)
+  run(options)
+  dataset = datasets.open_dataset(options.output, 'tiny')
+  assert (dataset.normalize, dataset.keypoint_dtype) == (version, 'float32')
+  normalize = getattr(normalize3d, f'normalize_{version}')
+  expected = normalize(
+    items[0]['keypoint'], skeletons.get_layout('nturgb+d')
+  ).astype(np.float32)
+  record = dataset.source('train')[0]
+  np.testing.assert_array_equal(record['keypoint'], expected)
+  # Person 1 is seen in more frames than person 0, so no frame goes in 1.x.
+  assert record['total_frames'] == expected.shape[1]
+  assert dataset.max_frames == 4
+
+
+def test_frames_dropped_by_normalisation_shorten_the_clip(
+  make_item, write_pickle, make_options, run
+):
+  items = [make_item(f'clip{i}', i, (1, 4, 25, 3)) for i in range(3)]
+  for item in items:
+    item['keypoint'][0, 2] = 0
+  options = make_options(write_pickle(items), normalize='mmaction1x')
+  run(options)
+  dataset = datasets.open_dataset(options.output, 'tiny')
+  assert dataset.source('val')[0]['total_frames'] == 3
+  assert dataset.max_frames == 3
+
+
+def test_of_three_persons_the_two_that_move_most_are_kept(
+  make_item, write_pickle, make_options, run
+):
+  items = [make_item(f'clip{i}', i, (3, 6, 25, 3)) for i in range(3)]
+  items[0]['keypoint'][1] *= np.float16(0.1)
+  original = items[0]['keypoint'].copy()
+  path = write_pickle(items)
+  options = make_options(path)
+  run(options)
+  dataset = datasets.open_dataset(options.output, 'tiny')
+  assert dataset.num_persons == 2
+  kept = dataset.source('train')[0]['keypoint']
+  assert {p.tobytes() for p in kept} == {p.tobytes() for p in original[[0, 2]]}
+
+  run(dataclasses.replace(options, name='all', max_persons=0))
+  dataset = datasets.open_dataset(options.output, 'all')
+  assert dataset.num_persons == 3
+  np.testing.assert_array_equal(
+    dataset.source('train')[0]['keypoint'], original
+  )
+
+
+def test_mixed_types_are_stored_in_the_widest(
+  make_items, write_pickle, make_options, run
+):
+  items = make_items(3)
+  items[1]['keypoint'] = items[1]['keypoint'].astype(np.float64) + 1e-6
+  options = make_options(write_pickle(items))
+  run(options)
+  dataset = datasets.open_dataset(options.output, 'tiny')
+  assert dataset.keypoint_dtype == 'float32'
+  clips = _all_clips(dataset)
+  for item in items:
+    stored = clips[item['frame_dir']]['keypoint']
+    np.testing.assert_array_equal(stored, item['keypoint'].astype(np.float32))
+
+
+def test_one_frame_clips_are_clips(make_item, write_pickle, make_options, run):
+  items = [make_item(f'clip{i}', i, (1, 1, 25, 3)) for i in range(3)]
+  options = make_options(write_pickle(items))
+  run(options)
+  assert datasets.open_dataset(options.output, 'tiny').max_frames == 1
+
+
+def test_clips_outside_the_protocol_are_not_looked_at(
+  make_items, write_pickle, make_options, run
+):
+  items = make_items(6)
+  items[2]['keypoint'] = None
+  split = dict(
+    xsub_train=['clip00', 'clip01'], xsub_val=['clip03'], xset_val=['clip02']
+  )
+  options = make_options(write_pickle(items, split=split), protocol='xsub')
+  run(options)
+  dataset = datasets.open_dataset(options.output, 'tiny')
+  assert dataset.num_clips == {'train': 2, 'val': 1}
+
+
+def test_two_plain_lists_are_one_dataset(
+  make_items, write_pickle, make_options, run, tmp_path
+):
+  import pickle
+
+  items = make_items(5)
+  inputs = {}
+  for split, part in (('train', items[:3]), ('val', items[3:])):
+    inputs[split] = str(tmp_path / f'{split}.pkl')
+    pathlib.Path(inputs[split]).write_bytes(pickle.dumps(part))
+  options = make_options('', inputs=inputs)
+  run(options)
+  dataset = datasets.open_dataset(options.output, 'tiny')
+  assert [dataset.source('val')[i]['id'] for i in range(2)] == [
+    'clip03',
+    'clip04',
+  ]
+  assert dataset.class_names == ('class_0', 'class_1', 'class_2')
+
+
+def test_ones_own_layout_travels_with_the_dataset(
+  make_item, write_pickle, make_options, run, tmp_path
+):
+  layout = dict(
+    name='stick', joints=['a', 'b', 'c'], bones=[[1, 0], [2, 1]], center=0
+  )
+  path = tmp_path / 'stick.json'
+  path.write_text(json.dumps(layout))
+  items = [make_item(f'clip{i}', i, (1, 2, 3, 2)) for i in range(3)]
+  options = make_options(write_pickle(items), layout=str(path))
+  run(options)
+  path.unlink()
+  dataset = datasets.open_dataset(options.output, 'tiny')
+  assert dataset.layout.joints == ('a', 'b', 'c')
+
+
+@pytest.mark.parametrize('layout', ['nturgb+d', 'coco'])
+def test_the_demo_walks_the_same_path(layout, make_options, run, monkeypatch):
+  from data_prep import demo
+
+  monkeypatch.setattr(demo, 'CLIPS', {'train': 2, 'val': 1})
+  options = make_options('', source='demo', inputs={}, layout=layout)
+  run(options)
+  dataset = datasets.open_dataset(options.output, 'tiny')
+  assert dataset.class_names == demo.ACTIONS
+  assert dataset.num_clips['train'] == 2 * len(demo.ACTIONS)
+  assert dataset.has_score == (layout == 'coco')
+
+
+@pytest.mark.parametrize(
+  'changes, words',
+  [
+    (dict(label=3), "'label' is 3"),
+    (dict(label=-1), "'label' is -1"),
+    (dict(keypoint=np.ones((2, 25, 3))), 'has shape (2, 25, 3)'),
+    (dict(keypoint=np.full((1, 2, 25, 3), np.nan)), 'NaN'),
+    (dict(keypoint=np.full((1, 2, 25, 3), np.inf, 'f2')), '65504'),
+    (dict(keypoint=np.ones((1, 2, 20, 3))), '20 joints'),
+    (dict(keypoint=np.ones((1, 2, 25, 2))), '2D keypoints without scores'),
+    (dict(keypoint=np.zeros((1, 2, 25, 3))), '--drop_empty'),
+  ],
+)
+def test_a_bad_clip_is_named_and_nothing_is_published(
+  changes, words, make_items, write_pickle, make_options, run, tmp_path
+):
+  items = make_items(6)
+  items[1].update(changes)
+  if 'keypoint' in changes:
+    items[1]['total_frames'] = 2
+  path = write_pickle(items)
+  with pytest.raises(errors.UserError) as caught:
+    run(make_options(path))
+  assert words in str(caught.value)
+  assert 'clip01' in str(caught.value)
+  assert str(path) in str(caught.value)
+  assert list((tmp_path / 'data').iterdir()) == []
+
+
+def test_empty_clips_are_dropped_when_asked(
+  make_items, write_pickle, make_options, run
+):
+  items = make_items(6)
+  items[1]['keypoint'][:] = 0
+  options = make_options(write_pickle(items), drop_empty=True)
+  run(options)
+  dataset = datasets.open_dataset(options.output, 'tiny')
+  assert dataset.num_clips == {'train': 3, 'val': 2}
+  assert [dataset.source('train')[i]['position'] for i in range(3)] == [0, 2, 3]
+
+
+def test_overflow_of_float16_in_normalisation_is_named(
+  make_items, write_pickle, make_options, run
+):
+  items = make_items(3)
+  items[2]['keypoint'] = np.full((1, 1, 25, 3), 40000, np.float16)
+  items[2]['keypoint'][0, 0, :5] *= -1
+  items[2]['total_frames'] = 1
+  options = make_options(write_pickle(items), normalize='mmaction1x')
+  with pytest.raises(errors.UserError, match="'clip02'.*float16.*float32"):
+    run(options)
+
+
+def test_2d_clips_cannot_be_normalised_in_3d(
+  make_item, write_pickle, make_options, run
+):
+  items = [make_item(f'clip{i}', i, (1, 2, 25, 2)) for i in range(3)]
+  options = make_options(write_pickle(items), normalize='mmaction1x')
+  with pytest.raises(errors.UserError, match='2D keypoints.*--normalize=none'):
+    run(options)
