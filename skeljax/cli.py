@@ -37,7 +37,8 @@ def run(
     main: takes argv without the parsed flags, returns the exit status (None
       means 0). UserError raised inside ends with status 2.
     define_flags: defines the command's absl flags.
-    flags_parser: takes argv, returns what main gets; default absl's parser.
+    flags_parser: takes argv, returns what main gets; a command that takes
+      arguments besides flags gives its own, absl's alone refuses them.
   """
   if define_flags is not None:
     define_flags()
@@ -107,17 +108,16 @@ def parse_flags(
     if unknown is None:
       raise
     sys.exit(report(unknown))
-  if len(rest) > 1:
+  if len(rest) > 1 and parser is flags.FLAGS:
     unexpected = ', '.join(repr(a) for a in rest[1:])
-    if not getattr(parser, 'takes_arguments', parser is not flags.FLAGS):
-      sys.exit(
-        report(
-          errors.UserError(
-            f'Unexpected argument {unexpected}: this command takes flags'
-            ' only, as --name=value. --help lists them.'
-          )
+    sys.exit(
+      report(
+        errors.UserError(
+          f'Unexpected argument {unexpected}: this command takes flags'
+          ' only, as --name=value. --help lists them.'
         )
       )
+    )
   return rest
 
 

@@ -3,15 +3,11 @@
     python -m skeljax.evaluate --checkpoint=runs/agcn_bone-demo_3d \
         --output=bone.npz
 
-The checkpoint knows its configuration, layout and classes. Batches are padded
-and masked, so that any number of devices and processes sees each clip once;
-several views of a clip are averaged as published.
+The checkpoint knows its configuration, layout and classes.
 """
 
 from collections.abc import Mapping, Sequence
 import csv
-import dataclasses
-import functools
 import os
 from typing import Any
 
@@ -25,142 +21,21 @@ import numpy as np
 from skeljax import checkpoints
 from skeljax import cli
 from skeljax import errors
+from skeljax import metric_writer
 from skeljax import metrics
 from skeljax import recipe
 from skeljax import score_file
+from skeljax import scoring
 from skeljax import sharding
-from skeljax import steps
 from skeljax import train_state
 from skeljax import workdir as workdirs
 from skeljax.data import datasets
-from skeljax.data import pipeline
 from skeljax.visualize import confusion as picture
-
-
-@dataclasses.dataclass(frozen=True)
-class Scores:
-  """Scores of a whole split, in the order of the split.
-
-  Attributes:
-    index: [n] rows of the split, 0..n-1.
-    scores: [n, classes] float32, averaged over views.
-    labels: [n].
-    average: 'prob' or 'score', what was averaged.
-  """
-
-  index: np.ndarray
-  scores: np.ndarray
-  labels: np.ndarray
-  average: str
-
-  def summary(self) -> dict[str, float]:
-    """loss (of the averaged scores), top1, top5, mean_class; fractions."""
-    scores = self.scores.astype(np.float64)
-    if self.average == 'prob':
-      log_prob = np.log(np.maximum(scores, np.finfo(np.float32).tiny))
-    else:
-      shifted = scores - scores.max(-1, keepdims=True)
-      log_prob = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
-    picked = np.take_along_axis(log_prob, self.labels[:, None], axis=-1)
-    return {
-      'loss': float(-picked.mean()),
-      **metrics.accuracies(self.scores, self.labels),
-    }
-
-
-class Evaluator:
-  """Scores a split again and again with one compiled step."""
-
-  def __init__(
-    self,
-    config: config_dict.ConfigDict,
-    facts: recipe.Facts,
-    dataset: datasets.PreparedDataset,
-    mesh: jax.sharding.Mesh,
-    *,
-    split: str = 'val',
-    num_clips: int = 1,
-  ):
-    """Binds everything but the weights.
-
-    Args:
-      config: of the run.
-      facts: what the model knows of its data.
-      dataset: holds the split.
-      mesh: the `data` mesh.
-      split: 'val' or 'train'.
-      num_clips: views of each clip.
-    """
-    sharding.check_batch_size(config.eval.batch_size, 'eval.batch_size')
-    if split not in dataset.num_clips:
-      raise errors.UserError(
-        f'--split={split}: {dataset.directory} has the splits'
-        f' {", ".join(dataset.num_clips)}.'
-      )
-    self.model = recipe.build_model(config, facts)
-    self._average = config.eval.average
-    self._mesh = mesh
-    self.num_steps = pipeline.steps_per_eval(
-      dataset, split, config.eval.batch_size
-    )
-    self._batches = functools.partial(
-      pipeline.eval_batches,
-      dataset,
-      recipe.frame_sampling(config, facts, num_clips),
-      split=split,
-      batch_size=config.eval.batch_size,
-      num_workers=config.data.num_workers,
-      num_persons=facts.num_persons,
-      needs_next=recipe.needs_next(config),
-      process_index=jax.process_index(),
-      process_count=jax.process_count(),
-    )
-    options = recipe.feature_options(config, facts)
-
-    def score(variables, batch):
-      scores = steps.eval_step(
-        variables,
-        batch,
-        model=self.model,
-        options=options,
-        average=self._average,
-      )
-      return {'scores': scores} | {
-        k: batch[k] for k in ('index', 'label', 'mask')
-      }
-
-    # Replicated, so that every process holds the scores of all clips.
-    self._score = jax.jit(score, out_shardings=sharding.replicated(mesh))
-
-  def __call__(self, variables: Mapping[str, Any], progress=None) -> Scores:
-    """Scores of the whole split, each clip once.
-
-    Args:
-      variables: the collections that `model.apply` takes, on the mesh.
-      progress: called once after each batch.
-    """
-    rows = []
-    batches = self._batches()
-    try:
-      for batch in batches:
-        batch = sharding.to_global(batch, self._mesh)
-        out = jax.tree.map(np.asarray, self._score(variables, batch))
-        real = out['mask'] > 0
-        rows.append(
-          (out['index'][real], out['scores'][real], out['label'][real])
-        )
-        if progress is not None:
-          progress()
-    finally:
-      batches.close()
-    index, scores, labels = (np.concatenate(c) for c in zip(*rows))
-    order = np.argsort(index)
-    return Scores(index[order], scores[order], labels[order], self._average)
 
 
 def write_scores(
   path: str,
-  scores: Scores,
+  scores: scoring.Scores,
   dataset: datasets.PreparedDataset,
   split: str,
   meta: Mapping[str, Any],
@@ -182,7 +57,7 @@ def write_scores(
 
 
 def write_pictures(
-  directory: str, scores: Scores, class_names: Sequence[str], title: str
+  directory: str, scores: scoring.Scores, class_names: Sequence[str], title: str
 ) -> None:
   """Writes per_class_accuracy.csv and, with matplotlib, the confusion matrix."""
   predictions = scores.scores.argmax(-1)
@@ -213,6 +88,15 @@ def write_pictures(
     )
 
 
+def _score_with_progress(
+  evaluator: scoring.Evaluator, variables: Mapping[str, Any]
+) -> scoring.Scores:
+  with metric_writer.progress_bar(
+    evaluator.num_steps, unit='batch', enabled=jax.process_index() == 0
+  ) as bar:
+    return evaluator(variables, bar.update)
+
+
 def finish_run(
   workdir: str,
   config: config_dict.ConfigDict,
@@ -223,10 +107,10 @@ def finish_run(
   step: int,
 ) -> dict[str, float]:
   """The final evaluation of a run: scores, results and pictures in workdir."""
-  evaluator = Evaluator(
+  evaluator = scoring.Evaluator(
     config, facts, dataset, mesh, num_clips=config.data.num_clips
   )
-  scores = evaluator(variables)
+  scores = _score_with_progress(evaluator, variables)
   summary = scores.summary()
   if jax.process_index() == 0:
     meta = {'config': config.name, 'stream': config.features.stream}
@@ -248,15 +132,6 @@ def finish_run(
       },
     )
   return summary
-
-
-def format_summary(summary: Mapping[str, float]) -> str:
-  """'top-1 93.10 %, top-5 99.00 %, mean class 92.80 %'."""
-  return (
-    f'top-1 {100 * summary["top1"]:.2f} %,'
-    f' top-5 {100 * summary["top5"]:.2f} %,'
-    f' mean class {100 * summary["mean_class"]:.2f} %'
-  )
 
 
 def define_flags() -> None:
@@ -316,7 +191,7 @@ def main(argv: Sequence[str]) -> int:
     config = _config_of(meta, args)
     dataset = recipe.open_dataset(config)
     recipe.check_same_data(dataset, facts, args.checkpoint)
-    evaluator = Evaluator(
+    evaluator = scoring.Evaluator(
       config,
       facts,
       dataset,
@@ -329,13 +204,13 @@ def main(argv: Sequence[str]) -> int:
       lambda: train_state.init_variables(evaluator.model, shape, seed=0)
     )
     variables = saved.restore_variables(step, like, sharding.replicated(mesh))
-  scores = evaluator(variables)
+  scores = _score_with_progress(evaluator, variables)
   summary = scores.summary()
   if jax.process_index() == 0:
     print(
       f'{args.checkpoint} step {step} on {dataset.name} {args.split}'
       f' ({len(scores.labels)} clips, {config.data.num_clips} views):'
-      f' {format_summary(summary)}'
+      f' {scoring.format_summary(summary)}'
     )
     if args.output:
       meta = {'config': config.name, 'stream': config.features.stream}

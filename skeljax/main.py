@@ -85,7 +85,7 @@ def main(argv: Sequence[str]) -> int:
 def _tell(config: config_dict.ConfigDict, path: str, result: Any) -> None:
   import jax
 
-  from skeljax import evaluate
+  from skeljax import scoring
 
   if jax.process_index():
     return
@@ -94,7 +94,7 @@ def _tell(config: config_dict.ConfigDict, path: str, result: Any) -> None:
   data = ' demo motions' if config.use_demo else f' {config.data.dataset}'
   print(
     f'{config.name} on the validation split of{data}:'
-    f' {evaluate.format_summary(result.summary)}'
+    f' {scoring.format_summary(result.summary)}'
   )
   print(f'weights, scores and pictures are in {path}')
 

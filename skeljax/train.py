@@ -8,14 +8,11 @@ the weights. Batches, frame choice and augmentation are functions of
 from collections.abc import Mapping
 import dataclasses
 import os
-import signal
-import threading
 import time
 from typing import Any
 
 from absl import logging
 import jax
-from jax.experimental import multihost_utils
 from ml_collections import config_dict
 import numpy as np
 
@@ -25,7 +22,9 @@ from skeljax import errors
 from skeljax import evaluate
 from skeljax import metric_writer
 from skeljax import metrics
+from skeljax import preemption
 from skeljax import recipe
+from skeljax import scoring
 from skeljax import sharding
 from skeljax import steps
 from skeljax import train_state
@@ -49,33 +48,6 @@ class Result:
   summary: Mapping[str, float]
   interrupted: bool = False
   was_done: bool = False
-
-
-class _StopSignal:
-  """Turns SIGTERM into a question that the loop asks after every step."""
-
-  def __enter__(self) -> '_StopSignal':
-    self._received = threading.Event()
-    self._handles = (
-      jax.process_count() == 1
-      and threading.current_thread() is threading.main_thread()
-    )
-    if self._handles:
-      self._previous = signal.signal(
-        signal.SIGTERM, lambda *_: self._received.set()
-      )
-    return self
-
-  def __exit__(self, *unused_exception) -> None:
-    if self._handles:
-      signal.signal(signal.SIGTERM, self._previous)
-
-  def reached(self, step: int) -> bool:
-    """True at the step at which all processes are to save and stop."""
-    if jax.process_count() > 1:
-      # JAX's preemption service catches the signal and agrees on a step.
-      return multihost_utils.reached_preemption_sync_point(step)
-    return self._received.is_set()
 
 
 class _Meter:
@@ -290,12 +262,15 @@ def _loop(
     seed=config.seed,
     label_smoothing=config.optim.label_smoothing,
   )
-  evaluator = evaluate.Evaluator(config, facts, dataset, mesh)
+  evaluator = scoring.Evaluator(config, facts, dataset, mesh)
   meta = checkpoint_meta(config, facts)
   batches = train_batches(config, facts, dataset, start)
   meter = _Meter()
   interrupted = False
-  with writer.progress_bar(total, start) as bar, _StopSignal() as stop:
+  with (
+    writer.progress_bar(total, start) as bar,
+    preemption.StopSignal() as stop,
+  ):
     pending = None
     for step in range(start + 1, total + 1):
       waiting = time.monotonic()

@@ -9,6 +9,7 @@ import pytest
 
 from skeljax import checkpoints
 from skeljax import errors
+from skeljax import preemption
 from skeljax import train
 
 
@@ -51,7 +52,9 @@ def test_interrupted_and_resumed_run_is_the_straight_run_bit_for_bit(
   straight_run, tiny_config, tmp_path, monkeypatch
 ):
   workdir = str(tmp_path / 'run')
-  monkeypatch.setattr(train._StopSignal, 'reached', lambda _, step: step == 4)
+  monkeypatch.setattr(
+    preemption.StopSignal, 'reached', lambda _, step: step == 4
+  )
   stopped = train.train(tiny_config, workdir)
   assert stopped.interrupted and int(stopped.state.step) == 4
   monkeypatch.undo()
@@ -88,7 +91,9 @@ def test_metrics_lines_beyond_the_restored_step_are_cut(
   straight_run, tiny_config, tmp_path, monkeypatch
 ):
   workdir = str(tmp_path / 'run')
-  monkeypatch.setattr(train._StopSignal, 'reached', lambda _, step: step == 4)
+  monkeypatch.setattr(
+    preemption.StopSignal, 'reached', lambda _, step: step == 4
+  )
   train.train(tiny_config, workdir)
   monkeypatch.undo()
   with open(os.path.join(workdir, 'metrics.jsonl'), 'a') as f:

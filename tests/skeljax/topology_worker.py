@@ -30,6 +30,7 @@ if args.processes > 1:
     f'localhost:{args.port}', args.processes, args.process
   )
 
+from skeljax import preemption  # noqa: E402
 from skeljax import recipe  # noqa: E402
 from skeljax import sharding  # noqa: E402
 from skeljax import steps  # noqa: E402
@@ -95,7 +96,7 @@ def save(prefix: str, state, into: dict) -> None:
 arrays: dict[str, np.ndarray] = {}
 save('one', run_steps(1, jnp.float32), arrays)
 if args.workdir:
-  train._StopSignal.reached = lambda self, step: step == 4
+  preemption.StopSignal.reached = lambda self, step: step == 4
   result = train.train(tiny.make_tiny_config(args.root), args.workdir)
   assert result.interrupted
 jax.config.update('jax_enable_x64', True)

@@ -1,0 +1,152 @@
+"""Scores of every clip of a split, exactly once on any number of devices.
+
+Batches are padded and masked; several views of a clip are averaged as
+published.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+from ml_collections import config_dict
+import numpy as np
+
+from skeljax import errors
+from skeljax import metrics
+from skeljax import recipe
+from skeljax import sharding
+from skeljax import steps
+from skeljax.data import datasets
+from skeljax.data import pipeline
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+  """Scores of a whole split, in the order of the split.
+
+  Attributes:
+    index: [n] rows of the split, 0..n-1.
+    scores: [n, classes] float32, averaged over views.
+    labels: [n].
+    average: 'prob' or 'score', what was averaged.
+  """
+
+  index: np.ndarray
+  scores: np.ndarray
+  labels: np.ndarray
+  average: str
+
+  def summary(self) -> dict[str, float]:
+    """loss (of the averaged scores), top1, top5, mean_class; fractions."""
+    scores = self.scores.astype(np.float64)
+    if self.average == 'prob':
+      log_prob = np.log(np.maximum(scores, np.finfo(np.float32).tiny))
+    else:
+      shifted = scores - scores.max(-1, keepdims=True)
+      log_prob = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    picked = np.take_along_axis(log_prob, self.labels[:, None], axis=-1)
+    return {
+      'loss': float(-picked.mean()),
+      **metrics.accuracies(self.scores, self.labels),
+    }
+
+
+class Evaluator:
+  """Scores a split again and again with one compiled step."""
+
+  def __init__(
+    self,
+    config: config_dict.ConfigDict,
+    facts: recipe.Facts,
+    dataset: datasets.PreparedDataset,
+    mesh: jax.sharding.Mesh,
+    *,
+    split: str = 'val',
+    num_clips: int = 1,
+  ):
+    """Binds everything but the weights.
+
+    Args:
+      config: of the run.
+      facts: what the model knows of its data.
+      dataset: holds the split.
+      mesh: the `data` mesh.
+      split: 'val' or 'train'.
+      num_clips: views of each clip.
+    """
+    sharding.check_batch_size(config.eval.batch_size, 'eval.batch_size')
+    if split not in dataset.num_clips:
+      raise errors.UserError(
+        f'--split={split}: {dataset.directory} has the splits'
+        f' {", ".join(dataset.num_clips)}.'
+      )
+    self.model = recipe.build_model(config, facts)
+    self._average = config.eval.average
+    self._mesh = mesh
+    self.num_steps = pipeline.steps_per_eval(
+      dataset, split, config.eval.batch_size
+    )
+    self._batches = functools.partial(
+      pipeline.eval_batches,
+      dataset,
+      recipe.frame_sampling(config, facts, num_clips),
+      split=split,
+      batch_size=config.eval.batch_size,
+      num_workers=config.data.num_workers,
+      num_persons=facts.num_persons,
+      needs_next=recipe.needs_next(config),
+      process_index=jax.process_index(),
+      process_count=jax.process_count(),
+    )
+    options = recipe.feature_options(config, facts)
+
+    def score(variables, batch):
+      scores = steps.eval_step(
+        variables,
+        batch,
+        model=self.model,
+        options=options,
+        average=self._average,
+      )
+      return {'scores': scores} | {
+        k: batch[k] for k in ('index', 'label', 'mask')
+      }
+
+    # Replicated, so that every process holds the scores of all clips.
+    self._score = jax.jit(score, out_shardings=sharding.replicated(mesh))
+
+  def __call__(self, variables: Mapping[str, Any], progress=None) -> Scores:
+    """Scores of the whole split, each clip once.
+
+    Args:
+      variables: the collections that `model.apply` takes, on the mesh.
+      progress: called once after each batch.
+    """
+    rows = []
+    batches = self._batches()
+    try:
+      for batch in batches:
+        batch = sharding.to_global(batch, self._mesh)
+        out = jax.tree.map(np.asarray, self._score(variables, batch))
+        real = out['mask'] > 0
+        rows.append(
+          (out['index'][real], out['scores'][real], out['label'][real])
+        )
+        if progress is not None:
+          progress()
+    finally:
+      batches.close()
+    index, scores, labels = (np.concatenate(c) for c in zip(*rows))
+    order = np.argsort(index)
+    return Scores(index[order], scores[order], labels[order], self._average)
+
+
+def format_summary(summary: Mapping[str, float]) -> str:
+  """'top-1 93.10 %, top-5 99.00 %, mean class 92.80 %'."""
+  return (
+    f'top-1 {100 * summary["top1"]:.2f} %,'
+    f' top-5 {100 * summary["top5"]:.2f} %,'
+    f' mean class {100 * summary["mean_class"]:.2f} %'
+  )
