@@ -12,6 +12,7 @@ import numpy as np
 
 from skeljax import errors
 from skeljax import skeletons
+from skeljax.data.formats import arrays
 
 # What the third of three channels may be taken for.
 THIRD_CHANNELS = ('auto', 'coordinate', 'score')
@@ -20,20 +21,7 @@ THIRD_CHANNELS = ('auto', 'coordinate', 'score')
 # body is so many metres away, and any picture is wider than so many pixels.
 _PIXELS = 20.0
 
-# What is stored as it is; other numbers become float32.
-_FLOATS = ('float16', 'float32')
-
-
-class ClipError(errors.UserError):
-  """An annotation that training cannot use.
-
-  Attributes:
-    kind: a short name, the same for all clips with this fault.
-  """
-
-  def __init__(self, kind: str, where: str, text: str):
-    super().__init__(f'{where}: {text}')
-    self.kind = kind
+ClipError = arrays.ClipError
 
 
 def check_item(
@@ -70,9 +58,9 @@ def check_item(
 
   Returns:
     'id' str, 'label' int (-1 when none was asked for), 'keypoint'
-    [M, T, V, C] finite, not all zero, float16 or float32, 'keypoint_score' [M, T, V] only
-    where there are scores, 'total_frames' T, 'img_shape' int32 [2] (height,
-    width), zeros when unknown.
+    [M, T, V, C] float16 or float32, finite, not all zero, 'keypoint_score'
+    [M, T, V] only where there are scores, 'total_frames' T, 'img_shape'
+    int32 [2] (height, width), zeros when unknown.
 
   Raises:
     ClipError: names the file, the sample, the field, and what was expected.
@@ -81,12 +69,13 @@ def check_item(
     sample_id = str(item.get('filename', item.get('frame_dir')))
   where = f'{path}, sample {sample_id!r}'
   keypoint = _keypoint(item, layout, where)
+  arrays.check_finite(keypoint, 'keypoint', where)
   keypoint, score = _split_score(
     keypoint, item.get('keypoint_score'), third_channel, where
   )
-  keypoint = _store(keypoint, dtype, 'keypoint', where)
+  keypoint = arrays.store(keypoint, dtype, 'keypoint', where)
   if not keypoint.any():
-    raise ClipError(
+    raise arrays.clip_error(
       'empty',
       where,
       f"'keypoint' holds nobody: its shape is {keypoint.shape}, and all of it"
@@ -103,7 +92,7 @@ def check_item(
   if score is not None:
     if item.get('keypoint_score') is None:
       score_dtype = dtype
-    result['keypoint_score'] = _store(
+    result['keypoint_score'] = arrays.store(
       score, score_dtype, 'keypoint_score', where
     )
   return result
@@ -120,15 +109,15 @@ def _keypoint(
       if 'frame_inds' in item
       else ''
     )
-    raise ClipError(
+    raise arrays.clip_error(
       'no keypoint',
       where,
       f"has no 'keypoint', only {', '.join(map(repr, item))}.{hint} Expected"
       ' an array [persons, frames, joints, channels].',
     )
-  keypoint = _numbers(item['keypoint'], 'keypoint', where)
+  keypoint = arrays.numbers(item['keypoint'], 'keypoint', where)
   if keypoint.ndim != 4:
-    raise ClipError(
+    raise arrays.clip_error(
       'shape',
       where,
       f"'keypoint' has shape {keypoint.shape}. Expected four axes [persons,"
@@ -137,7 +126,7 @@ def _keypoint(
     )
   num_joints, num_channels = keypoint.shape[2:]
   if num_channels not in (2, 3):
-    raise ClipError(
+    raise arrays.clip_error(
       'channels',
       where,
       f"'keypoint' has shape {keypoint.shape}, so {num_channels} channels."
@@ -145,7 +134,7 @@ def _keypoint(
       ' or 3 (x, y, z).',
     )
   if layout is not None and num_joints != layout.num_joints:
-    raise ClipError(
+    raise arrays.clip_error(
       'joints',
       where,
       f"'keypoint' has {num_joints} joints and layout {layout.name!r} has"
@@ -169,25 +158,6 @@ def layouts_with(num_joints: int) -> str:
   return f'Layouts with {num_joints} joints: {", ".join(names)} (--layout).'
 
 
-def _numbers(value: Any, field: str, where: str) -> np.ndarray:
-  if not isinstance(value, np.ndarray):
-    raise ClipError(
-      'not an array',
-      where,
-      f'{field!r} is a {type(value).__name__}. Expected a numpy array of'
-      ' numbers.',
-    )
-  if value.dtype.kind not in 'fiu':
-    raise ClipError(
-      'not numbers',
-      where,
-      f'{field!r} has dtype {value.dtype} and shape {value.shape}. Expected'
-      ' an array of numbers; one of objects comes from persons or frames of'
-      ' different lengths: fill the missing ones with zeros.',
-    )
-  return value
-
-
 def _split_score(
   keypoint: np.ndarray, score: Any, third_channel: str, where: str
 ) -> tuple[np.ndarray, np.ndarray | None]:
@@ -199,16 +169,17 @@ def _split_score(
     )
   has_third = keypoint.shape[-1] == 3
   if score is not None:
-    score = _numbers(score, 'keypoint_score', where)
+    score = arrays.numbers(score, 'keypoint_score', where)
     if score.shape != keypoint.shape[:3]:
-      raise ClipError(
+      raise arrays.clip_error(
         'score shape',
         where,
         f"'keypoint_score' has shape {score.shape}. Expected"
         f' {keypoint.shape[:3]}: one score for each joint of the keypoints.',
       )
+    arrays.check_finite(score, 'keypoint_score', where)
     if has_third and not np.array_equal(keypoint[..., 2], score):
-      raise ClipError(
+      raise arrays.clip_error(
         'third channel',
         where,
         "'keypoint' has three channels and there is a 'keypoint_score' that"
@@ -221,7 +192,7 @@ def _split_score(
   if third_channel == 'score':
     return keypoint[..., :2], keypoint[..., 2]
   if _looks_like_score(keypoint):
-    raise ClipError(
+    raise arrays.clip_error(
       'third channel',
       where,
       "the third channel of 'keypoint' lies within 0 and 1 beside coordinates"
@@ -242,56 +213,6 @@ def _looks_like_score(keypoint: np.ndarray) -> bool:
   )
 
 
-def _store(
-  array: np.ndarray, dtype: str | None, field: str, where: str
-) -> np.ndarray:
-  """The array in its stored type, after checking that all of it is finite."""
-  if not np.isfinite(array).all():
-    raise _not_finite(array, field, where)
-  if dtype is None:
-    dtype = array.dtype.name if array.dtype.name in _FLOATS else 'float32'
-  if array.dtype == dtype:
-    return array
-  with np.errstate(over='ignore'):  # What overflows is reported just below.
-    stored = array.astype(dtype)
-  if not np.isfinite(stored).all():
-    raise ClipError(
-      'overflow',
-      where,
-      f'{field!r} reaches {np.abs(array).max():.6g}, beyond'
-      f' {np.finfo(dtype).max:.6g}, the largest {dtype}. Store it as float32,'
-      ' or in a larger unit.',
-    )
-  return stored
-
-
-def _not_finite(array: np.ndarray, field: str, where: str) -> ClipError:
-  num_nan = int(np.isnan(array).sum())
-  place = np.argwhere(~np.isfinite(array))[0]
-  spot = f'first at person {place[0]}, frame {place[1]}, joint {place[2]}'
-  if num_nan:
-    return ClipError(
-      'NaN',
-      where,
-      f'{field!r} holds {num_nan:,} NaN, {spot}. Missing joints must be zero:'
-      ' use numpy.nan_to_num.',
-    )
-  if array.dtype == np.float16:
-    return ClipError(
-      'overflow',
-      where,
-      f'{field!r} holds infinity, {spot}. float16 ends at 65504: numbers beyond'
-      ' it were lost when the file was written. Write it again as float32, or'
-      ' in a larger unit.',
-    )
-  return ClipError(
-    'infinity',
-    where,
-    f'{field!r} holds infinity, {spot}. Expected finite numbers, zero for'
-    ' missing joints.',
-  )
-
-
 def is_integer(value: Any) -> bool:
   """Whether a value is a whole number of Python or numpy, and no boolean."""
   return isinstance(value, numbers.Integral) and not isinstance(value, bool)
@@ -301,7 +222,7 @@ def _label(item: Mapping[str, Any], num_classes: int, where: str) -> int:
   label = item.get('label')
   if not is_integer(label):
     found = 'is missing' if label is None else f'is {label!r}'
-    raise ClipError(
+    raise arrays.clip_error(
       'label',
       where,
       f"'label' {found}. Expected a whole number, counted from 0.",
@@ -312,7 +233,7 @@ def _label(item: Mapping[str, Any], num_classes: int, where: str) -> int:
       if num_classes
       else '0 or more'
     )
-    raise ClipError(
+    raise arrays.clip_error(
       'label',
       where,
       f"'label' is {label}. Expected {limit}: labels count from 0; mend the"
@@ -324,7 +245,7 @@ def _label(item: Mapping[str, Any], num_classes: int, where: str) -> int:
 def _total_frames(item: Mapping[str, Any], num_frames: int, where: str) -> int:
   total_frames = item.get('total_frames', num_frames)
   if not is_integer(total_frames) or total_frames != num_frames:
-    raise ClipError(
+    raise arrays.clip_error(
       'total_frames',
       where,
       f"'total_frames' is {total_frames!r} and 'keypoint' has {num_frames}"
@@ -339,7 +260,7 @@ def _img_shape(item: Mapping[str, Any], where: str) -> tuple[int, int]:
     return (0, 0)
   sides = list(img_shape) if isinstance(img_shape, Iterable) else [img_shape]
   if len(sides) != 2 or not all(is_integer(s) and s > 0 for s in sides):
-    raise ClipError(
+    raise arrays.clip_error(
       'img_shape',
       where,
       f"'img_shape' is {img_shape!r}. Expected (height, width) in pixels.",

@@ -168,6 +168,8 @@ class _Dtype:
 
   def __setstate__(self, state):
     # (version, byte order, subarray, names, fields, itemsize, alignment, ...)
+    if type(state) is not tuple or len(state) < 7:
+      raise pickle.UnpicklingError('an array type without its parts')
     if any(part is not None for part in state[2:5]):
       raise pickle.UnpicklingError('record arrays are not admitted')
     if state[1] in ('<', '>'):
