@@ -32,6 +32,6 @@ def replacing(path: str | os.PathLike) -> Iterator[str]:
     os.umask(umask)
     os.chmod(temporary, 0o666 & ~umask)
     os.replace(temporary, path)
-  except BaseException:
-    os.unlink(temporary)
-    raise
+  finally:
+    if os.path.exists(temporary):
+      os.unlink(temporary)

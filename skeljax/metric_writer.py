@@ -41,7 +41,8 @@ class MetricWriter:
     self._events_folder = os.path.join(workdir, EVENTS_FOLDER)
     self._is_writer = is_writer
     self._file = None
-    self._events = None
+    self._events = None  # Opened by the first line, after any truncation.
+    self._has_tried_events = False
     self._first_step = None
     self._bar = None
 
@@ -136,10 +137,11 @@ class MetricWriter:
     self._file = open(self.path, 'a', encoding='utf-8')
 
   def _write_events(self, step: int, split: str, values: Mapping) -> None:
-    if self._events is None:
+    if not self._has_tried_events:
+      self._has_tried_events = True
       self._events = _open_events(self._events_folder, self._first_step)
     for name, value in values.items():
-      if value is not None:
+      if self._events is not None and value is not None:
         self._events.add_scalar(f'{split}/{name}', value, step)
 
 
@@ -196,14 +198,6 @@ def _logs_above_bars() -> Iterator[None]:
     root.handlers[:] = handlers
 
 
-class _NoEvents:
-  def add_scalar(self, *arguments) -> None:
-    del arguments
-
-  def close(self) -> None:
-    pass
-
-
 def _open_events(folder: str, first_step: int | None):
   try:
     import tensorboardX
@@ -212,7 +206,7 @@ def _open_events(folder: str, first_step: int | None):
       'no TensorBoard events: tensorboardX is not installed'
       " (pip install 'skeljax[tensorboard]')"
     )
-    return _NoEvents()
+    return None
   logging.info('TensorBoard events go to %s', folder)
   # TensorBoard then hides what a killed run wrote beyond the restored step.
   return tensorboardX.SummaryWriter(folder, purge_step=first_step)

@@ -120,18 +120,9 @@ def learning_rate(
   _check_schedule(kind, base_lr, milestones, warmup_steps, warmup_epochs)
   if (milestones or warmup_epochs) and not (clips_per_epoch and batch_size):
     raise ValueError('epochs need clips_per_epoch and batch_size')
-  factors = []
-  warmup_end = warmup_steps
-  if warmup_steps:
-    factors.append(lambda count: jnp.minimum((count + 1) / warmup_steps, 1.0))
-  elif warmup_epochs:
-    starts = milestone_steps(
-      range(1, warmup_epochs + 1), clips_per_epoch, batch_size
-    )
-    warmup_end = starts[-1]
-    values = [(e + 1) / warmup_epochs for e in range(warmup_epochs)]
-    factors.append(_staircase(values, starts[:-1]))
-
+  warmup, warmup_end = _warmup(
+    warmup_steps, warmup_epochs, clips_per_epoch, batch_size
+  )
   if kind == 'step' and milestones:
     drops = sorted(milestone_steps(milestones, clips_per_epoch, batch_size))
     rates = [base_lr * gamma**i for i in range(len(drops) + 1)]
@@ -154,11 +145,20 @@ def learning_rate(
   else:
     main = optax.constant_schedule(base_lr)
 
-  def schedule(count):
-    rate = jnp.asarray(main(count), jnp.float32)
-    return math.prod((factor(count) for factor in factors), start=rate)
+  return lambda count: jnp.asarray(warmup(count) * main(count), jnp.float32)
 
-  return schedule
+
+def _warmup(
+  steps: int, epochs: int, clips_per_epoch: int, batch_size: int
+) -> tuple[optax.Schedule, int]:
+  """The factor of the rate, and the step from which on it is 1."""
+  if steps:
+    return lambda count: jnp.minimum((count + 1) / steps, 1.0), steps
+  if not epochs:
+    return optax.constant_schedule(1.0), 0
+  starts = milestone_steps(range(1, epochs + 1), clips_per_epoch, batch_size)
+  factors = [(e + 1) / epochs for e in range(epochs)]
+  return _staircase(factors, starts[:-1]), starts[-1]
 
 
 def _check_schedule(
