@@ -1,10 +1,13 @@
-"""Host batches: read clips, choose frames, pad persons, collate; numpy only.
+"""Host batches: which clips, which frames, in which process; numpy only.
 
 A batch is a pure function of (seed, step). Step s of a run takes the positions
 s * B to (s + 1) * B of an endless stream of passes over the data, each pass in
 an order of its own, and process i of n takes the i-th of n equal parts of the
 batch. Nothing of this depends on how many workers or processes there are, so a
 run resumes from its step number alone, also on another machine.
+
+Whole batches are made at once, from a part number: one read, one draw of
+frames for all clips, one copy into the batch.
 
 NOTE: the order of a pass is sampling.pass_order, not Grain's shuffle. Grain
 0.2.18 shuffles with a cipher of four rounds that leaves the orders of different
@@ -13,19 +16,20 @@ another pass up to four times as often as by chance, and the positions of a clip
 in two passes correlated with 0.5.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import dataclasses
 import sys
+import weakref
 
 import grain
 import numpy as np
 
 from skeljax import errors
+from skeljax.data import collate
 from skeljax.data import datasets
 from skeljax.data import records
 from skeljax.data import sampling as sampling_lib
 
-Batch = dict[str, np.ndarray]
 Source = Sequence[records.Record]
 
 # Batches that are made ahead while the device computes. One thread is enough:
@@ -33,6 +37,37 @@ Source = Sequence[records.Record]
 # throughput comes from worker processes.
 _READ_OPTIONS = grain.ReadOptions(num_threads=1, prefetch_buffer_size=2)
 _BATCHES_PER_WORKER = 2
+
+
+class BatchIterator(Iterator[collate.Batch]):
+  """Batches in order; close() it, or use it in a `with`.
+
+  One that is forgotten is closed and let go before the interpreter is taken
+  apart, when Grain's own iterators would raise from their destructors.
+  """
+
+  def __init__(self, batches: grain.DatasetIterator):
+    self._held = [batches]
+    self._close = weakref.finalize(self, _close_held, self._held)
+
+  def __next__(self) -> collate.Batch:
+    if not self._held:
+      raise ValueError('the iterator over batches is closed')
+    return next(self._held[0])
+
+  def close(self) -> None:
+    """Stops threads and workers; a second call does nothing."""
+    self._close()
+
+  def __enter__(self) -> 'BatchIterator':
+    return self
+
+  def __exit__(self, *_) -> None:
+    self.close()
+
+
+def _close_held(held: list[grain.DatasetIterator]) -> None:
+  held.pop().close()
 
 
 def train_batches(
@@ -47,9 +82,11 @@ def train_batches(
   needs_next: bool = False,
   process_index: int = 0,
   process_count: int = 1,
-  repeat: int = 1,
-) -> grain.DatasetIterator[Batch]:
+) -> BatchIterator:
   """Training batches without end; close() the iterator after use.
+
+  Every pass is shuffled by itself, so an epoch of several passes (`repeat`)
+  needs nothing here; batches cross the ends of passes.
 
   Args:
     dataset: an open dataset; its split 'train' is read.
@@ -63,19 +100,17 @@ def train_batches(
       motion is taken between the chosen frames.
     process_index: which part of the global batch to make.
     process_count: into how many equal parts it is cut.
-    repeat: passes an epoch counts. Every pass is shuffled by itself, so this
-      changes the number of steps of an epoch and nothing here.
 
   Returns:
-    A closable iterator of batches, see `collate`.
+    Batches as collate.collate describes them, and index and mask [B].
 
   Raises:
     UserError: a setting or a clip does not fit; the text names the clip.
   """
-  if seed < 0 or start_step < 0 or repeat < 1:
+  if seed < 0 or start_step < 0:
     raise errors.UserError(
-      'seed and start_step must not be negative and repeat must be at least 1, '
-      f'but they are {seed}, {start_step} and {repeat}.'
+      'seed and start_step must not be negative, but are '
+      f'{seed} and {start_step}.'
     )
   sampling = dataclasses.replace(sampling, num_clips=1)
   rows = _process_rows(batch_size, process_index, process_count)
@@ -97,7 +132,7 @@ def eval_batches(
   needs_next: bool = False,
   process_index: int = 0,
   process_count: int = 1,
-) -> grain.DatasetIterator[Batch]:
+) -> BatchIterator:
   """Each clip of a split once, in order, in the same steps for all processes.
 
   The last batch is filled up with clips from the beginning whose mask is 0.
@@ -110,7 +145,7 @@ def eval_batches(
     split: 'train' or 'val'.
 
   Returns:
-    A closable iterator of steps_per_eval batches, see `collate`.
+    steps_per_eval batches, like those of train_batches.
 
   Raises:
     UserError: a setting or a clip does not fit; the text names the clip.
@@ -130,108 +165,6 @@ def steps_per_eval(
 ) -> int:
   """Batches that eval_batches makes of a split."""
   return -(-dataset.num_clips[split] // batch_size)
-
-
-def check_clip(
-  clip: records.Record, sampling: sampling_lib.Sampling, num_persons: int
-) -> None:
-  """Raises UserError for a clip that cannot go into a batch."""
-  found = clip['keypoint'].shape[0]
-  if found > num_persons:
-    raise errors.UserError(
-      f'clip {clip["id"]!r} has {found} persons, but num_persons is '
-      f'{num_persons}; raise num_persons to at least {found}, or prepare the '
-      'dataset again with fewer persons.'
-    )
-  if found < 1:
-    raise errors.UserError(
-      f'clip {clip["id"]!r} has no persons; leave it out when preparing the '
-      'dataset.'
-    )
-  sampling_lib.check_clip(sampling, clip['id'], clip['total_frames'])
-
-
-def collate(
-  clips: Sequence[records.Record],
-  frame_index: np.ndarray,
-  sampling: sampling_lib.Sampling,
-  *,
-  num_persons: int,
-  needs_next: bool = False,
-) -> Batch:
-  """The batch of some clips and the frames chosen from them.
-
-  Args:
-    clips: B records of one dataset that have passed check_clip.
-    frame_index: [B, N, T] frames of each clip, -1 for a frame of zeros.
-    sampling: says whether whole clips are shipped, and how long.
-    num_persons: M, at least the persons of any clip.
-    needs_next: add keypoint_next (and score_next); not with whole clips.
-
-  Returns:
-    keypoint [B, N, M, T, V, C] in the records' dtype; keypoint_next, the same
-    for the frames that follow in the original clip (see sampling.successor);
-    score and score_next [B, N, M, T, V] where records have scores;
-    num_valid_persons [B], frame_index [B, N, T], total_frames [B], img_shape
-    [B, 2] (height, width) and label [B], all int32. With whole clips keypoint
-    is [B, 1, M, max_frames, V, C], zeros behind the last frame, likewise score.
-  """
-  total_frames = np.array([clip['total_frames'] for clip in clips], np.int32)
-  batch = {
-    'num_valid_persons': np.array(
-      [clip['keypoint'].shape[0] for clip in clips], np.int32
-    ),
-    'frame_index': np.asarray(frame_index, np.int32),
-    'total_frames': total_frames,
-    'img_shape': np.array([clip['img_shape'] for clip in clips], np.int32),
-    'label': np.array([clip['label'] for clip in clips], np.int32),
-  }
-  fields = {'keypoint': 'keypoint'}
-  if 'keypoint_score' in clips[0]:
-    fields['score'] = 'keypoint_score'
-  for name, field in fields.items():
-    arrays = [clip[field] for clip in clips]
-    if sampling.whole_clip:
-      batch[name] = _whole(arrays, num_persons, sampling.max_frames)
-      continue
-    batch[name] = _gather(arrays, frame_index, num_persons)
-    if needs_next:
-      following = sampling_lib.successor(
-        frame_index, total_frames[:, None, None]
-      )
-      batch[f'{name}_next'] = _gather(arrays, following, num_persons)
-  return batch
-
-
-def _gather(
-  arrays: Sequence[np.ndarray], frame_index: np.ndarray, num_persons: int
-) -> np.ndarray:
-  """[B, N, num_persons, T, ...] from [M, F, ...] each, by [B, N, T] indices."""
-  b, num_views, clip_len = frame_index.shape
-  shape = (b, num_views, num_persons, clip_len, *arrays[0].shape[2:])
-  result = np.zeros(shape, arrays[0].dtype)
-  missing = frame_index < 0
-  any_missing = missing.any()
-  for row, array in enumerate(arrays):
-    for view in range(num_views):
-      target = result[row, view, : len(array)]
-      # 'clip' writes straight into the batch; 'raise' would copy through a
-      # buffer. Indices are in range but for the -1 that are zeroed next.
-      np.take(array, frame_index[row, view], 1, out=target, mode='clip')
-      if any_missing:
-        target[:, missing[row, view]] = 0
-  return result
-
-
-def _whole(
-  arrays: Sequence[np.ndarray], num_persons: int, max_frames: int
-) -> np.ndarray:
-  """[B, 1, num_persons, max_frames, ...] from [M, F, ...] each."""
-  shape = (len(arrays), 1, num_persons, max_frames, *arrays[0].shape[2:])
-  result = np.zeros(shape, arrays[0].dtype)
-  for row, array in enumerate(arrays):
-    result[row, 0, : array.shape[0], : array.shape[1]] = array
-  return result
 
 
 @dataclasses.dataclass(frozen=True)
@@ -255,7 +188,7 @@ class _BatchMaker:
   rows: int
   seed: int = 0
 
-  def train(self, part: int) -> Batch:
+  def train(self, part: int) -> collate.Batch:
     """Random frames of shuffled clips, pass after pass."""
     num_clips = len(self.source)
     places = part * self.rows + np.arange(self.rows)
@@ -275,7 +208,7 @@ class _BatchMaker:
     frames = sampling_lib.train_frames(self.sampling, total_frames, uniforms)
     return self._collate(clips, frames[:, None], index, np.ones(self.rows))
 
-  def evaluate(self, part: int) -> Batch:
+  def evaluate(self, part: int) -> collate.Batch:
     """Test-mode frames of the clips in order."""
     num_clips = len(self.source)
     places = part * self.rows + np.arange(self.rows)
@@ -298,11 +231,11 @@ class _BatchMaker:
     else:
       clips = [self.source[i] for i in index]
     for clip in clips:
-      check_clip(clip, self.sampling, self.num_persons)
+      collate.check_clip(clip, self.sampling, self.num_persons)
     return clips, np.array([clip['total_frames'] for clip in clips], np.int32)
 
-  def _collate(self, clips, frame_index, index, mask) -> Batch:
-    batch = collate(
+  def _collate(self, clips, frame_index, index, mask) -> collate.Batch:
+    batch = collate.collate(
       clips,
       frame_index,
       self.sampling,
@@ -314,9 +247,7 @@ class _BatchMaker:
     return batch
 
 
-def _iterate(
-  batches: grain.MapDataset[Batch], num_workers: int
-) -> grain.DatasetIterator[Batch]:
+def _iterate(batches: grain.MapDataset, num_workers: int) -> BatchIterator:
   if num_workers < 0:
     raise errors.UserError(
       f'num_workers must not be negative, but is {num_workers}.'
@@ -328,7 +259,7 @@ def _iterate(
         num_workers, per_worker_buffer_size=_BATCHES_PER_WORKER
       )
     )
-  return iter(stream)
+  return BatchIterator(iter(stream))
 
 
 def _process_rows(
@@ -368,5 +299,5 @@ def _open_split(
     # Some clip of the dataset does not fit, maybe one of the other split. To
     # look now takes a while, but an error in the middle of a run costs more.
     for i in range(len(source)):
-      check_clip(source[i], sampling, num_persons)
+      collate.check_clip(source[i], sampling, num_persons)
   return source
