@@ -49,9 +49,10 @@ class Annotations:
 def protocols(split_names: Sequence[str]) -> dict[str, tuple[str, str]]:
   """Protocol -> (its training split, its validation split).
 
-  A protocol P has a split 'P_train' or 'trainP' and a split 'P_val', 'P_test',
-  'valP' or 'testP'; the validation set wins over the test set where there are
-  both. Plain 'train' with 'val' or 'test' is the protocol ''.
+  A protocol P has a split 'P_train' and a split 'P_val' or 'P_test'; the
+  validation set wins over the test set where there are both. 'train1' with
+  'test1' or 'val1' is the protocol '1', plain 'train' with 'val' or 'test' the
+  protocol ''.
   """
   found = {}
   for train in split_names:
@@ -69,8 +70,8 @@ def _training_split(name: str) -> tuple[str, str | None]:
   if name.endswith('_train'):
     protocol = name.removesuffix('_train')
     return protocol, protocol + '_{}'
-  if name.startswith('train'):
-    protocol = name.removeprefix('train')
+  protocol = name.removeprefix('train')
+  if name.startswith('train') and (not protocol or protocol.isdecimal()):
     return protocol, '{}' + protocol
   return '', None
 
@@ -121,8 +122,8 @@ def find_protocol(annotations: Annotations, protocol: str) -> tuple[str, str]:
   listed = ', '.join(annotations.splits)
   raise errors.UserError(
     f'{annotations.source} has {wanted}. {_choices(list(found))} Its splits'
-    f' are {listed}; a protocol P needs P_train with P_val or P_test, or trainP'
-    ' with testP.'
+    f' are {listed}; a protocol P needs P_train with P_val or P_test, or train1'
+    ' with test1.'
   )
 
 

@@ -1,0 +1,195 @@
+"""One pass over annotations: what the clips are like and which are faulty."""
+
+import collections
+from collections.abc import Mapping, Sequence
+import dataclasses
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from skeljax import skeletons
+from skeljax.data import formats
+from skeljax.data.formats import clips
+
+
+@dataclasses.dataclass(frozen=True)
+class Survey:
+  """What was seen of each clip; -1 and '' where the clip does not say.
+
+  Attributes:
+    annotations: emptied of their clips.
+    splits: the splits that were looked at, in file order.
+    protocols: protocol -> its training and validation split, of these splits.
+    is_used: [n] whether a clip is in one of the splits.
+    shapes: [n, 4] persons, frames, joints, channels.
+    dtypes: type of the keypoints.
+    has_score: [n] whether there are scores beside the keypoints.
+    has_img_shape: [n] whether the picture's size is known.
+    labels: [n] labels, as far as they are whole numbers.
+    digests: what tells keypoints apart; '' for faulty and empty clips.
+    faults: kind of fault -> position -> words.
+  """
+
+  annotations: formats.Annotations
+  splits: tuple[str, ...]
+  protocols: Mapping[str, tuple[str, str]]
+  is_used: np.ndarray
+  shapes: np.ndarray
+  dtypes: list[str]
+  has_score: np.ndarray
+  has_img_shape: np.ndarray
+  labels: np.ndarray
+  digests: list[bytes]
+  faults: Mapping[str, Mapping[int, str]]
+
+  def positions(self, split: str) -> np.ndarray:
+    return np.asarray(self.annotations.splits[split], np.int64)
+
+
+def look(
+  annotations: formats.Annotations,
+  *,
+  layout: skeletons.Layout | None,
+  num_classes: int,
+  protocol: str,
+  third_channel: str,
+) -> Survey:
+  """Looks at every clip once, and frees it.
+
+  Args:
+    annotations: emptied on the way.
+    layout: whose joints the clips must have, or None.
+    num_classes: labels must be below it; 0 when it is not known.
+    protocol: whose splits count; '' for all.
+    third_channel: see clips.check_item.
+
+  Raises:
+    UserError: there is no such protocol.
+  """
+  splits = tuple(annotations.splits)
+  if protocol:
+    splits = formats.find_protocol(annotations, protocol)
+  count = len(annotations.items)
+  result = Survey(
+    annotations=annotations,
+    splits=splits,
+    protocols=formats.protocols(splits),
+    # A plain list is a split that has no name yet.
+    is_used=np.full(count, not annotations.splits),
+    shapes=np.full((count, 4), -1),
+    dtypes=[''] * count,
+    has_score=np.zeros(count, bool),
+    has_img_shape=np.zeros(count, bool),
+    labels=np.full(count, -1),
+    digests=[b''] * count,
+    faults=collections.defaultdict(dict),
+  )
+  for split in splits:
+    result.is_used[result.positions(split)] = True
+  for position, item in enumerate(annotations.items):
+    annotations.items[position] = None
+    _note(result, position, item)
+    try:
+      record = clips.check_item(
+        item,
+        layout=layout,
+        num_classes=num_classes,
+        path=annotations.path(position),
+        sample_id=annotations.ids[position],
+        third_channel=third_channel,
+      )
+    except clips.ClipError as error:
+      result.faults[error.kind][position] = str(error)
+    else:
+      result.digests[position] = _digest(record['keypoint'])
+      result.has_score[position] = 'keypoint_score' in record
+      result.shapes[position, 3] = record['keypoint'].shape[3]
+  return result
+
+
+def _note(result: Survey, position: int, item: Mapping[str, Any]) -> None:
+  """Remembers what the item says, right or wrong."""
+  keypoint = item.get('keypoint')
+  if isinstance(keypoint, np.ndarray):
+    result.dtypes[position] = keypoint.dtype.name
+    if keypoint.ndim == 4:
+      result.shapes[position] = keypoint.shape
+  result.has_score[position] = item.get('keypoint_score') is not None
+  result.has_img_shape[position] = item.get('img_shape') is not None
+  if clips.is_integer(item.get('label')):
+    result.labels[position] = item['label']
+
+
+def _digest(keypoint: np.ndarray) -> bytes:
+  hasher = hashlib.blake2b(str(keypoint.shape).encode(), digest_size=16)
+  hasher.update(np.ascontiguousarray(keypoint).data)
+  return hasher.digest()
+
+
+def describe(
+  survey: Survey, layout: skeletons.Layout | None, class_names: Sequence[str]
+) -> str:
+  """What the clips are like, as a small table."""
+  shapes = survey.shapes[survey.shapes[:, 0] >= 0]
+  rows = [
+    ('clips', f'{len(survey.shapes):,}'),
+    ('classes', _classes(survey, class_names)),
+    ('persons', _counts(shapes[:, 0])),
+    ('frames', _frames(shapes[:, 1])),
+    ('joints', _counts(shapes[:, 2], layout)),
+    ('channels', _counts(shapes[:, 3])),
+    ('scores', _counts(survey.has_score, words=('none', 'yes'))),
+    ('type', _counts(survey.dtypes)),
+  ]
+  lines = [survey.annotations.source]
+  lines += [f'  {name:<10}{value}' for name, value in rows]
+  if survey.splits:
+    width = max(12, *(len(split) + 2 for split in survey.splits))
+    lines.append(
+      f'\n  {"split":<{width}}{"clips":>8}{"classes":>9}'
+      f'{"frames min/median/max":>23}'
+    )
+  for split in survey.splits:
+    positions = survey.positions(split)
+    frames = survey.shapes[positions, 1]
+    num_classes = len(np.unique(survey.labels[positions]))
+    lines.append(
+      f'  {split:<{width}}{len(positions):>8,}{num_classes:>9,}'
+      f'{_span(frames[frames >= 0]):>23}'
+    )
+  return '\n'.join(lines) + '\n'
+
+
+def _classes(survey: Survey, class_names: Sequence[str]) -> str:
+  labels = np.unique(survey.labels[survey.labels >= 0])
+  span = f', {labels[0]} to {labels[-1]}' if len(labels) else ''
+  names = f'{len(class_names):,} names' if class_names else 'no names'
+  return f'{len(labels):,} labels{span}; {names}'
+
+
+def _span(values: np.ndarray) -> str:
+  if not len(values):
+    return '-'
+  return f'{values.min()} / {np.median(values):.0f} / {values.max()}'
+
+
+def _frames(values: np.ndarray) -> str:
+  return f'{_span(values)} (min / median / max)'
+
+
+def _counts(
+  values: Sequence[Any] | np.ndarray,
+  layout: skeletons.Layout | None = None,
+  words: Sequence[str] = (),
+) -> str:
+  """The values that occur; with how many clips each where they differ."""
+  counted = sorted(collections.Counter(np.asarray(values).tolist()).items())
+  named = [(words[int(v)] if words else str(v) or '?', n) for v, n in counted]
+  if len(named) == 1:
+    text = named[0][0]
+  else:
+    text = ', '.join(f'{name} ({n:,} clips)' for name, n in named) or '-'
+  return (
+    f'{text} (layout {layout.name}: {layout.num_joints})' if layout else text
+  )
