@@ -15,6 +15,7 @@ import re
 from typing import Any, SupportsIndex
 
 from array_record.python import array_record_module
+from google.protobuf import json_format
 import tensorflow_datasets as tfds
 
 from skeljax import errors
@@ -158,25 +159,23 @@ def open_dataset(root: str, name: str) -> PreparedDataset:
   if directory is None:
     raise errors.UserError(_unknown_dataset(root, name))
   try:
-    builder = tfds.builder_from_directory(directory)
-  except (OSError, ValueError, KeyError, AttributeError) as error:
+    info = tfds.builder_from_directory(directory).info
+    metadata = dict(info.metadata or {})
+    shards = {
+      split: tuple(map(Shard, map(str, files.filepaths), files.shard_lengths))
+      for split, files in info.splits.items()
+    }
+  except (OSError, ValueError, KeyError, json_format.Error) as error:
     raise errors.UserError(
       f'{directory} cannot be read as a prepared dataset ({error}).'
       f' {_mend(name)}'
     ) from error
-  metadata = dict(builder.info.metadata or {})
-  if metadata.get('schema_version') != records.SCHEMA_VERSION:
+  form = metadata.get('schema_version')
+  if form != records.SCHEMA_VERSION or sorted(shards) != sorted(SPLITS):
     raise errors.UserError(
-      f'{directory} was written in form {metadata.get("schema_version")!r},'
-      f' this version of skeljax reads form {records.SCHEMA_VERSION}.'
-      f' {_mend(name)}'
-    )
-  shards = {}
-  for split in SPLITS:
-    info = builder.info.splits[split]
-    shards[split] = tuple(
-      Shard(str(path), length)
-      for path, length in zip(info.filepaths, info.shard_lengths)
+      f'{directory} was written in form {form!r} with the splits'
+      f' {", ".join(shards)}; this version of skeljax reads form'
+      f' {records.SCHEMA_VERSION} with {", ".join(SPLITS)}. {_mend(name)}'
     )
   _check_shards(name, shards)
   return _describe(name, directory, metadata, shards)
