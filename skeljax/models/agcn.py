@@ -141,12 +141,9 @@ class AdaptiveGraphUnit(nn.Module):
     num_subsets = adjacency.shape[0]
     kernel, bias = self._subset_conv('conv_d', num_subsets, x, self.features)
     x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
-    if self.adaptive:
-      a_nkvw = self._adapt(x, adjacency).astype(x.dtype)
-      z = jnp.einsum('ntvc,nkvw->ntwkc', x, a_nkvw)
-    else:
-      z = jnp.einsum('ntvc,kvw->ntwkc', x, adjacency.astype(x.dtype))
-    z = jnp.einsum('ntwkc,kcd->ntwd', z, kernel)
+    a_nkvw = self._adapt(x, adjacency) if self.adaptive else adjacency[None]
+    z = layers.gather_neighbors(x, a_nkvw.astype(x.dtype))  # [N, T, V, K*C]
+    z = z @ kernel.reshape(-1, self.features)
     z = z + bias.sum(0).reshape(1, 1, 1, -1)
 
     # A scale of 1e-6 makes the unit start as its residual.

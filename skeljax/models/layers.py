@@ -15,6 +15,7 @@ from jax import lax
 import jax.numpy as jnp
 
 from skeljax import errors
+from skeljax.models import temporal_conv
 
 Initializer = Callable[..., jax.Array]
 
@@ -175,6 +176,26 @@ def _move(running, value: jax.Array, count: jax.Array) -> None:
   running.value = jnp.where(groups > 0, new, old)
 
 
+class PointwiseParams(nn.Module):
+  """Kernel and bias of a 1x1 convolution.
+
+  Attributes:
+    shape: (channels in, channels out).
+    weight_init: 'torch' or 'kaiming', see conv_init.
+  """
+
+  shape: tuple[int, int]
+  weight_init: str = 'torch'
+
+  @nn.compact
+  def __call__(self) -> tuple[jax.Array, jax.Array]:
+    """Kernel [C, D] and bias [D], float32."""
+    kernel_init, bias_init = conv_init(self.weight_init, *self.shape)
+    kernel = self.param('kernel', kernel_init, self.shape, jnp.float32)
+    bias = self.param('bias', bias_init, self.shape[1:], jnp.float32)
+    return kernel, bias
+
+
 class Pointwise(nn.Module):
   """1x1 convolution: one dense map of the channels at every frame and joint.
 
@@ -229,30 +250,27 @@ class TemporalConv(nn.Module):
     kernel = self.param('kernel', kernel_init, shape, jnp.float32)
     bias = self.param('bias', bias_init, (self.features,), jnp.float32)
     x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
-    y = temporal_conv(x, kernel, self.stride, self.dilation)
+    y = temporal_conv.temporal_conv(x, kernel, self.stride, self.dilation)
     return y + bias.reshape(1, 1, 1, -1)
 
 
-def temporal_conv(
-  x: jax.Array, kernel: jax.Array, stride: int = 1, dilation: int = 1
-) -> jax.Array:
-  """Convolution over frames with symmetric zero padding, as in PyTorch.
+def gather_neighbors(x: jax.Array, adjacency: jax.Array) -> jax.Array:
+  """For each joint and subset, the sum over its neighbours.
+
+  out[n, t, w, k] = sum over v of x[n, t, v] * adjacency[n, k, v, w].
 
   Args:
     x: [N, T, V, C].
-    kernel: [taps, 1, C, D], an odd number of taps.
-    stride: over frames.
-    dilation: frames between two taps.
+    adjacency: [N, K, V, V], or [1, K, V, V] for all rows the same.
 
   Returns:
-    [N, (T - 1) // stride + 1, V, D].
+    [N, T, V, K*C], subset-major.
   """
-  pad = dilation * (kernel.shape[0] - 1) // 2
-  return lax.conv_general_dilated(
-    x,
-    kernel,
-    window_strides=(stride, 1),
-    padding=((pad, pad), (0, 0)),
-    rhs_dilation=(dilation, 1),
-    dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
-  )
+  n, t, v, c = x.shape
+  g, k, _, _ = adjacency.shape
+  # Matmuls with the joints in front: the einsum of the formula, in particular
+  # its gradient, is several times slower on the CPU.
+  x = x.reshape(g, -1, v, c).swapaxes(1, 2).reshape(g, v, -1)
+  a_kwv = adjacency.swapaxes(2, 3).reshape(g, k * v, v)
+  x = (a_kwv @ x).reshape(g, k, v, -1, c)  # [G, K, V, N*T/G, C]
+  return x.transpose(0, 3, 2, 1, 4).reshape(n, t, v, k * c)

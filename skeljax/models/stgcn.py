@@ -70,16 +70,28 @@ class GraphUnit(nn.Module):
     )
     residual = self._residual(x, pointwise, train, weights)
     a_kvw = self._adapt(adjacency).astype(self.dtype or x.dtype)
-    num_subsets = a_kvw.shape[0]
-    if self.conv_pos == 'pre':
-      x = pointwise(num_subsets * self.features, name='conv')(x)
-      x = x.reshape(*x.shape[:3], num_subsets, self.features)
-      x = jnp.einsum('ntvkd,kvw->ntwd', x, a_kvw)
-    else:
-      x = jnp.einsum('ntvc,kvw->ntwkc', x, a_kvw)
-      x = x.reshape(*x.shape[:3], -1)  # [N, T, V, K*C]
-      x = pointwise(self.features, name='conv')(x)
+    x = self._convolve(x, a_kvw)
     return nn.relu(self.norm(name='bn')(x, train, weights) + residual)
+
+  def _convolve(self, x, a_kvw):
+    """z of the class docstring, [N, T, V, features]."""
+    num_subsets, channels = a_kvw.shape[0], x.shape[-1]
+    if self.conv_pos == 'pre':
+      shape = (channels, num_subsets * self.features)
+    else:
+      shape = (num_subsets * channels, self.features)
+    kernel, bias = layers.PointwiseParams(
+      shape, self.pointwise_init, name='conv'
+    )()
+    x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
+    x = layers.gather_neighbors(x, a_kvw[None])  # [N, T, V, K*C]
+    if self.conv_pos == 'post':
+      return x @ kernel + bias.reshape(1, 1, 1, -1)
+    # Convolving after the gathering is the same sum, and less work where the
+    # unit widens. A bias then reaches a joint through all that it gathers from.
+    kernel = kernel.reshape(channels, num_subsets, -1).swapaxes(0, 1)
+    bias = jnp.einsum('kvw,kd->wd', a_kvw, bias.reshape(num_subsets, -1))
+    return x @ kernel.reshape(-1, self.features) + bias[None, None]
 
   def _residual(self, x, pointwise, train, weights):
     if not self.with_res:
