@@ -39,6 +39,7 @@ class MemorySource:
 
 
 def make_clips(num_clips, persons, length, joints, channels):
+  """Records of noise: how long reading takes depends on the size alone."""
   rng = np.random.default_rng(0)
   for position in range(num_clips):
     keypoint = rng.standard_normal((persons, length, joints, channels))
@@ -98,6 +99,7 @@ def clips_per_second(dataset, options, num_workers, batch_size, steps, busy):
 
 
 def main(_):
+  """Prints one line a source, number of workers and load."""
   args = flags.FLAGS
   shape = (args.persons, args.length, args.joints, args.channels)
   clips = list(make_clips(args.clips, *shape))

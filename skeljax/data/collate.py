@@ -28,6 +28,13 @@ def check_clip(
       'dataset.'
     )
   sampling_lib.check_clip(sampling, clip['id'], clip['total_frames'])
+  # Gathering would not notice: it takes the last frame for those beyond.
+  if clip['keypoint'].shape[1] != clip['total_frames']:
+    raise errors.UserError(
+      f'clip {clip["id"]!r} says that it has {clip["total_frames"]} frames, but '
+      f'its keypoints have {clip["keypoint"].shape[1]}; prepare the dataset '
+      'again.'
+    )
 
 
 def collate(

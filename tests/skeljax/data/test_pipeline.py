@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from skeljax import errors
+from skeljax.data import collate
 from skeljax.data import datasets
 from skeljax.data import pipeline
 from skeljax.data import records
@@ -23,16 +24,14 @@ UNIFORM = sampling.Sampling('uniform', 4)
 
 
 def make_clip(position, num_persons, num_frames):
-  """A clip whose every number says where it comes from."""
-  m, t, v, c = np.ogrid[:num_persons, :num_frames, :3, :2]
-  keypoint = 1000 * (position + 1) + 500 * m + 10 * t + 2 * v + c
-  m, t, v = np.ogrid[:num_persons, :num_frames, :3]
+  rng = np.random.default_rng(position)
+  shape = (num_persons, num_frames, 3)
   return {
     'id': f'clip{position}',
     'position': position,
     'label': position % 5,
-    'keypoint': keypoint.astype(np.float32),
-    'keypoint_score': (t + 20 * v + 100 * m + 1).astype(np.float16),
+    'keypoint': 1 + rng.random((*shape, 2), np.float32),
+    'keypoint_score': rng.random(shape).astype(np.float16),
     'img_shape': np.array([1080, 1920 + position], np.int32),
     'total_frames': num_frames,
     'box': np.zeros(4, np.float32),
@@ -89,76 +88,27 @@ def join(parts):
   ]
 
 
-def expected_frames(clip, index, num_persons, field):
-  """[num_persons, T, ...] of one view, person by person, frame by frame."""
-  array = clip[field]
-  result = np.zeros((num_persons, len(index), *array.shape[2:]), array.dtype)
-  for person, t in np.ndindex(len(array), len(index)):
-    if index[t] >= 0:
-      result[person, t] = array[person, index[t]]
-  return result
-
-
-def assert_holds_its_clips(batch, source, num_persons):
-  """Every field is what the chosen clips and frames say."""
-  for row, number in enumerate(batch['index']):
-    clip = source[number]
-    assert batch['label'][row] == clip['label']
-    assert batch['total_frames'][row] == clip['total_frames']
-    assert batch['num_valid_persons'][row] == len(clip['keypoint'])
-    np.testing.assert_array_equal(batch['img_shape'][row], clip['img_shape'])
-    for view, index in enumerate(batch['frame_index'][row]):
-      last = clip['total_frames'] - 1
-      following = [i if i < 0 else min(i + 1, last) for i in index]
-      for name, field in (
-        ('keypoint', 'keypoint'),
-        ('score', 'keypoint_score'),
-      ):
-        np.testing.assert_array_equal(
-          batch[name][row, view],
-          expected_frames(clip, index, num_persons, field),
-        )
-        if f'{name}_next' in batch:
-          np.testing.assert_array_equal(
-            batch[f'{name}_next'][row, view],
-            expected_frames(clip, following, num_persons, field),
-          )
-
-
 @pytest.mark.parametrize('frames', sampling.FRAMES)
-def test_batches_hold_the_chosen_frames(frames):
+def test_batches_are_the_clips_and_frames_they_name(frames):
   dataset = make_dataset()
   options = sampling.Sampling(frames, 12)
-  made = train(dataset, options, 3, needs_next=True, num_persons=3)
-  made += evaluate(dataset, options, needs_next=True, num_persons=3)
+  settings = dict(needs_next=True, num_persons=3)
+  made = train(dataset, options, 3, **settings)
+  made += evaluate(dataset, options, **settings)
   for batch in made:
-    assert batch['keypoint'].shape == (4, 1, 3, 12, 3, 2)
-    assert batch['keypoint'].dtype == np.float32
-    assert batch['score'].shape == (4, 1, 3, 12, 3)
-    assert batch['score'].dtype == np.float16
+    clips = [dataset.source('train')[i] for i in batch['index']]
+    expected = collate.collate(clips, batch['frame_index'], options, **settings)
+    expected |= {name: batch[name] for name in ('index', 'mask')}
+    assert_equal([batch], [expected])
+    assert batch['index'].dtype == np.int32
     assert batch['mask'].dtype == np.float32
-    for name in ('num_valid_persons', 'frame_index', 'total_frames', 'index'):
-      assert batch[name].dtype == np.int32
-    assert_holds_its_clips(batch, dataset.source('train'), 3)
-
-
-def test_no_successors_and_scores_unless_wanted():
-  dataset = make_dataset()
-  (batch,) = train(dataset, UNIFORM, 1)
-  assert not [name for name in batch if name.endswith('_next')]
-  for clip in dataset.source('train'):
-    del clip['keypoint_score']
-  (batch,) = train(dataset, UNIFORM, 1, needs_next=True)
-  assert not [name for name in batch if name.startswith('score')]
-  assert 'keypoint_next' in batch
 
 
 def test_test_mode_gives_all_views():
   dataset = make_dataset()
   options = sampling.Sampling('uniform', 5, num_clips=10)
-  for batch in evaluate(dataset, options, needs_next=True):
+  for batch in evaluate(dataset, options):
     assert batch['keypoint'].shape == (4, 10, 2, 5, 3, 2)
-    assert_holds_its_clips(batch, dataset.source('val'), 2)
     for row, number in enumerate(batch['total_frames']):
       np.testing.assert_array_equal(
         batch['frame_index'][row], sampling.eval_frames(options, int(number))
@@ -166,32 +116,6 @@ def test_test_mode_gives_all_views():
   # Training draws one view even so.
   (batch,) = train(dataset, options, 1)
   assert batch['keypoint'].shape == (4, 1, 2, 5, 3, 2)
-
-
-def test_whole_clips_come_with_their_indices():
-  dataset = make_dataset()
-  source = dataset.source('val')
-  options = sampling.Sampling(
-    'sorted_random', 5, whole_clip=True, max_frames=14
-  )
-  made = train(dataset, options, 3, needs_next=True)
-  for batch in made + evaluate(dataset, options):
-    assert batch['keypoint'].shape == (4, 1, 2, 14, 3, 2)
-    assert batch['score'].shape == (4, 1, 2, 14, 3)
-    assert batch['frame_index'].shape == (4, 1, 5)
-    assert 'keypoint_next' not in batch
-    for row, number in enumerate(batch['index']):
-      everything = np.full(14, -1)
-      length = source[number]['total_frames']
-      everything[:length] = range(length)
-      for name, field in (
-        ('keypoint', 'keypoint'),
-        ('score', 'keypoint_score'),
-      ):
-        np.testing.assert_array_equal(
-          batch[name][row, 0],
-          expected_frames(source[number], everything, 2, field),
-        )
 
 
 def test_frames_are_those_of_seed_pass_and_position():
@@ -401,23 +325,12 @@ def test_settings_are_judged_by_the_clips_of_the_split():
   assert len(train(dataset, sampling.Sampling('zero', 12), 2)) == 2
 
 
-@pytest.mark.parametrize(
-  'changes, words',
-  [
-    (dict(total_frames=0, keypoint=np.zeros((1, 0, 3, 2))), 'has no frames'),
-    (dict(keypoint=np.zeros((0, 5, 3, 2))), 'has no persons'),
-    (dict(keypoint=np.zeros((3, 5, 3, 2))), 'has 3 persons'),
-  ],
-)
-def test_damaged_clips_are_named_when_they_are_read(changes, words):
-  clips = [make_clip(0, 1, 5) | changes]
-  dataset = make_dataset(source=clips)
-  for make in (
-    lambda: train(dataset, UNIFORM, 1, batch_size=1),
-    lambda: evaluate(dataset, UNIFORM),
-  ):
-    with pytest.raises(errors.UserError, match=f"'clip0' {words}"):
-      make()
+def test_damaged_clips_are_named_when_they_are_read():
+  dataset = make_dataset(source=[make_clip(0, 1, 5) | dict(total_frames=0)])
+  with pytest.raises(errors.UserError, match="'clip0' has no frames"):
+    train(dataset, UNIFORM, 1)
+  with pytest.raises(errors.UserError, match="'clip0' has no frames"):
+    evaluate(dataset, UNIFORM)
 
 
 @pytest.mark.parametrize(
