@@ -182,7 +182,10 @@ class SkeletonClips(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         | 'Report' >> beam.Map(_write_json, path=results_path)
       )
     results = json.loads(pathlib.Path(results_path).read_text())
-    mistakes = sorted(r['error'] for r in results if 'error' in r)
+    for result in results:
+      if 'disk' in result:
+        raise OSError(result['disk'])
+    mistakes = sorted(r['mistake'] for r in results if 'mistake' in r)
     if mistakes:
       raise errors.UserError(mistakes[0])
     return {result['path']: result for result in results}

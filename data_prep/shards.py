@@ -14,6 +14,7 @@ import uuid
 from array_record.python import array_record_module
 import numpy as np
 
+from data_prep import workspace
 from skeljax import errors
 from skeljax import skeletons
 from skeljax.data import normalize3d
@@ -65,16 +66,21 @@ def write_shard(task: ShardTask) -> dict[str, Any]:
 
   Returns:
     'path', 'num_clips', 'num_bytes' (before compression) and 'max_frames'; or,
-    where the user can mend something, only 'error', the words. A mistake of
-    the user comes back as a value because runners turn an exception into a
-    RuntimeError of many pages, or try again.
+    where the user can mend something, only the words, as 'mistake' or, for a
+    full disk, as 'disk'. They come back as a value because runners turn an
+    exception into a RuntimeError of many pages, or try again.
   """
   temporary = f'{task.path}.{uuid.uuid4().hex}.incomplete'
   try:
     result = _write(task, temporary)
     os.replace(temporary, task.path)
   except errors.UserError as error:
-    return {'error': str(error)}
+    return {'mistake': str(error)}
+  except (OSError, RuntimeError) as error:
+    words = workspace.disk_words(error)
+    if words is None:
+      raise
+    return {'disk': words}
   finally:
     if os.path.exists(temporary):
       os.remove(temporary)

@@ -113,26 +113,31 @@ class Workspace:
       self.directory.rmdir()
 
 
-@contextlib.contextmanager
-def full_disk_in_words(root: str) -> Iterator[None]:
-  """Turns the errors of a full disk into a UserError; others pass unchanged.
+def disk_words(error: Exception) -> str | None:
+  """The system's words if an error is that of a full disk, else None.
 
   ArrayRecord and Beam's workers report a failed write as a RuntimeError with
   the system's words in it, hence the look at the text.
   """
+  if getattr(error, 'errno', None) in _DISK_ERRNOS:
+    return os.strerror(error.errno)
+  return next((words for words in _DISK_WORDS if words in str(error)), None)
+
+
+@contextlib.contextmanager
+def full_disk_in_words(root: str) -> Iterator[None]:
+  """Turns the errors of a full disk into a UserError; others pass unchanged."""
   try:
     yield
   except (OSError, RuntimeError) as error:
-    if getattr(error, 'errno', None) not in _DISK_ERRNOS and not any(
-      words in str(error) for words in _DISK_WORDS
-    ):
+    words = disk_words(error)
+    if words is None:
       raise
-    words = next((w for w in _DISK_WORDS if w in str(error)), str(error))
     raise errors.UserError(
       f'{words}: the disk or quota that holds {root} ran out while the dataset'
       ' was being written. Nothing was published and everything that was'
       ' written has been removed. Preparing needs room for about twice the'
-      ' input file, and half of it stays (twice that with 3D normalisation).'
+      ' input file, three times with 3D normalisation.'
     ) from error
 
 
