@@ -287,7 +287,7 @@ def test_iterators_close_quietly_and_start_no_jax_backend(
     capture_output=True,
     text=True,
     env={'PYTHONPATH': str(root), 'PATH': ''},
-    timeout=120,
+    timeout=600,
   )
   assert result.returncode == 0, result.stderr
   assert result.stderr == ''
