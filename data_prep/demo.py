@@ -20,7 +20,8 @@ import numpy as np
 from data_prep import demo_actions
 from data_prep import demo_body
 from data_prep import demo_motion
-from skeljax import atomic_file, errors
+from skeljax import atomic_file
+from skeljax import errors
 
 # Part of the fingerprint of a prepared demo: raise it with every change that
 # changes a clip.
@@ -29,10 +30,10 @@ DEMO_VERSION = '1'
 ACTIONS = tuple(demo_actions.MOTIONS)
 LAYOUTS = ('nturgb+d', 'coco')
 
-# Clips of each action, subjects and cameras of each split.
+# Clips of each action; subjects and cameras by number.
 CLIPS = {'train': 46, 'val': 20}
-SUBJECTS = {'train': 20, 'val': 10}
-CAMERAS = {'train': 8, 'val': 4}
+SUBJECTS = {'train': range(1, 21), 'val': range(21, 31)}
+CAMERAS = {'train': range(1, 9), 'val': range(9, 13)}
 
 IMAGE_SHAPE = (1080, 1920)  # height, width, pixels
 _FOCAL_LENGTH = 1060.0  # pixels, about that of Kinect's colour camera
@@ -68,6 +69,21 @@ class Camera:
   height: float
   distance: float
   pitch: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Cast:
+  """Who and what all clips are made with.
+
+  Attributes:
+    seed: of everything.
+    bodies: by number of the subject.
+    cameras: by number.
+  """
+
+  seed: int
+  bodies: Mapping[int, demo_body.Body]
+  cameras: Mapping[int, Camera]
 
 
 def write_annotations(path: str, layout_name: str, seed: int = 0) -> None:
@@ -106,11 +122,12 @@ def make_annotations(layout_name: str, seed: int = 0) -> dict[str, Any]:
       f'the demo motions have no layout {layout_name!r}: choose --layout among '
       f'{", ".join(LAYOUTS)}.'
     )
+  cast = draw_cast(seed)
   split, annotations = {}, []
   for split_name, count in CLIPS.items():
     clips = [
-      _clip(split_name, repetition, label, layout_name, seed)
-      for repetition in range(count)
+      _clip(cast, split_name, repetition, label, layout_name)
+      for repetition in range(1, count + 1)
       for label in range(len(ACTIONS))
     ]
     split[split_name] = [clip['frame_dir'] for clip in clips]
@@ -118,68 +135,53 @@ def make_annotations(layout_name: str, seed: int = 0) -> dict[str, Any]:
   return dict(split=split, annotations=annotations, label_names=list(ACTIONS))
 
 
-def draw_bodies(split_name: str, seed: int) -> list[demo_body.Body]:
-  """The subjects of a split."""
-  rng = np.random.default_rng([1, seed, list(CLIPS).index(split_name)])
-  return [demo_body.draw_body(rng) for _ in range(SUBJECTS[split_name])]
-
-
-def draw_cameras(split_name: str, seed: int) -> list[Camera]:
-  """The cameras of a split, spread over a half circle before the scene."""
-  rng = np.random.default_rng([2, seed, list(CLIPS).index(split_name)])
-  cameras = []
-  for azimuth in np.linspace(-55, 55, CAMERAS[split_name]):
-    height, distance = rng.uniform(0.9, 1.7), rng.uniform(2.7, 3.7)
-    pitch = math.degrees(math.atan((height - 0.95) / distance))
-    azimuth, pitch = azimuth + rng.normal(0, 5), pitch + rng.normal(0, 2)
-    cameras.append(Camera(azimuth, height, distance, pitch))
-  return cameras
+def draw_cast(seed: int) -> Cast:
+  """The subjects and cameras of a demo; no split shares any with another."""
+  rng = np.random.default_rng([1, seed])
+  numbers = [n for subjects in SUBJECTS.values() for n in subjects]
+  bodies = {number: demo_body.draw_body(rng) for number in numbers}
+  cameras = {}
+  for numbers in CAMERAS.values():
+    # The cameras of a split stand in a half circle before the scene.
+    for number, azimuth in zip(numbers, np.linspace(-55, 55, len(numbers))):
+      height, distance = rng.uniform(0.9, 1.7), rng.uniform(2.7, 3.7)
+      pitch = math.degrees(math.atan((height - 0.95) / distance))
+      azimuth, pitch = azimuth + rng.normal(0, 5), pitch + rng.normal(0, 2)
+      cameras[number] = Camera(azimuth, height, distance, pitch)
+  return Cast(seed, bodies, cameras)
 
 
 def _clip(
-  split_name: str, repetition: int, label: int, layout_name: str, seed: int
+  cast: Cast, split_name: str, repetition: int, label: int, layout_name: str
 ) -> dict[str, Any]:
   """One annotation.
 
-  A motion and its reverse come as twins: the same people do the same in front
-  of the same camera. What does not look at the order of the frames is right
-  about at most one of them, but for luck with the noise. Both layouts show the
-  same scene.
+  A motion and its reverse come as twins: the same people do the same before the
+  same camera. What does not look at the order of the frames is right about at
+  most one of them, but for luck with the noise. Both layouts show one scene.
   """
-  splits = list(CLIPS)
-  action, _ = demo_actions.MOTIONS[ACTIONS[label]]
-  twins = [
-    seed,
-    splits.index(split_name),
-    repetition,
-    ACTIONS.index(action.name),
-  ]
-  rng = np.random.default_rng([3, *twins])
-  bodies = draw_bodies(split_name, seed)
-  cameras = draw_cameras(split_name, seed)
-  subject, other = rng.choice(len(bodies), 2, replace=False)
-  view = rng.integers(len(cameras))
+  motion = ACTIONS.index(demo_actions.MOTIONS[ACTIONS[label]][0].name)
+  key = [cast.seed, list(CLIPS).index(split_name), repetition, motion]
+  rng = np.random.default_rng([2, *key])
+  subjects = rng.choice(SUBJECTS[split_name], 2, replace=False)
+  camera = rng.choice(CAMERAS[split_name])
   scene = demo_motion.perform(
-    ACTIONS[label], [bodies[subject], bodies[other]], rng
+    ACTIONS[label], [cast.bodies[s] for s in subjects], rng
   )
-  points = _before_camera(scene, cameras[view], rng)
+  points = _before_camera(scene, cast.cameras[camera], rng)
   if rng.random() < 0.5:
     points = points[::-1]  # [M, T, joints, 3]
 
-  first_subject = sum(SUBJECTS[s] for s in splits[: splits.index(split_name)])
-  first_camera = sum(CAMERAS[s] for s in splits[: splits.index(split_name)])
-  frame_dir = (
-    f'C{first_camera + view + 1:03d}P{first_subject + subject + 1:03d}'
-    f'R{repetition + 1:03d}A{label + 1:03d}'
-  )
-  rng = np.random.default_rng([4, *twins, label])
+  rng = np.random.default_rng([3, *key, label])
   kept, seen = _losses(points.shape[:3], rng)
-  points, seen = points[:, kept], seen[:, kept]
-  fields = (_depth if layout_name == 'nturgb+d' else _picture)(
-    points, seen, rng
-  )
+  sense = _depth if layout_name == 'nturgb+d' else _picture
   return dict(
-    frame_dir=frame_dir, label=label, total_frames=int(kept.sum()), **fields
+    frame_dir=(
+      f'C{camera:03d}P{subjects[0]:03d}R{repetition:03d}A{label + 1:03d}'
+    ),
+    label=label,
+    total_frames=int(kept.sum()),
+    **sense(points[:, kept], seen[:, kept], rng),
   )
 
 
@@ -191,7 +193,7 @@ def _before_camera(
   turn = camera.azimuth + rng.normal(0, 8)
   points = (scene - middle) @ demo_body.rotation('y', turn).T
   # Two people need more room.
-  depth = camera.distance + 0.5 * (len(scene) - 1) + rng.normal(0, 0.15)
+  depth = camera.distance + 0.8 * (len(scene) - 1) + rng.normal(0, 0.15)
   points += [rng.normal(0, 0.2), -camera.height, depth]
   return points @ demo_body.rotation('x', -camera.pitch).T
 
@@ -207,8 +209,8 @@ def _losses(
   persons, frames, _ = shape
   kept, seen = np.ones(frames, bool), np.ones(shape, bool)
 
-  def some_frames(longest):
-    start = rng.integers(frames)
+  def some_frames(longest):  # Never the first one.
+    start = rng.integers(1, frames)
     return slice(start, start + rng.integers(1, longest + 1))
 
   if rng.random() < 0.3:

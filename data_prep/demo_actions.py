@@ -120,7 +120,7 @@ _TABLE = (
     ((0, STAND), (0.65, STAND), (0.9, _HAIL), (1, _HAIL)),
     seconds=(2.0, 3.2),
     reverse='leave',
-    steps=(2, 4),
+    steps=(2, 3),
     walk=(0.0, 0.85),
     persons=2,
     gap=(0.8, 1.2),

@@ -45,8 +45,8 @@ CHANNELS = TRUNK + tuple(f'{s}_{c}' for s in 'lr' for c in ARM + LEG)
 # Segment lengths as fractions of the body height (Drillis and Contini 1966 for
 # the limbs; the trunk is divided where Kinect puts its joints).
 PROPORTIONS = dict(
-  lower_spine=0.150,
-  upper_spine=0.125,
+  lower_spine=0.140,
+  upper_spine=0.115,
   neck=0.045,
   head=0.085,
   shoulder=0.105,
@@ -78,7 +78,7 @@ class Body:
 def draw_body(rng: np.random.Generator) -> Body:
   """A person of 1.5 to 1.95 m whose proportions are slightly their own."""
   height = rng.uniform(1.50, 1.95)
-  own = rng.normal(1, 0.035, len(PROPORTIONS)).clip(0.9, 1.1)
+  own = rng.normal(1, 0.035, len(PROPORTIONS)).clip(0.9, 1.1).tolist()
   lengths = {k: height * p * o for (k, p), o in zip(PROPORTIONS.items(), own)}
   return Body(height, lengths)
 

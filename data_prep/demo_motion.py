@@ -233,14 +233,13 @@ def _face_each_other(
   rng: np.random.Generator,
 ) -> list[np.ndarray]:
   """Both placed so that at the meeting they are `gap` apart or hands touch."""
-  index = demo_body.JOINTS.index(hand)
-  reach = [p[meeting, 0, 2] - p[meeting, index, 2] for p in people]
-  gap = rng.uniform(*action.gap) if action.gap else sum(reach)
+  apart = rng.uniform(*action.gap) if action.gap else 0
+  anchor = demo_body.JOINTS.index('pelvis' if action.gap else hand)
   out = []
   for points, heading in zip(people, (-90, 90)):
-    points = points - points[meeting, 0] * [1, 0, 1]
     turned = points @ demo_body.rotation('y', heading + rng.normal(0, 4)).T
+    turned -= turned[meeting, anchor] * [1, 0, 1]
     # Who has heading -90 looks along +x, and stands at negative x.
-    turned[..., 0] += math.copysign(gap / 2, heading)
+    turned[..., 0] += math.copysign(apart / 2, heading)
     out.append(turned)
   return out
