@@ -108,9 +108,11 @@ def find_protocol(annotations: Annotations, protocol: str) -> tuple[str, str]:
     UserError: there is no such protocol.
   """
   found = protocols(list(annotations.splits))
-  for name in (protocol, protocol.removeprefix('split')):
-    if name in found:
-      return found[name]
+  if protocol in found:
+    return found[protocol]
+  number = protocol.removeprefix('split')
+  if number in found and number.isdecimal():
+    return found[number]
   if not protocol and len(found) == 1:
     return next(iter(found.values()))
   if not annotations.splits:
