@@ -72,6 +72,10 @@ def _clips(count: int) -> str:
   return f'{count:,} clip{"" if count == 1 else "s"}'
 
 
+def _classes(count: int) -> str:
+  return f'{count:,} class{"" if count == 1 else "es"}'
+
+
 def _faults(survey: survey_lib.Survey) -> Iterator[Finding]:
   for kind, words in survey.faults.items():
     used = [p for p in words if survey.is_used[p]]
@@ -243,14 +247,14 @@ def _labels(
     unseen = sorted(label for label in asked - trained if label >= 0)
     if unseen:
       yield _note(
-        f'{len(unseen):,} classes of {val} have no clip in {train}:'
-        f' {names(unseen)}. They cannot be learned.'
+        f'{_classes(len(unseen))} of {val} without a clip in {train}:'
+        f' {names(unseen)}. What is not shown cannot be learned.'
       )
-    absent = sorted(set(range(len(class_names))) - trained)
+    absent = sorted(set(range(len(class_names))) - trained - asked)
     if absent:
       yield _note(
-        f'{len(absent):,} of the {len(class_names):,} named classes have no clip'
-        f' in {train}: {names(absent)}.'
+        f'{_classes(len(absent))} of the {len(class_names):,} named ones without'
+        f' any clip in {train} and {val}: {names(absent)}.'
       )
   if not class_names:
     yield _note(

@@ -181,7 +181,7 @@ def test_what_would_go_wrong(tmp_path, damage, words):
     ),
     (
       split('xsub_val', ['clip5']),
-      '1 classes of xsub_val have no clip',
+      '1 class of xsub_val without a clip in xsub_train: stand.',
     ),
     (change(0, **keypoint(1, (1, 1, 25, 3))), '1 clip of a single frame'),
     (
@@ -194,7 +194,8 @@ def test_what_would_go_wrong(tmp_path, damage, words):
     ),
     (
       lambda value: value.update(label_names=['sit', 'stand', 'fly', 'swim']),
-      '2 of the 4 named classes have no clip in xsub_train: fly, swim',
+      '2 classes of the 4 named ones without any clip in xsub_train and xsub_val:'
+      ' fly, swim',
     ),
     (
       lambda value: value.pop('label_names'),
@@ -205,7 +206,7 @@ def test_what_would_go_wrong(tmp_path, damage, words):
 def test_what_is_only_worth_knowing(tmp_path, damage, words):
   value = good_file()
   damage(value)
-  if '1 classes' in words:
+  if '1 class ' in words:
     value['split']['xsub_train'] = ['clip0', 'clip2']
 
   text, num_errors = run(tmp_path, value, layout_name='nturgb+d')
