@@ -72,6 +72,7 @@ def reading_speed(source: datasets.ClipSource, num_reads: int) -> float:
 
 
 def main() -> None:
+  """Makes the input where it is missing, prepares it, prints the figures."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )

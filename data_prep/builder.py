@@ -16,6 +16,7 @@ import os
 import pathlib
 from typing import Any
 
+from absl import logging
 import apache_beam as beam
 from apache_beam.options import pipeline_options
 import tensorflow_datasets as tfds
@@ -79,10 +80,12 @@ class SkeletonClips(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     return builder_config
 
   def _log_download_bytes(self) -> None:
-    """Nothing is downloaded; our own log says where the dataset goes."""
+    # TFDS would say that it downloads, and to a directory that goes away.
+    num_shards = sum(self.builder_config.num_shards.values())
+    logging.info('writing %d shards of %s', num_shards, self.name)
 
   def _log_download_done(self) -> None:
-    """See above; the directory is still a temporary one."""
+    logging.info('all shards of %s are written', self.name)
 
   def _info(self) -> tfds.core.DatasetInfo:
     config = self.builder_config

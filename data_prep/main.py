@@ -41,6 +41,7 @@ from skeljax.data.formats import pickles
 
 
 def define_flags() -> None:
+  """Defines the flags of this command, once in a process."""
   flags.DEFINE_enum(
     'source', 'pickle', options_lib.SOURCES, 'Where the annotations come from.'
   )
@@ -109,6 +110,7 @@ def define_flags() -> None:
 
 
 def main(argv: Sequence[str]) -> None:
+  """Prepares what the flags say; argv holds Beam's own flags."""
   values = flags.FLAGS
   beam_arguments = [f'--runner={values.runner}', *argv[1:]]
   reject_unknown(argv[1:], list(values))

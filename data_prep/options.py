@@ -69,6 +69,11 @@ def check_options(options: Options) -> skeletons.Layout:
       f'--source={options.source} is not known; it is one of'
       f' {", ".join(SOURCES)}.'
     )
+  if not options.name:
+    raise errors.UserError(
+      '--name is missing: what you will call the dataset, for example'
+      ' ntu60_xsub_3d.'
+    )
   if not _NAME.fullmatch(options.name):
     raise errors.UserError(
       f'--name={options.name!r} cannot name a dataset: a letter, then letters,'
@@ -78,6 +83,12 @@ def check_options(options: Options) -> skeletons.Layout:
     raise errors.UserError(
       '--output is missing: the directory that holds prepared datasets, the'
       ' same that --config.data.dir (or $SKELJAX_DATA) names later.'
+    )
+  if '://' in options.output:
+    raise errors.UserError(
+      f'--output={options.output} must be a local or mounted directory:'
+      ' ArrayRecord writes and reads files. Mount the bucket, or copy the'
+      ' dataset there afterwards.'
     )
   if options.normalize not in shards.NORMALIZERS:
     raise errors.UserError(

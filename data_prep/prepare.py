@@ -180,13 +180,15 @@ def _warn_of_overlap(
   train: Sequence[int],
   val: Sequence[int],
 ) -> None:
-  both = sorted(set(train) & set(val))
+  ids = annotations.ids
+  train_ids = {ids[i] for i in train}
+  both = [ids[i] for i in val if ids[i] in train_ids]
   if both:
     logging.warning(
       '%d clips are in the training and in the validation split, which will'
       ' make a model look better than it is: %s',
       len(both),
-      annotations_lib.some([annotations.ids[i] for i in both]),
+      annotations_lib.some(both),
     )
 
 

@@ -69,7 +69,6 @@ class Workspace:
     if self.target.exists():
       os.rename(self.target, self._replaced)
     os.rename(built, self.target)
-    _sync(self._root)
 
   def _take_lock(self) -> None:
     """Holds ROOT/.preparing-NAME/lock, which the system frees at our death."""
@@ -139,12 +138,3 @@ def full_disk_in_words(root: str) -> Iterator[None]:
       ' written has been removed. Preparing needs room for about twice the'
       ' input file, three times with 3D normalisation.'
     ) from error
-
-
-def _sync(directory: pathlib.Path) -> None:
-  """Makes a rename survive a power cut."""
-  handle = os.open(directory, os.O_RDONLY)
-  try:
-    os.fsync(handle)
-  finally:
-    os.close(handle)

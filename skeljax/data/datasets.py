@@ -5,9 +5,11 @@ TFDS believes the record counts in its metadata, and a shard that was cut short
 reads as an empty file without a word; so every shard is counted on opening.
 """
 
+import bisect
 from collections.abc import Mapping, Sequence
 import dataclasses
 import difflib
+import itertools
 import json
 import os
 import pathlib
@@ -97,17 +99,26 @@ class ClipSource:
   def __init__(self, shards: Sequence[Shard], spec: records.RecordSpec):
     self._shards = tuple(shards)
     self._spec = spec
-    self._places = []  # (shard, row in the shard) of every clip
-    for i, shard in enumerate(self._shards):
-      self._places += [(i, row) for row in range(shard.num_clips)]
+    # Index of the first clip after each shard.
+    self._ends = list(itertools.accumulate(s.num_clips for s in self._shards))
     self._readers = {}
 
   def __len__(self) -> int:
-    return len(self._places)
+    return self._ends[-1] if self._ends else 0
 
   def __getitem__(self, index: SupportsIndex) -> dict[str, Any]:
-    shard, row = self._places[index]
-    return records.decode(self._reader(shard).read([row])[0], self._spec)
+    index = range(len(self))[index]
+    shard = bisect.bisect_right(self._ends, index)
+    row = index - self._ends[shard] + self._shards[shard].num_clips
+    try:
+      data = self._reader(shard).read([row])[0]
+    except RuntimeError as error:
+      raise errors.UserError(
+        f'Clip {row} of the shard {self._shards[shard].path} cannot be read'
+        f' ({error}). The file was changed after it was written, or its disk'
+        ' fails. Prepare the dataset again with --overwrite.'
+      ) from error
+    return records.decode(data, self._spec)
 
   def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
     return [self[i] for i in indices]

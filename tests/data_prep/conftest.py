@@ -88,7 +88,7 @@ def make_options(tmp_path):
 def run():
   """Prepares in this process, on the local runner."""
 
-  def prepare_locally(options: options_lib.Options) -> None:
-    prepare.prepare(options, ['--runner=FnApiRunner'])
+  def prepare_locally(options: options_lib.Options, *beam_arguments) -> None:
+    prepare.prepare(options, ['--runner=FnApiRunner', *beam_arguments])
 
   return prepare_locally

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -145,6 +146,21 @@ def test_a_shard_cut_short_is_named(copy, share):
   assert str(path) in words
   assert 'should hold 3 clips, and 0 can be read' in words
   assert '--name=small and --overwrite' in words
+
+
+def test_a_changed_byte_is_found_when_its_clip_is_read(copy):
+  path = _shard(copy)
+  content = bytearray(path.read_bytes())
+  # The longest stretch without zeros is compressed keypoints.
+  start, end = max(
+    (match.span() for match in re.finditer(rb'[^\0]+', content)),
+    key=lambda span: span[1] - span[0],
+  )
+  content[(start + end) // 2] ^= 1
+  path.write_bytes(content)
+  source = datasets.open_dataset(copy, 'small').source('train')
+  with pytest.raises(errors.UserError, match=path.name):
+    [source[i] for i in range(len(source))]
 
 
 def test_a_missing_shard_is_named(copy):
