@@ -78,6 +78,16 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
   assert list((tmp_path / 'new').iterdir()) == [path]
 
 
+def test_changed_motions_carry_a_new_version():
+  clips_3d = annotations('nturgb+d')['annotations']
+  mean = np.mean([np.abs(a['keypoint'].astype(float)).mean() for a in clips_3d])
+  figures = demo.DEMO_VERSION, sum(a['total_frames'] for a in clips_3d), mean
+  assert figures == ('1', 64041, pytest.approx(1.36912, rel=1e-4)), (
+    'The demo has changed. If that was intended, raise DEMO_VERSION, so that'
+    ' prepared demos are made anew, and write the new figures here.'
+  )
+
+
 def test_another_seed_gives_other_clips():
   first, second = (demo.draw_cast(seed) for seed in (0, 1))
   assert first.bodies[1] != second.bodies[1]
