@@ -125,8 +125,7 @@ class Evaluator:
       progress: called once after each batch.
     """
     rows = []
-    batches = self._batches()
-    try:
+    with self._batches() as batches:
       for batch in batches:
         batch = sharding.to_global(batch, self._mesh)
         out = jax.tree.map(np.asarray, self._score(variables, batch))
@@ -136,8 +135,6 @@ class Evaluator:
         )
         if progress is not None:
           progress()
-    finally:
-      batches.close()
     index, scores, labels = (np.concatenate(c) for c in zip(*rows))
     order = np.argsort(index)
     return Scores(index[order], scores[order], labels[order], self._average)

@@ -264,10 +264,10 @@ def _loop(
   )
   evaluator = scoring.Evaluator(config, facts, dataset, mesh)
   meta = checkpoint_meta(config, facts)
-  batches = train_batches(config, facts, dataset, start)
   meter = _Meter()
   interrupted = False
   with (
+    train_batches(config, facts, dataset, start) as batches,
     writer.progress_bar(total, start) as bar,
     preemption.StopSignal() as stop,
   ):
@@ -309,7 +309,6 @@ def _loop(
       if interrupted:
         logging.info('SIGTERM: saved at step %d of %d', step, total)
         break
-  batches.close()
   return state, interrupted
 
 
@@ -319,7 +318,7 @@ def train_batches(
   dataset: datasets.PreparedDataset,
   start: int,
 ):
-  """This process's batches from step `start` on, without end; close them."""
+  """This process's batches from step `start` on, without end; use in a `with`."""
   return pipeline.train_batches(
     dataset,
     recipe.frame_sampling(config, facts),
