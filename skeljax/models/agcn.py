@@ -27,6 +27,7 @@ import jax.numpy as jnp
 
 from skeljax import errors
 from skeljax import graph as graph_lib
+from skeljax.models import contractions
 from skeljax.models import layers
 from skeljax.models import network
 from skeljax.models import temporal
@@ -142,8 +143,10 @@ class AdaptiveGraphUnit(nn.Module):
     kernel, bias = self._subset_conv('conv_d', num_subsets, x, self.features)
     x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
     a_nkvw = self._adapt(x, adjacency) if self.adaptive else adjacency[None]
-    z = layers.gather_neighbors(x, a_nkvw.astype(x.dtype))  # [N, T, V, K*C]
-    z = z @ kernel.reshape(-1, self.features)
+    z = contractions.gather_neighbors(
+      x, a_nkvw.astype(x.dtype)
+    )  # [N, T, V, K*C]
+    z = contractions.matmul(z, kernel.reshape(-1, self.features))
     z = z + bias.sum(0).reshape(1, 1, 1, -1)
 
     # A scale of 1e-6 makes the unit start as its residual.
@@ -176,8 +179,9 @@ class AdaptiveGraphUnit(nn.Module):
     for name in ('conv_a', 'conv_b'):
       kernel, bias = self._subset_conv(name, num_subsets, x, inter)
       kernel, bias = kernel.astype(x.dtype), bias.astype(x.dtype)
-      y = jnp.einsum('ntvc,kcd->ntvkd', x, kernel)
-      embedded.append(y + bias.reshape(1, 1, 1, num_subsets, inter))
+      kernel = kernel.swapaxes(0, 1).reshape(x.shape[-1], -1)
+      y = contractions.matmul(x, kernel) + bias.reshape(1, 1, 1, -1)
+      embedded.append(y.reshape(*x.shape[:3], num_subsets, inter))
     s = jnp.einsum(
       'ntvkd,ntwkd->nkvw', *embedded, preferred_element_type=jnp.float32
     )

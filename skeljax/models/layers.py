@@ -15,7 +15,7 @@ from jax import lax
 import jax.numpy as jnp
 
 from skeljax import errors
-from skeljax.models import temporal_conv
+from skeljax.models import contractions
 
 Initializer = Callable[..., jax.Array]
 
@@ -217,7 +217,9 @@ class Pointwise(nn.Module):
     kernel = self.param('kernel', kernel_init, shape, jnp.float32)
     bias = self.param('bias', bias_init, shape[1:], jnp.float32)
     x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
-    return x @ kernel + bias.reshape((1,) * (x.ndim - 1) + (-1,))
+    return contractions.matmul(x, kernel) + bias.reshape(
+      (1,) * (x.ndim - 1) + (-1,)
+    )
 
 
 class TemporalConv(nn.Module):
@@ -250,27 +252,5 @@ class TemporalConv(nn.Module):
     kernel = self.param('kernel', kernel_init, shape, jnp.float32)
     bias = self.param('bias', bias_init, (self.features,), jnp.float32)
     x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
-    y = temporal_conv.temporal_conv(x, kernel, self.stride, self.dilation)
+    y = contractions.temporal_conv(x, kernel, self.stride, self.dilation)
     return y + bias.reshape(1, 1, 1, -1)
-
-
-def gather_neighbors(x: jax.Array, adjacency: jax.Array) -> jax.Array:
-  """For each joint and subset, the sum over its neighbours.
-
-  out[n, t, w, k] = sum over v of x[n, t, v] * adjacency[n, k, v, w].
-
-  Args:
-    x: [N, T, V, C].
-    adjacency: [N, K, V, V], or [1, K, V, V] for all rows the same.
-
-  Returns:
-    [N, T, V, K*C], subset-major.
-  """
-  n, t, v, c = x.shape
-  g, k, _, _ = adjacency.shape
-  # Matmuls with the joints in front: the einsum of the formula, in particular
-  # its gradient, is several times slower on the CPU.
-  x = x.reshape(g, -1, v, c).swapaxes(1, 2).reshape(g, v, -1)
-  a_kwv = adjacency.swapaxes(2, 3).reshape(g, k * v, v)
-  x = (a_kwv @ x).reshape(g, k, v, -1, c)  # [G, K, V, N*T/G, C]
-  return x.transpose(0, 3, 2, 1, 4).reshape(n, t, v, k * c)

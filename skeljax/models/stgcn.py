@@ -23,6 +23,7 @@ import jax.numpy as jnp
 
 from skeljax import errors
 from skeljax import graph as graph_lib
+from skeljax.models import contractions
 from skeljax.models import layers
 from skeljax.models import network
 from skeljax.models import temporal
@@ -84,14 +85,15 @@ class GraphUnit(nn.Module):
       shape, self.pointwise_init, name='conv'
     )()
     x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
-    x = layers.gather_neighbors(x, a_kvw[None])  # [N, T, V, K*C]
+    x = contractions.gather_neighbors(x, a_kvw[None])  # [N, T, V, K*C]
     if self.conv_pos == 'post':
-      return x @ kernel + bias.reshape(1, 1, 1, -1)
+      return contractions.matmul(x, kernel) + bias.reshape(1, 1, 1, -1)
     # Convolving after the gathering is the same sum, and less work where the
     # unit widens. A bias then reaches a joint through all that it gathers from.
     kernel = kernel.reshape(channels, num_subsets, -1).swapaxes(0, 1)
     bias = jnp.einsum('kvw,kd->wd', a_kvw, bias.reshape(num_subsets, -1))
-    return x @ kernel.reshape(-1, self.features) + bias[None, None]
+    x = contractions.matmul(x, kernel.reshape(-1, self.features))
+    return x + bias[None, None]
 
   def _residual(self, x, pointwise, train, weights):
     if not self.with_res:
