@@ -183,7 +183,9 @@ class AdaptiveGraphUnit(nn.Module):
       y = contractions.matmul(x, kernel) + bias.reshape(1, 1, 1, -1)
       embedded.append(y.reshape(*x.shape[:3], num_subsets, inter))
     s = jnp.einsum(
-      'ntvkd,ntwkd->nkvw', *embedded, preferred_element_type=jnp.float32
+      'ntvkd,ntwkd->nkvw',
+      *embedded,
+      preferred_element_type=layers.at_least_float32(x),
     )
     s = s / (inter * t)
     if self.variant.is_softmax:

@@ -55,6 +55,11 @@ def conv_init(
   raise ValueError(f"conv_init is 'torch' or 'kaiming', not {kind!r}.")
 
 
+def at_least_float32(x: jax.Array) -> jnp.dtype:
+  """float32 for the half precisions; float64 stays, for exact comparisons."""
+  return jnp.promote_types(x.dtype, jnp.float32)
+
+
 def num_groups(batch: int, norm_group: int, train: bool) -> int:
   """How many groups of clips take BatchNorm statistics of their own.
 
@@ -85,7 +90,7 @@ class BatchNorm(nn.Module):
 
   In training x is normalised by the biased variance of its group, and the
   running variance moves towards the unbiased one; in evaluation the running
-  statistics are used. Statistics are float32 whatever the input, in two passes
+  statistics are used. Statistics are at least float32, in two passes
   (E[x^2] - E[x]^2 loses all digits where the mean is large).
 
   Attributes:
@@ -122,7 +127,7 @@ class BatchNorm(nn.Module):
 
     shape, dtype = x.shape, self.dtype or x.dtype
     # [G, rows / G, ..., C]; the statistics are [G, 1, ..., C]
-    x = x.reshape(self.num_groups, -1, *shape[1:]).astype(jnp.float32)
+    x = x.reshape(self.num_groups, -1, *shape[1:]).astype(at_least_float32(x))
     as_x = (1,) * (x.ndim - 1) + features
     if train:
       mean, var, count = self._moments(x, weights)
@@ -142,14 +147,14 @@ class BatchNorm(nn.Module):
     # The gradient of the variance through the mean is zero but for rounding:
     # stop_gradient saves the passes that would compute it.
     if weights is None:
-      count = jnp.full((1,) * x.ndim, math.prod(x.shape[1:-1]), jnp.float32)
+      count = jnp.full((1,) * x.ndim, math.prod(x.shape[1:-1]), x.dtype)
       mean = x.mean(axes, keepdims=True)
       var = jnp.square(x - lax.stop_gradient(mean)).mean(axes, keepdims=True)
       return mean, var, count
     if weights.ndim == 1:
       weights = weights.reshape(-1, *(1,) * (x.ndim - 2))
     weights = weights.reshape(self.num_groups, -1, *weights.shape[1:])
-    weights = weights.astype(jnp.float32)
+    weights = weights.astype(x.dtype)
     repeats = math.prod(x.shape[a] // weights.shape[a] for a in axes)
     count = weights.sum(axes, keepdims=True) * repeats
     divisor = jnp.maximum(count, 1)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from skeljax import errors
 from skeljax import skeletons
+from skeljax.models import layers
 
 DATA_BN = ('VC', 'MVC', 'none')
 
@@ -169,7 +170,7 @@ class Head(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, train: bool) -> jax.Array:
     """Maps [B*M, T, V, C] to float32 logits [B, num_classes]."""
-    x = x.astype(jnp.float32).mean((1, 2))  # [B*M, C]
+    x = x.astype(layers.at_least_float32(x)).mean((1, 2))  # [B*M, C]
     x = x.reshape(-1, self.num_persons, x.shape[-1]).mean(1)  # [B, C]
     x = nn.Dropout(self.dropout, deterministic=not train, name='drop')(x)
     return nn.Dense(

@@ -33,6 +33,16 @@ def _start(root, output, **options):
   )
 
 
+def _finish(processes) -> None:
+  try:
+    for process in processes:
+      text, _ = process.communicate(timeout=600)
+      assert process.returncode == 0, text
+  finally:
+    for process in processes:
+      process.kill()
+
+
 def _free_port() -> int:
   with socket.socket() as s:
     s.bind(('localhost', 0))
@@ -58,13 +68,9 @@ def runs(tiny_root, tmp_path_factory):
     )
     for i in range(2)
   ]
-  for process in started:
-    text, _ = process.communicate(timeout=400)
-    assert process.returncode == 0, text
+  _finish(started)
   for name, devices in (('one', 1), ('four', 4)):
-    process = _start(tiny_root, output[name], devices=devices)
-    text, _ = process.communicate(timeout=400)
-    assert process.returncode == 0, text
+    _finish([_start(tiny_root, output[name], devices=devices)])
   return {n: np.load(p) for n, p in output.items()}, str(workdir)
 
 

@@ -48,7 +48,6 @@ def run_steps(count: int, dtype) -> train_state.TrainState:
   """The state after some steps; momentum and weight decay as configured."""
   config = tiny.make_tiny_config(args.root)
   config.optim.weight_decay = 0.0  # Then the first momentum is the gradient.
-  config.features.rotate = (20.0, 20.0, 20.0)
   mesh = sharding.make_mesh()
   dataset = recipe.open_dataset(config)
   facts = recipe.facts_of(dataset, config)
