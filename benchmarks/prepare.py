@@ -3,9 +3,10 @@
   python benchmarks/prepare.py [--dir=DIR] [--clips=56880] [-- FLAGS]
 
 Makes an annotation file of random float16 skeletons once, prepares it in a
-process of its own as a user would, and prints seconds, peak memory (resident
-set size) and the speed of reading the result. Flags after -- go to
-data_prep.main, for example --normalize=mmaction0x.
+process of its own as a user would, and prints seconds, seconds of CPU (the
+figure to compare on a busy machine), peak memory (resident set size) and the
+speed of reading the result. Flags after -- go to data_prep.main, for example
+--normalize=mmaction0x.
 """
 
 import argparse
@@ -51,15 +52,16 @@ def make_annotations(path: pathlib.Path, num_clips: int) -> None:
   partial.rename(path)
 
 
-def run(command: list[str]) -> tuple[float, float]:
-  """Runs a command; returns its seconds and its peak memory in GB."""
+def run(command: list[str]) -> tuple[float, float, float]:
+  """Runs a command; returns seconds, seconds of CPU, and peak memory in GB."""
   start = time.monotonic()
   process = subprocess.Popen(command)
   _, status, usage = os.wait4(process.pid, 0)
   seconds = time.monotonic() - start
   if status:
     sys.exit(f'{" ".join(command)} ended with status {status}')
-  return seconds, usage.ru_maxrss * 1024 / 1e9  # Linux counts in KiB
+  cpu_seconds = usage.ru_utime + usage.ru_stime
+  return seconds, cpu_seconds, usage.ru_maxrss * 1024 / 1e9  # Linux: KiB
 
 
 def reading_speed(source: datasets.ClipSource, num_reads: int) -> float:
@@ -94,7 +96,7 @@ def main() -> None:
     *(f'--name={NAME}', f'--output={folder}', *arguments.flags),
   ]
   print(' '.join(command))
-  seconds, gigabytes = run(command)
+  seconds, cpu_seconds, gigabytes = run(command)
 
   start = time.monotonic()
   dataset = datasets.open_dataset(str(folder), NAME)
@@ -103,7 +105,7 @@ def main() -> None:
   print(
     f'{arguments.clips} clips, input {annotations.stat().st_size / 1e9:.2f} GB,'
     f' output {sum(f.stat().st_size for f in files) / 1e9:.2f} GB:'
-    f' {seconds:.0f} s, peak memory {gigabytes:.2f} GB;'
+    f' {seconds:.0f} s ({cpu_seconds:.0f} s of CPU), peak memory {gigabytes:.2f} GB;'
     f' opening {1000 * opening:.0f} ms, reading'
     f' {reading_speed(dataset.source("train"), 5000):.0f} clips/s'
   )
