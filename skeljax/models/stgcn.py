@@ -294,7 +294,9 @@ class STGCN(nn.Module):
     network.check_choice('conv_pos', self.conv_pos, ('pre', 'post'))
     network.check_choice('data_bn', self.data_bn, network.DATA_BN)
     network.check_choice('tcn_type', self.tcn_type, ('unit_tcn', 'mstcn'))
-    network.check_choice('init', self.weight_init, ('mmaction1x', 'mmaction0x'))
+    network.check_choice(
+      'weight_init', self.weight_init, ('mmaction1x', 'mmaction0x')
+    )
     branches = len(temporal.MULTI_SCALE_BRANCHES)
     if self.tcn_type == 'mstcn' and self.base_channels < branches:
       raise errors.UserError(
