@@ -1,0 +1,349 @@
+"""What holds for ST-GCN and ST-GCN++ whatever their weights."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from skeljax import errors
+from skeljax import graph as graph_lib
+from skeljax import models
+from skeljax import skeletons
+from skeljax.models import layers
+from skeljax.models import stgcn
+
+COCO = skeletons.get_layout('coco')
+TINY = dict(
+  base_channels=8, num_stages=3, inflate_stages=(2,), down_stages=(3,)
+)
+STGCNPP = dict(adaptive='init', gcn_with_res=True, tcn_type='mstcn')
+# Where a test compiles: its second stage widens.
+TINIER = TINY | {'num_stages': 2}
+NETWORKS = {'stgcn': {}, 'stgcn++': STGCNPP}
+RANDOM = np.random.RandomState(0)
+X = RANDOM.randn(2, 2, 8, 17, 3).astype(np.float32)
+COTANGENT = RANDOM.randn(2, 5).astype(np.float32)
+# Most of the time here goes into compiling.
+FAST_COMPILE = {'xla_backend_optimization_level': 0}
+
+
+def _build(layout=COCO, num_classes=5, **options):
+  mode = 'spatial' if options.get('tcn_type') else 'stgcn_spatial'
+  graph = graph_lib.Graph(layout, mode)
+  return models.build_model(
+    'stgcn', graph=graph, num_classes=num_classes, **options
+  )
+
+
+def _input(layout=COCO, persons=2, channels=3):
+  shape = (2, persons, 8, layout.num_joints, channels)
+  return jax.ShapeDtypeStruct(shape, jnp.float32)
+
+
+def _init(model, x, train=False):
+  """Abstract (logits, variables) of a fresh network."""
+  init = functools.partial(model.init_with_output, train=train)
+  rngs = {'params': jax.random.key(0), 'dropout': jax.random.key(1)}
+  return jax.eval_shape(init, rngs, x)
+
+
+def _variables(model, x=X):
+  """Variables drawn at random, none of them at a special value."""
+  random = np.random.RandomState(1)
+
+  def draw(path, leaf):
+    collection, name = path[0].key, path[-1].key
+    r = random.randn(*leaf.shape)
+    if name == 'adjacency':
+      r = model.graph.adjacency() + 0.1 * r * (collection == 'params')
+    elif name in ('var', 'scale', 'importance'):
+      r = 1 + 0.1 * abs(r)
+    else:
+      # Biases above zero, so that no ReLU is shut for a whole channel.
+      fan_in = np.prod(leaf.shape[:-1])
+      r = r / np.sqrt(fan_in) if r.ndim > 1 else 0.5 + 0.1 * r
+    return np.asarray(r, np.float32)
+
+  return jax.tree_util.tree_map_with_path(draw, _init(model, x)[1])
+
+
+@functools.cache
+def _network(name):
+  """(model, variables, jitted logits and gradients in evaluation)."""
+  model = _build(**TINIER, **NETWORKS[name])
+
+  @functools.partial(jax.jit, compiler_options=FAST_COMPILE)
+  def evaluate(variables, x):
+    def loss(params):
+      logits = model.apply(variables | {'params': params}, x)
+      return jnp.sum(logits * COTANGENT), logits
+
+    gradients, logits = jax.grad(loss, has_aux=True)(variables['params'])
+    return logits, gradients
+
+  return model, _variables(model), evaluate
+
+
+@functools.cache
+def _train_step(remat):
+  """(logits, batch_stats, gradients) of ST-GCN for two dropout keys.
+
+  With as many channels as stage 1 makes, there is stage 2 only.
+  """
+  model = _build(**TINIER, dropout=0.5, tcn_dropout=0.5, remat=remat)
+  x = np.random.RandomState(3).randn(2, 2, 8, 17, 8).astype(np.float32)
+  variables = _variables(model, x)
+
+  @functools.partial(jax.jit, compiler_options=FAST_COMPILE)
+  def step(variables, rng):
+    def loss(params):
+      logits, state = model.apply(
+        variables | {'params': params},
+        x,
+        train=True,
+        rngs={'dropout': rng},
+        mutable=['batch_stats'],
+      )
+      return jnp.sum(logits * COTANGENT), (logits, state['batch_stats'])
+
+    gradients, aux = jax.grad(loss, has_aux=True)(variables['params'])
+    return *aux, gradients
+
+  return [jax.device_get(step(variables, jax.random.key(i))) for i in range(2)]
+
+
+def _assert_close(actual, expected, rtol=1e-5):
+  expected = np.asarray(expected)
+  # Gradients that are zero but for rounding stay below the 0.01.
+  atol = rtol * max(np.abs(expected).max(), 0.01)
+  np.testing.assert_allclose(actual, expected, rtol=rtol, atol=atol)
+
+
+@pytest.mark.parametrize(
+  'name, counts',
+  [
+    ('stgcn', {'coco': 3088704, 'nturgb+d': 3098832, 'openpose-18': 3089760}),
+    ('stgcn++', {'coco': 1393016, 'nturgb+d': 1403144, 'openpose-18': 1394072}),
+  ],
+)
+def test_parameter_count_is_that_of_mmaction2(name, counts):
+  for layout, expected in counts.items():
+    layout = skeletons.get_layout(layout)
+    model = _build(layout, 60, **NETWORKS[name])
+    params = _init(model, _input(layout))[1]['params']
+    assert sum(leaf.size for leaf in jax.tree.leaves(params)) == expected
+    assert params['head']['fc']['kernel'].shape == (256, 60)  # +257 per class
+
+
+@pytest.mark.parametrize('layout', skeletons.LAYOUTS)
+def test_logits_of_every_layout(layout):
+  layout = skeletons.get_layout(layout)
+  for options in NETWORKS.values():
+    model = _build(layout, **TINY, **options)
+    logits, _ = _init(model, _input(layout))
+    assert (logits.shape, logits.dtype) == ((2, 5), jnp.float32)
+
+
+@pytest.mark.parametrize('persons', [1, 2, 3])
+@pytest.mark.parametrize('data_bn', ['VC', 'MVC', 'none'])
+def test_logits_for_any_number_of_persons(persons, data_bn):
+  model = _build(**TINY, data_bn=data_bn)
+  logits, variables = _init(model, _input(persons=persons))
+  assert logits.shape == (2, 5)
+  features = {'VC': 17 * 3, 'MVC': persons * 17 * 3}
+  if data_bn == 'none':
+    assert 'data_bn' not in variables['params']
+  else:
+    scale = variables['params']['data_bn']['scale']
+    assert scale.shape == (features[data_bn],)
+
+
+def test_frames_shrink_at_the_down_stages_only():
+  model = _build(**TINY)
+  _, state = jax.eval_shape(
+    functools.partial(
+      model.apply, capture_intermediates=True, mutable=['intermediates']
+    ),
+    _init(model, _input())[1],
+    jax.ShapeDtypeStruct((2, 2, 9, 17, 3), jnp.float32),
+  )
+  shapes = [
+    state['intermediates'][f'block_{i}']['__call__'][0].shape for i in range(3)
+  ]
+  assert shapes == [(4, 9, 17, 8), (4, 9, 17, 16), (4, 5, 17, 16)]
+
+
+@pytest.mark.parametrize('conv_pos', ['pre', 'post'])
+@pytest.mark.parametrize('adaptive', stgcn.ADAPTIVE)
+def test_graph_unit_is_its_formula(adaptive, conv_pos):
+  random = np.random.RandomState(0)
+  x = random.randn(2, 3, 4, 5).astype(np.float32)
+  a_kvw = random.randn(3, 4, 4).astype(np.float32)
+  unit = stgcn.GraphUnit(6, layers.BatchNorm, adaptive, conv_pos)
+  init = functools.partial(unit.init, train=False)
+  shapes = jax.eval_shape(init, jax.random.key(0), x, a_kvw)
+  params = jax.tree.map(
+    lambda leaf: random.randn(*leaf.shape).astype(np.float32), shapes['params']
+  )
+  stats = {'bn': {'mean': np.zeros(6), 'var': np.full(6, 1 - 1e-5)}}
+  actual = jax.jit(unit.apply, static_argnums=3)(
+    {'params': params, 'batch_stats': stats}, x, a_kvw, False
+  )
+
+  learned = {
+    'none': lambda: a_kvw,
+    'init': lambda: params['adjacency'],
+    'offset': lambda: a_kvw + params['offset'],
+    'importance': lambda: a_kvw * params['importance'],
+  }[adaptive]()
+  kernel, bias = params['conv']['kernel'], params['conv']['bias']
+  if conv_pos == 'pre':
+    h = (x @ kernel + bias).reshape(2, 3, 4, 3, 6)
+    z = np.einsum('ntvkd,kvw->ntwd', h, learned)
+  else:
+    h = np.einsum('ntvc,kvw->ntwkc', x, learned)
+    z = h.reshape(2, 3, 4, 15) @ kernel + bias
+  z = z * params['bn']['scale'] + params['bn']['bias']
+  _assert_close(actual, np.maximum(z, 0))
+
+
+def test_wrong_inputs_and_options_say_what_was_expected():
+  def rejects(
+    match, x=None, row_weights=None, error=errors.UserError, **options
+  ):
+    model = _build(**(TINY | options))
+    with pytest.raises(error, match=match):
+      jax.eval_shape(
+        functools.partial(model.init, train=True),
+        jax.random.key(0),
+        x or _input(),
+        row_weights=row_weights,
+      )
+
+  rejects(
+    r'\[B, M, T, V, C\]', jax.ShapeDtypeStruct((2, 8, 17, 3), jnp.float32)
+  )
+  rejects(
+    "'coco' with 17 joints.*V=25", _input(skeletons.get_layout('nturgb+d'))
+  )
+  rejects(r'row_weights.*\[B, M\]', row_weights=jnp.ones((2, 3)))
+  rejects('norm_group=3', norm_group=3)
+  rejects("adaptive is 'no'.*'importance'", adaptive='no')
+  rejects("conv_pos is 'mid'", conv_pos='mid')
+  rejects("data_bn is 'CV'", data_bn='CV')
+  rejects("tcn_type is 'tcn'", tcn_type='tcn')
+  rejects("weight_init is 'zeros'", weight_init='zeros')
+  rejects('6 branches.*base_channels=4', base_channels=4, tcn_type='mstcn')
+  with pytest.raises(errors.UserError, match='no option depth.*num_stages'):
+    _build(depth=3)
+
+
+def test_channels_other_than_trained_with_are_a_user_error():
+  model = _build(**TINY)
+  _, variables = _init(model, _input())
+  with pytest.raises(errors.UserError, match='51 features.*C=2 channels'):
+    jax.eval_shape(model.apply, variables, _input(channels=2))
+
+
+def test_jit_equals_no_jit():
+  model = _build(**(TINY | {'num_stages': 1}), **NETWORKS['stgcn'])
+  variables = _variables(model)
+  jitted = jax.jit(model.apply, compiler_options=FAST_COMPILE)
+  _assert_close(jitted(variables, X), model.apply(variables, X))
+
+
+@pytest.mark.parametrize('name', NETWORKS)
+def test_gradient_reaches_every_parameter(name):
+  _, variables, evaluate = _network(name)
+  _, gradients = evaluate(variables, X)
+  for path, gradient in jax.tree_util.tree_leaves_with_path(gradients):
+    assert np.isfinite(gradient).all(), path
+    assert np.abs(gradient).max() > 1e-4, path
+
+
+@pytest.mark.parametrize('name', NETWORKS)
+def test_swapping_persons_leaves_the_logits(name):
+  _, variables, evaluate = _network(name)
+  swapped, _ = evaluate(variables, X[:, ::-1])
+  _assert_close(swapped, evaluate(variables, X)[0])
+
+
+@pytest.mark.parametrize('name', NETWORKS)
+def test_renumbering_the_joints_leaves_the_logits(name):
+  model, variables, evaluate = _network(name)
+  order = np.random.RandomState(2).permutation(17)  # new joint -> old joint
+  layout = _renumbered(COCO, order)
+  adjacency = dataclasses.replace(model.graph, layout=layout).adjacency()
+
+  def renumber(path, leaf):
+    if path[0].key == 'graph':
+      return adjacency
+    if leaf.shape[-2:] == (17, 17):
+      return leaf[:, order][:, :, order]
+    if path[1].key == 'data_bn':
+      return leaf.reshape(17, 3)[order].reshape(-1)
+    return leaf
+
+  renumbered = jax.tree_util.tree_map_with_path(renumber, variables)
+  logits, _ = evaluate(renumbered, X[:, :, :, order])
+  _assert_close(logits, evaluate(variables, X)[0])
+
+
+def _renumbered(layout, order):
+  """The layout with its joints in another order."""
+  new = np.argsort(order)
+
+  def pairs(old):
+    return tuple((int(new[a]), int(new[b])) for a, b in old)
+
+  return dataclasses.replace(
+    layout,
+    joints=tuple(layout.joints[v] for v in order),
+    center=int(new[layout.center]),
+    bones=pairs(layout.bones),
+    edges=pairs(layout.edges),
+    edges_0x=pairs(layout.edges_0x),
+    left_right=pairs(layout.left_right),
+    limbs=pairs(layout.limbs),
+  )
+
+
+def test_dropout_follows_its_key():
+  (first, *_), (second, *_) = _train_step(remat=False)
+  assert np.abs(first - second).max() > 0.01
+
+
+def test_dropout_vanishes_in_evaluation():
+  variables = _network('stgcn')[1]
+
+  def program(**options):
+    model = _build(**TINIER, **options)
+    return jax.jit(model.apply).lower(variables, X).as_text()
+
+  assert program(dropout=0.5, tcn_dropout=0.5) == program()
+
+
+def test_remat_changes_nothing_but_memory():
+  """Same parameter tree, logits, statistics and gradients, with dropout."""
+  jax.tree.map(
+    functools.partial(_assert_close, rtol=1e-4),
+    _train_step(remat=True),
+    _train_step(remat=False),
+  )
+
+
+def test_bfloat16_keeps_logits_statistics_and_parameters_in_float32():
+  model, variables, evaluate = _network('stgcn')
+  model = model.clone(dtype=jnp.bfloat16)
+  apply = jax.jit(model.apply, compiler_options=FAST_COMPILE)
+  logits = apply(variables, X)
+  assert logits.dtype == jnp.float32
+  expected = evaluate(variables, X)[0]
+  np.testing.assert_allclose(
+    logits, expected, atol=0.05 * np.abs(expected).max()
+  )
+  for leaf in jax.tree.leaves(_init(model, X, train=True)):
+    assert leaf.dtype == jnp.float32
