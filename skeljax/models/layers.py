@@ -90,8 +90,9 @@ class BatchNorm(nn.Module):
 
   In training x is normalised by the biased variance of its group, and the
   running variance moves towards the unbiased one; in evaluation the running
-  statistics are used. Statistics are at least float32, in two passes
-  (E[x^2] - E[x]^2 loses all digits where the mean is large).
+  statistics are used. Statistics are computed in the precision of the
+  parameters, in two passes (E[x^2] - E[x]^2 loses all digits where the mean is
+  large).
 
   Attributes:
     num_groups: consecutive groups of rows with statistics of their own; the
@@ -127,7 +128,8 @@ class BatchNorm(nn.Module):
 
     shape, dtype = x.shape, self.dtype or x.dtype
     # [G, rows / G, ..., C]; the statistics are [G, 1, ..., C]
-    x = x.reshape(self.num_groups, -1, *shape[1:]).astype(at_least_float32(x))
+    x = x.reshape(self.num_groups, -1, *shape[1:])
+    x = x.astype(jnp.promote_types(x.dtype, scale.dtype))
     as_x = (1,) * (x.ndim - 1) + features
     if train:
       mean, var, count = self._moments(x, weights)

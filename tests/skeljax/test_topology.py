@@ -1,8 +1,10 @@
 """One device, four devices and two processes train the same model.
 
 Float32 trajectories of these networks diverge by nature, so the claims are:
-one step's gradients and BatchNorm statistics in float32, and twenty steps in
-float64.
+one step's gradients and BatchNorm statistics in float32, with the statistics in
+groups as the published recipes have them, and twenty steps in float64, with
+statistics over the whole batch. (Float32 gradients of the whole-batch form
+differ from exact ones by up to 1e-6 on any topology.)
 """
 
 import pathlib
@@ -74,31 +76,49 @@ def runs(tiny_root, tmp_path_factory):
   return {n: np.load(p) for n, p in output.items()}, str(workdir)
 
 
-def _largest_difference(a, b, prefix: str) -> tuple[float, str]:
-  worst = (0.0, '')
-  names = [n for n in a.files if n.startswith(prefix)]
-  assert names and sorted(a.files) == sorted(b.files)
-  for name in names:
-    x, y = a[name].astype(np.float64), b[name].astype(np.float64)
-    norm = max(float(np.linalg.norm(x)), 1e-12)
-    worst = max(worst, (float(np.linalg.norm(x - y)) / norm, name))
-  return worst
+def _is_zero(arrays, name: str) -> bool:
+  """Whether a gradient vanishes in exact arithmetic, as float64 shows.
+
+  So does that of a bias before a BatchNorm: what float32 gives is rounding,
+  and has no digits to agree in.
+  """
+  return np.linalg.norm(arrays[name.replace('one', 'twenty', 1)]) < 1e-12
+
+
+def _differences(a, b, prefix: str) -> dict[str, float]:
+  """Norm of the difference by tensor, in units of the tensor's norm."""
+  assert sorted(a.files) == sorted(b.files)
+  result = {}
+  for name in a.files:
+    if name.startswith(prefix):
+      x, y = a[name].astype(np.float64), b[name].astype(np.float64)
+      result[name] = np.linalg.norm(x - y) / max(np.linalg.norm(x), 1e-12)
+  assert result
+  return result
 
 
 @pytest.mark.parametrize('other', ['four', 'two_processes'])
-def test_one_step_agrees_to_1e_6_of_each_tensors_norm(runs, other):
-  for part in ("one['gradient']", "one['batch_stats']"):
-    difference, name = _largest_difference(runs[0]['one'], runs[0][other], part)
+def test_one_steps_gradients_agree_to_1e_6_of_each_tensors_norm(runs, other):
+  one, other = runs[0]['one'], runs[0][other]
+  for name, difference in _differences(one, other, "one['gradient']").items():
+    if _is_zero(one, name):
+      assert np.linalg.norm(one[name]) < 1e-7, name
+    else:
+      assert difference <= 1e-6, name
+
+
+@pytest.mark.parametrize('other', ['four', 'two_processes'])
+def test_one_steps_statistics_agree_to_1e_6_of_each_tensors_norm(runs, other):
+  one, other = runs[0]['one'], runs[0][other]
+  for name, difference in _differences(one, other, "one['batch_stat").items():
     assert difference <= 1e-6, name
 
 
 @pytest.mark.parametrize('other', ['four', 'two_processes'])
 def test_twenty_float64_steps_agree_to_1e_10(runs, other):
-  arrays = runs[0]
-  difference, name = _largest_difference(
-    arrays['one'], arrays[other], "twenty['params']"
-  )
-  assert difference <= 1e-10, name
+  one, other = runs[0]['one'], runs[0][other]
+  for name, difference in _differences(one, other, "twenty['params']").items():
+    assert difference <= 1e-10, name
 
 
 def test_run_of_two_processes_resumes_on_one(runs, tiny_config):

@@ -44,9 +44,10 @@ tiny = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(tiny)
 
 
-def run_steps(count: int, dtype) -> train_state.TrainState:
-  """The state after some steps; momentum and weight decay as configured."""
+def run_steps(count: int, dtype, norm_group: int) -> train_state.TrainState:
+  """The state after some steps, BatchNorm statistics in groups of clips."""
   config = tiny.make_tiny_config(args.root)
+  config.model.update(dtype=jnp.dtype(dtype).name, norm_group=norm_group)
   config.optim.weight_decay = 0.0  # Then the first momentum is the gradient.
   mesh = sharding.make_mesh()
   dataset = recipe.open_dataset(config)
@@ -56,7 +57,7 @@ def run_steps(count: int, dtype) -> train_state.TrainState:
   state = train_state.create(
     model,
     training.optimizer,
-    recipe.input_shape(config, facts, 1),
+    recipe.input_shape(config, facts, 2),
     config.seed,
     sharding.replicated(mesh),
   )
@@ -93,12 +94,12 @@ def save(prefix: str, state, into: dict) -> None:
 
 
 arrays: dict[str, np.ndarray] = {}
-save('one', run_steps(1, jnp.float32), arrays)
+save('one', run_steps(1, jnp.float32, norm_group=2), arrays)
 if args.workdir:
   preemption.StopSignal.reached = lambda self, step: step == 4
   result = train.train(tiny.make_tiny_config(args.root), args.workdir)
   assert result.interrupted
 jax.config.update('jax_enable_x64', True)
-save('twenty', run_steps(20, jnp.float64), arrays)
+save('twenty', run_steps(20, jnp.float64, norm_group=0), arrays)
 if args.process == 0:
   np.savez(args.output, **arrays)
