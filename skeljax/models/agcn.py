@@ -331,6 +331,7 @@ class AGCN(nn.Module):
       adjacency = self.variable('graph', 'adjacency', lambda: adjacency).value
 
     data_bn = self.data_bn or variant.data_bn
+    network.check_data_bn(self.variables, data_bn, x.shape)
     x = network.normalize_input(x, data_bn, norm, train, row_weights)
     x = x.reshape(b * m, t, v, c)  # [B*M, T, V, C]
     weights = None if row_weights is None else row_weights.reshape(b * m)

@@ -4,8 +4,8 @@ Input check, normalisation of the input (`data_bn`), the plan of widths and
 strides, and the classification head.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from flax import linen as nn
 import jax
@@ -148,6 +148,34 @@ def normalize_input(
   x = x.transpose(0, 2, 1, 3, 4).reshape(b, t, m * v * c)
   x = norm(name='data_bn')(x, train, weights)
   return x.reshape(b, t, m, v, c).transpose(0, 2, 1, 3, 4)  # [B, M, T, V, C]
+
+
+def check_data_bn(
+  variables: Mapping[str, Any], kind: str, shape: tuple[int, ...]
+) -> None:
+  """Checks that the parameters of `data_bn` fit the input.
+
+  Args:
+    variables: the network's, empty while it is initialised.
+    kind: 'VC', 'MVC' or 'none'.
+    shape: of the input, [B, M, T, V, C].
+
+  Raises:
+    UserError: if the parameters were made for other persons or channels.
+  """
+  data_bn = variables.get('params', {}).get('data_bn')
+  if data_bn is None or kind == 'none':
+    return
+  _, m, _, v, c = shape
+  axes, expected = ('M*V*C', m * v * c) if kind == 'MVC' else ('V*C', v * c)
+  found = data_bn['scale'].size
+  if found != expected:
+    raise errors.UserError(
+      f'The parameters of data_bn={kind!r} are for {axes} = {found} features, '
+      f'but keypoints with M={m} persons, V={v} joints and C={c} channels have '
+      f'{expected}. Give the number of persons and the channels that the '
+      "model was trained with; data_bn='VC' takes any number of persons."
+    )
 
 
 class Head(nn.Module):

@@ -258,6 +258,7 @@ class STGCN(nn.Module):
     if self.adaptive != 'init':
       adjacency = self.variable('graph', 'adjacency', lambda: adjacency).value
 
+    network.check_data_bn(self.variables, self.data_bn, x.shape)
     x = network.normalize_input(x, self.data_bn, norm, train, row_weights)
     x = x.reshape(b * m, t, v, c)  # [B*M, T, V, C]
     weights = None if row_weights is None else row_weights.reshape(b * m)

@@ -29,7 +29,11 @@ RANDOM = np.random.RandomState(0)
 X = RANDOM.randn(2, 2, 8, 17, 3).astype(np.float32)
 COTANGENT = RANDOM.randn(2, 5).astype(np.float32)
 # Most of the time here goes into compiling.
-FAST_COMPILE = {'xla_backend_optimization_level': 0}
+FAST_COMPILE = {
+  'xla_backend_optimization_level': 0,
+  'xla_llvm_disable_expensive_passes': True,
+  'xla_cpu_use_fusion_emitters': False,
+}
 
 
 def _build(layout=COCO, num_classes=5, **options):

@@ -179,7 +179,7 @@ def torch_value(path, shape, model, is_0x):
 
 
 @pytest.mark.parametrize('name', GOLDEN)
-def test_logits_equal_those_of_mmaction2(name):
+def test_logits_equal_those_of_mmaction2(name, quick_jit):
   model_name, options, mode, edges, layout, *expected = GOLDEN[name]
   graph = graph_lib.Graph(skeletons.get_layout(layout), mode, edges=edges)
   model = models.build_model(
@@ -205,7 +205,7 @@ def test_logits_equal_those_of_mmaction2(name):
   variables = jax.tree_util.tree_map_with_path(value, abstract)
   last_block = f'block_{model.num_stages - 1}'
 
-  @jax.jit
+  @quick_jit
   def forward(variables, x):
     logits, state = model.apply(
       variables,
