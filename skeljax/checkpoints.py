@@ -19,6 +19,9 @@ from skeljax import train_state
 
 FOLDER = 'checkpoints'
 BEST_METRIC = 'top1'
+# Stored where no evaluation fell on the step: below every accuracy, and Orbax
+# would warn about each save without metrics.
+_NOT_EVALUATED = {BEST_METRIC: -1.0}
 
 
 class Checkpoints:
@@ -43,7 +46,6 @@ class Checkpoints:
         checkpoint_managers.BestN(
           get_metric_fn=_best_metric,
           n=1,
-          keep_checkpoints_without_metrics=False,
         ),
       ]
     )
@@ -71,7 +73,10 @@ class Checkpoints:
   @property
   def best_step(self) -> int | None:
     """The step of the highest validation top-1, None before any evaluation."""
-    return self._manager.best_step()
+    best = self._manager.best_step()
+    if best is None or _best_metric(self._manager.metrics(best)) < 0:
+      return None
+    return best
 
   @property
   def steps(self) -> tuple[int, ...]:
@@ -107,7 +112,7 @@ class Checkpoints:
         ),
         meta=ocp.args.JsonSave(dict(meta)),
       ),
-      metrics=None if metrics is None else dict(metrics),
+      metrics=dict(metrics or _NOT_EVALUATED),
     )
 
   def wait(self) -> None:
@@ -179,7 +184,7 @@ class Checkpoints:
       return available[-1]
     if wanted == 'best':
       best = self.best_step
-      if best is None or not self._has_metrics(best):
+      if best is None:
         raise errors.UserError(
           f'{self.directory} has no evaluated checkpoint to be the best; use'
           f' --step=last or one of {", ".join(map(str, available))}.'
@@ -191,9 +196,6 @@ class Checkpoints:
         f' {self.directory}: {", ".join(map(str, available))}.'
       )
     return int(wanted)
-
-  def _has_metrics(self, step: int) -> bool:
-    return bool(self._manager.metrics(step))
 
 
 def _best_metric(metrics: Mapping[str, float]) -> float:
