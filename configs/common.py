@@ -72,6 +72,11 @@ def base(
     shift=0.0,  # Offset U(-shift, shift) per axis.
     flip=0.0,  # Probability of the left-right mirror.
   )
+  _add_training_sections(config)
+  return config, recipe
+
+
+def _add_training_sections(config: config_dict.ConfigDict) -> None:
   config.model = config_dict.create(
     name='stgcn',
     base_channels=64,
@@ -113,7 +118,6 @@ def base(
     every_epochs=1.0,
     keep=2,  # Latest checkpoints; the best one stays besides.
   )
-  return config, recipe
 
 
 def finish(
