@@ -84,10 +84,14 @@ def setup_logging() -> None:
 
 
 def _is_ours_or_serious(record: python_logging.LogRecord) -> bool:
-  if record.levelno >= python_logging.WARNING:
-    return True
   folders = re.split(r'[\\/]', record.pathname)
-  return any(name in folders for name in _OUR_PACKAGES)
+  if any(name in folders for name in _OUR_PACKAGES):
+    return True
+  # Orbax warns of what is meant so, such as reading a checkpoint only.
+  is_orbax = 'orbax' in folders
+  return record.levelno >= (
+    python_logging.ERROR if is_orbax else python_logging.WARNING
+  )
 
 
 def parse_flags(

@@ -16,7 +16,6 @@ from absl import logging
 import jax
 from ml_collections import config_dict
 from ml_collections import config_flags
-import numpy as np
 
 from skeljax import checkpoints
 from skeljax import cli
@@ -46,7 +45,7 @@ def write_scores(
   score_file.write(
     path,
     score_file.ScoreSet(
-      ids=np.asarray(ids),
+      ids=tuple(ids),
       scores=scores.scores,
       labels=scores.labels,
       class_names=tuple(dataset.class_names),

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from ml_collections import config_dict
 import optax
 
+import skeljax
 from skeljax import errors
 from skeljax import features
 from skeljax import graph
@@ -134,8 +135,8 @@ def check_same_data(
   for what, found, expected in pairs:
     if found != expected:
       raise errors.UserError(
-        f'{dataset.directory} does not fit {source}: its {what} is {found},'
-        f' the checkpoint was trained with {expected}. Name a dataset that was'
+        f'{dataset.directory} does not fit {source}: {what}'
+        f' {found}, where the checkpoint was trained with {expected}. Name a dataset that was'
         ' prepared in the same way.'
       )
   if tuple(dataset.class_names) != facts.class_names:
@@ -149,6 +150,18 @@ def check_same_data(
       f' {dataset.class_names[index]!r} there, but'
       f' {facts.class_names[index]!r} in the checkpoint.'
     )
+
+
+def checkpoint_meta(
+  config: config_dict.ConfigDict, facts: Facts
+) -> dict[str, Any]:
+  """What makes a checkpoint speak for itself."""
+  return {
+    'config': config.to_dict(),
+    'facts': facts.to_dict(),
+    'stream': config.features.stream,
+    'code_version': skeljax.__version__,
+  }
 
 
 def build_model(config: config_dict.ConfigDict, facts: Facts) -> nn.Module:

@@ -16,7 +16,6 @@ import jax
 from ml_collections import config_dict
 import numpy as np
 
-import skeljax
 from skeljax import checkpoints
 from skeljax import errors
 from skeljax import evaluate
@@ -109,18 +108,6 @@ def _check_config(config: config_dict.ConfigDict) -> None:
       f'train.log_every_steps is {config.train.log_every_steps}; expected at'
       ' least 1.'
     )
-
-
-def checkpoint_meta(
-  config: config_dict.ConfigDict, facts: recipe.Facts
-) -> dict[str, Any]:
-  """What makes a checkpoint speak for itself."""
-  return {
-    'config': config.to_dict(),
-    'facts': facts.to_dict(),
-    'stream': config.features.stream,
-    'code_version': skeljax.__version__,
-  }
 
 
 def train(config: config_dict.ConfigDict, workdir: str) -> Result:
@@ -263,7 +250,7 @@ def _loop(
     label_smoothing=config.optim.label_smoothing,
   )
   evaluator = scoring.Evaluator(config, facts, dataset, mesh)
-  meta = checkpoint_meta(config, facts)
+  meta = recipe.checkpoint_meta(config, facts)
   meter = _Meter()
   interrupted = False
   with (

@@ -1,7 +1,11 @@
 """Claims about a whole run: it learns, stops, continues and speaks up."""
 
+import dataclasses
 import json
 import os
+import pathlib
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -11,9 +15,12 @@ from skeljax import checkpoints
 from skeljax import errors
 from skeljax import preemption
 from skeljax import recipe
+from skeljax import score_file
 from skeljax import scoring
 from skeljax import sharding
 from skeljax import train
+
+_REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
 
 def _lines(workdir):
@@ -95,6 +102,39 @@ def test_checkpoint_speaks_for_itself(straight_run):
   assert meta['facts']['layout']['name'] == 'nturgb+d'
   assert len(meta['facts']['class_names']) == 3
   assert meta['config']['data']['clip_len'] == 8
+
+
+def test_evaluate_command_repeats_the_final_scores(straight_run, tmp_path):
+  # Another batch size and device count: other padding, the same clips.
+  workdir, result = straight_run
+  output = tmp_path / 'scores.npz'
+  done = subprocess.run(
+    [sys.executable, '-m', 'skeljax.evaluate', f'--checkpoint={workdir}',
+     f'--output={output}', '--batch_size=9'],
+    cwd=_REPOSITORY, capture_output=True, text=True, check=False,
+  )  # fmt: skip
+  assert done.returncode == 0, done.stderr
+  assert f'top-1 {100 * result.summary["top1"]:.2f} %' in done.stdout
+  again = score_file.read(str(output))
+  final = score_file.read(os.path.join(workdir, 'scores_val.npz'))
+  assert again.ids == final.ids
+  assert list(again.ids) == [f'clip{i:03d}' for i in range(22, 31)]
+  np.testing.assert_allclose(again.scores, final.scores, atol=1e-5)
+
+
+def test_dataset_of_other_classes_does_not_fit_a_checkpoint(tiny_config):
+  dataset = recipe.open_dataset(tiny_config)
+  facts = recipe.facts_of(dataset, tiny_config)
+  recipe.check_same_data(dataset, facts, 'runs/x')
+  names = ('walk', *facts.class_names[1:])
+  renamed = dataclasses.replace(facts, class_names=names)
+  with pytest.raises(errors.UserError, match="class 0 is 'class_0' there"):
+    recipe.check_same_data(dataset, renamed, 'runs/x')
+  fewer = dataclasses.replace(facts, class_names=names[:2])
+  with pytest.raises(
+    errors.UserError, match='classes 3, where the checkpoint was trained with 2'
+  ):
+    recipe.check_same_data(dataset, fewer, 'runs/x')
 
 
 def test_workdir_of_another_config_lists_what_differs(
