@@ -140,7 +140,10 @@ def test_object_arrays_hold_only_plain_objects(tmp_path):
     (b'hello, this is text\n', 'not a readable pickle'),
     (b'\x80\x04.', 'not a readable pickle'),
     (b'', 'is empty. Get the file again'),
-    (gzip.compress(b'x', mtime=0), 'compressed with gzip: unpack it with gunzip'),
+    (
+      gzip.compress(b'x', mtime=0),
+      'compressed with gzip: unpack it with gunzip',
+    ),
     (b'PK\x03\x04abc', 'zip archive'),
     (b'\x93NUMPY\x01\x00', r'single numpy array \(.npy\)'),
     (b'\x89HDF\r\n', 'HDF5'),
