@@ -183,24 +183,42 @@ def _move(running, value: jax.Array, count: jax.Array) -> None:
   running.value = jnp.where(groups > 0, new, old)
 
 
-class PointwiseParams(nn.Module):
-  """Kernel and bias of a 1x1 convolution.
+def conv_params(
+  module: nn.Module, shape: tuple[int, ...], weight_init: str
+) -> tuple[jax.Array, jax.Array]:
+  """Parameters `kernel` and `bias` of a module that is a convolution.
+
+  Args:
+    module: calls this in its compact method.
+    shape: of the kernel, [positions..., C, D].
+    weight_init: 'torch' or 'kaiming', see conv_init.
+
+  Returns:
+    Kernel and bias [D], float32.
+  """
+  kernel_init, bias_init = conv_init(
+    weight_init, math.prod(shape[:-1]), math.prod(shape[:-2]) * shape[-1]
+  )
+  kernel = module.param('kernel', kernel_init, shape, jnp.float32)
+  bias = module.param('bias', bias_init, shape[-1:], jnp.float32)
+  return kernel, bias
+
+
+class ConvParams(nn.Module):
+  """Kernel and bias of a convolution that its caller computes.
 
   Attributes:
-    shape: (channels in, channels out).
+    shape: of the kernel.
     weight_init: 'torch' or 'kaiming', see conv_init.
   """
 
-  shape: tuple[int, int]
-  weight_init: str = 'torch'
+  shape: tuple[int, ...]
+  weight_init: str
 
   @nn.compact
   def __call__(self) -> tuple[jax.Array, jax.Array]:
-    """Kernel [C, D] and bias [D], float32."""
-    kernel_init, bias_init = conv_init(self.weight_init, *self.shape)
-    kernel = self.param('kernel', kernel_init, self.shape, jnp.float32)
-    bias = self.param('bias', bias_init, self.shape[1:], jnp.float32)
-    return kernel, bias
+    """Kernel and bias, float32."""
+    return conv_params(self, self.shape, self.weight_init)
 
 
 class Pointwise(nn.Module):
@@ -218,15 +236,11 @@ class Pointwise(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    """Maps [..., C] to [..., features]."""
+    """Maps [N, T, V, C] to [N, T, V, features]."""
     shape = (x.shape[-1], self.features)
-    kernel_init, bias_init = conv_init(self.weight_init, *shape)
-    kernel = self.param('kernel', kernel_init, shape, jnp.float32)
-    bias = self.param('bias', bias_init, shape[1:], jnp.float32)
+    kernel, bias = conv_params(self, shape, self.weight_init)
     x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
-    return contractions.matmul(x, kernel) + bias.reshape(
-      (1,) * (x.ndim - 1) + (-1,)
-    )
+    return contractions.matmul(x, kernel) + bias.reshape(1, 1, 1, -1)
 
 
 class TemporalConv(nn.Module):
@@ -251,13 +265,8 @@ class TemporalConv(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     """Maps [N, T, V, C] to [N, T', V, features]."""
-    size, channels = self.kernel_size, x.shape[-1]
-    kernel_init, bias_init = conv_init(
-      self.weight_init, size * channels, size * self.features
-    )
-    shape = (size, 1, channels, self.features)
-    kernel = self.param('kernel', kernel_init, shape, jnp.float32)
-    bias = self.param('bias', bias_init, (self.features,), jnp.float32)
+    shape = (self.kernel_size, 1, x.shape[-1], self.features)
+    kernel, bias = conv_params(self, shape, self.weight_init)
     x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
     y = contractions.temporal_conv(x, kernel, self.stride, self.dilation)
     return y + bias.reshape(1, 1, 1, -1)

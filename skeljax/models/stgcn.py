@@ -81,9 +81,7 @@ class GraphUnit(nn.Module):
       shape = (channels, num_subsets * self.features)
     else:
       shape = (num_subsets * channels, self.features)
-    kernel, bias = layers.PointwiseParams(
-      shape, self.pointwise_init, name='conv'
-    )()
+    kernel, bias = layers.ConvParams(shape, self.pointwise_init, name='conv')()
     x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
     x = contractions.gather_neighbors(x, a_kvw[None])  # [N, T, V, K*C]
     if self.conv_pos == 'post':
