@@ -156,6 +156,8 @@ def _unknown_field(argv: Sequence[str], key: str) -> errors.UserError | None:
   if not wrong or config_path is None:
     return None
   known = _field_names(load_config(config_path))
+  # The demo preset repeats fields of the other sections.
+  known = [name for name in known if not name.startswith('demo.')]
   near = difflib.get_close_matches(wrong[0], known, n=3, cutoff=0.5)
   proposal = (
     'Did you mean ' + ' or '.join(f'--config.{n}' for n in near) + '?'

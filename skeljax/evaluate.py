@@ -1,6 +1,6 @@
 """Scores every clip of a split exactly once, and writes what came out.
 
-    python -m skeljax.evaluate --checkpoint=runs/agcn_bone-demo_3d \
+    python -m skeljax.evaluate --checkpoint=runs/agcn_bone-demo_3d \\
         --output=bone.npz
 
 The checkpoint knows its configuration, layout and classes.

@@ -1,7 +1,7 @@
 """Trains a model, evaluates it, and continues where it was stopped.
 
     python -m skeljax.main --config=configs/agcn_bone.py
-    python -m skeljax.main --config=configs/agcn_bone.py:u100,joint \
+    python -m skeljax.main --config=configs/agcn_bone.py:u100,joint \\
         --config.data.dir=DIR --workdir=runs/first
 
 Words after the colon choose recipe (published, u100, ucla), stream (joint,
