@@ -85,8 +85,9 @@ def _add_training_sections(config: config_dict.ConfigDict) -> None:
     remat=False,  # Recompute activations: less memory, more time.
   )
   config.graph = config_dict.create(
-    mode='spatial',  # spatial or stgcn_spatial.
-    max_hop=1,
+    mode='spatial',  # spatial, stgcn_spatial, uniform, distance or binary.
+    max_hop=1,  # Steps to the farthest neighbour; 1 for spatial and binary.
+    dilation=1,  # Count every so many steps; 1 for spatial and binary.
     edges='1x',  # Edge list of mmaction2 1x or 0x, where they differ.
   )
   config.optim = config_dict.create(

@@ -6,7 +6,9 @@ out[w] = sum over v of x[v] * A[k, v, w], so column w lists what joint w sees.
 
 Source: Yan et al., "Spatial Temporal Graph Convolutional Networks" (AAAI 2018),
 section 3.3, and Shi et al., "Two-Stream Adaptive Graph Convolutional Networks"
-(CVPR 2019), as written in mmaction2.
+(CVPR 2019), as written in mmaction2 1.x ('spatial', 'stgcn_spatial', 'binary')
+and in the original ST-GCN and mmaction2 0.x ('uniform', 'distance', dilation;
+their strategy 'spatial' is our 'stgcn_spatial').
 """
 
 import dataclasses
@@ -16,7 +18,9 @@ import numpy as np
 from skeljax import errors
 from skeljax import skeletons
 
-MODES = ('spatial', 'stgcn_spatial')
+MODES = ('spatial', 'stgcn_spatial', 'uniform', 'distance', 'binary')
+# The modes that look at the number of steps between two joints.
+_HOP_MODES = ('stgcn_spatial', 'uniform', 'distance')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,19 +29,30 @@ class Graph:
 
   Attributes:
     layout: the joints and their edges.
-    mode: 'spatial' gives identity, inward and outward edges (AGCN, ST-GCN++);
-      'stgcn_spatial' splits the neighbours by their distance to the centre.
-    max_hop: largest distance of a neighbour, only for 'stgcn_spatial'.
+    mode: how neighbours are shared out among the K matrices.
+      'spatial' (K=3): identity, inward and outward edges (AGCN, ST-GCN++).
+      'stgcn_spatial' (K=2 hops-1): neighbours of each distance, split by
+      whether they are closer to the centre.
+      'uniform' (K=1): all neighbours, and the joint itself, alike.
+      'distance' (K=hops): neighbours of each distance.
+      'binary' (K=1): 1 for every edge in either direction, without the joint
+      itself and not normalised.
+    max_hop: largest distance of a neighbour, for 'stgcn_spatial', 'uniform'
+      and 'distance'.
+    dilation: of the distances 0, 1, ... max_hop only every so many count, for
+      the same modes; hops is their number.
     edges: '1x' or '0x', the edge list of mmaction2 1.x or 0.x.
 
   Raises:
-    UserError: an unknown mode or edge list, or a max_hop that is not used.
+    UserError: an unknown mode or edge list, a max_hop or dilation that is not
+      used or that reaches no neighbour.
   """
 
   layout: skeletons.Layout
   mode: str = 'spatial'
   max_hop: int = 1
   edges: str = '1x'
+  dilation: int = 1
 
   def __post_init__(self):
     if self.mode not in MODES:
@@ -45,39 +60,75 @@ class Graph:
         f'The graph mode {self.mode!r} is not known: it must be one of '
         f'{", ".join(MODES)}.'
       )
-    if self.max_hop < 1:
+    for name in ('max_hop', 'dilation'):
+      value = getattr(self, name)
+      if value < 1:
+        raise errors.UserError(
+          f'The graph option {name} is {value}; it must be at least 1.'
+        )
+      if value != 1 and self.mode not in _HOP_MODES:
+        raise errors.UserError(
+          f'The graph option {name} is {value}, but mode {self.mode!r} knows '
+          f'direct neighbours only: leave {name} at 1 or choose one of the '
+          f'modes {", ".join(_HOP_MODES)}.'
+        )
+    if self.dilation > self.max_hop:
       raise errors.UserError(
-        f'The graph option max_hop is {self.max_hop}; it must be at least 1.'
-      )
-    if self.mode == 'spatial' and self.max_hop != 1:
-      raise errors.UserError(
-        f'The graph option max_hop is {self.max_hop}, but mode '
-        "'spatial' knows direct neighbours only: leave max_hop at 1 or "
-        "choose mode 'stgcn_spatial'."
+        f'The graph option dilation is {self.dilation}, but max_hop is '
+        f'{self.max_hop}: no distance but 0 is a multiple of the dilation, so '
+        'that no joint would see a neighbour. Set max_hop to the dilation or '
+        'more.'
       )
     self.layout.graph_edges(self.edges)
 
   @property
+  def hops(self) -> range:
+    """The distances that count."""
+    return range(0, self.max_hop + 1, self.dilation)
+
+  @property
   def num_subsets(self) -> int:
     """K, the number of adjacency matrices."""
-    return 3 if self.mode == 'spatial' else 2 * self.max_hop + 1
+    return {
+      'spatial': 3,
+      'stgcn_spatial': 2 * len(self.hops) - 1,
+      'uniform': 1,
+      'distance': len(self.hops),
+      'binary': 1,
+    }[self.mode]
 
   def adjacency(self) -> np.ndarray:
     """[K, V, V] float32; the columns of the sum over K tell who sees whom."""
     edges = self.layout.graph_edges(self.edges)
     num_joints = self.layout.num_joints
+    inward = _edge_matrix(edges, num_joints)
     if self.mode == 'spatial':
-      outward = tuple((parent, child) for child, parent in edges)
-      matrices = (
+      matrices = [
         np.eye(num_joints),
-        _normalize_columns(_edge_matrix(edges, num_joints)),
-        _normalize_columns(_edge_matrix(outward, num_joints)),
-      )
+        _normalize_columns(inward),
+        _normalize_columns(inward.T),
+      ]
+    elif self.mode == 'binary':
+      matrices = [np.maximum(inward, inward.T)]
     else:
-      matrices = _split_by_distance(
-        edges, num_joints, self.layout.center, self.max_hop
-      )
+      matrices = self._by_distance(inward)
     return np.stack(matrices).astype(np.float32)
+
+  def _by_distance(self, inward: np.ndarray) -> list[np.ndarray]:
+    distance = _hop_distance(inward, self.max_hop)
+    weights = _normalize_columns(np.isin(distance, self.hops).astype(float))
+    if self.mode == 'uniform':
+      return [weights]
+    at_hops = [weights * (distance == hop) for hop in self.hops]
+    if self.mode == 'distance':
+      return at_hops
+    to_center = distance[:, self.layout.center]
+    # Entry [j, i] moves data from j to i.
+    is_close = to_center[:, None] >= to_center[None, :]
+    matrices = at_hops[:1]
+    for at_hop in at_hops[1:]:
+      matrices += [at_hop * is_close, at_hop * ~is_close]
+    return matrices
 
 
 def _edge_matrix(edges: skeletons.Pairs, num_joints: int) -> np.ndarray:
@@ -93,36 +144,18 @@ def _normalize_columns(matrix: np.ndarray) -> np.ndarray:
   return matrix / np.where(sums > 0, sums, 1)
 
 
-def _hop_distance(
-  edges: skeletons.Pairs, num_joints: int, max_hop: int
-) -> np.ndarray:
+def _hop_distance(inward: np.ndarray, max_hop: int) -> np.ndarray:
   """[V, V] steps between joints; infinite beyond max_hop.
 
   NOTE: the truncation is part of the published result. Distances to the centre
   beyond max_hop compare as equal, so far from the centre both directions of an
   edge land in the same subset.
   """
-  one_hop = _edge_matrix(edges, num_joints) + np.eye(num_joints)
-  one_hop = (one_hop + one_hop.T) > 0
+  num_joints = inward.shape[0]
+  one_hop = (inward + inward.T + np.eye(num_joints)) > 0
   distance = np.full((num_joints, num_joints), np.inf)
   reached = np.eye(num_joints, dtype=bool)
   for hop in range(max_hop + 1):
     distance[reached & np.isinf(distance)] = hop
     reached = (reached.astype(int) @ one_hop.astype(int)) > 0
   return distance
-
-
-def _split_by_distance(
-  edges: skeletons.Pairs, num_joints: int, center: int, max_hop: int
-) -> list[np.ndarray]:
-  """2 * max_hop + 1 matrices: self, then closer and further for each hop."""
-  distance = _hop_distance(edges, num_joints, max_hop)
-  weights = _normalize_columns((distance <= max_hop).astype(float))
-  to_center = distance[:, center]
-  # Entry [j, i] moves data from j to i.
-  is_close = to_center[:, None] >= to_center[None, :]
-  matrices = [weights * (distance == 0)]
-  for hop in range(1, max_hop + 1):
-    at_hop = weights * (distance == hop)
-    matrices += [at_hop * is_close, at_hop * ~is_close]
-  return matrices

@@ -175,12 +175,7 @@ def build_model(config: config_dict.ConfigDict, facts: Facts) -> nn.Module:
     )
   return models.build_model(
     name,
-    graph=graph.Graph(
-      layout=facts.layout,
-      mode=config.graph.mode,
-      max_hop=config.graph.max_hop,
-      edges=config.graph.edges,
-    ),
+    graph=graph.Graph(layout=facts.layout, **config.graph),
     num_classes=facts.num_classes,
     dtype=None if dtype == 'float32' else jnp.dtype(dtype),
     **options,
