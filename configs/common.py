@@ -105,6 +105,13 @@ def _add_training_sections(config: config_dict.ConfigDict) -> None:
     reference_batch=0,  # Batch that base_lr was published for.
     scale_lr=False,  # base_lr * batch / reference_batch.
   )
+  config.loss = config_dict.create(
+    name='cross_entropy',  # cross_entropy or cb_focal (BABEL).
+    class_weight=(),  # Of the cross entropy, one a class; empty: all 1.
+    samples_per_class=(),  # Of cb_focal: training clips of each class.
+    beta=0.9999,  # Of cb_focal: how much rare classes weigh; 0: all alike.
+    gamma=2.0,  # Of cb_focal: how little clear cases count; 0: all alike.
+  )
   config.train = config_dict.create(
     batch_size=16,  # Clips a step over all devices.
     epochs=80.0,

@@ -18,6 +18,7 @@ import skeljax
 from skeljax import errors
 from skeljax import features
 from skeljax import graph
+from skeljax import losses
 from skeljax import models
 from skeljax import optim
 from skeljax import skeletons
@@ -180,6 +181,21 @@ def build_model(config: config_dict.ConfigDict, facts: Facts) -> nn.Module:
     dtype=None if dtype == 'float32' else jnp.dtype(dtype),
     **options,
   )
+
+
+def loss_options(
+  config: config_dict.ConfigDict, facts: Facts
+) -> losses.LossOptions:
+  """The training loss; its settings are checked against the classes."""
+  fields = {
+    key: tuple(value) if isinstance(value, list | tuple) else value
+    for key, value in config.loss.items()
+  }
+  options = losses.LossOptions(
+    label_smoothing=config.optim.label_smoothing, **fields
+  )
+  options.check_classes(facts.class_names, 'the dataset')
+  return options
 
 
 def feature_options(

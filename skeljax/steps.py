@@ -5,6 +5,7 @@ from typing import Any
 
 from flax import linen as nn
 import jax
+import jax.numpy as jnp
 import optax
 
 from skeljax import features
@@ -25,7 +26,7 @@ def train_step(
   optimizer: optax.GradientTransformation,
   options: features.FeatureOptions,
   seed: int,
-  label_smoothing: float = 0.0,
+  loss_options: losses.LossOptions = losses.CROSS_ENTROPY,
 ) -> tuple[train_state.TrainState, dict[str, jax.Array]]:
   """One optimiser update.
 
@@ -40,7 +41,7 @@ def train_step(
     optimizer: of the state's opt_state.
     options: stream, normalisation and augmentation.
     seed: of the run.
-    label_smoothing: epsilon of the smoothed labels.
+    loss_options: the loss and its settings.
 
   Returns:
     The next state, and sums over the batch (metrics.step_sums) with
@@ -64,10 +65,11 @@ def train_step(
       mutable=['batch_stats'],
       rngs={'dropout': jax.random.fold_in(key, _DROPOUT)},
     )
-    loss = losses.cross_entropy(
-      logits, batch['label'], label_smoothing=label_smoothing
-    )
-    mean = losses.mean_loss(loss, batch['mask'])
+    loss, weight = loss_options(logits, batch['label'])
+    mean = losses.mean_loss(loss, batch['mask'], weight)
+    if weight is not None:
+      # So that the sums below give the weighted mean, which is what descends.
+      loss = jnp.broadcast_to(mean, loss.shape)
     return mean, (logits, loss, updates)
 
   grads, (logits, loss, updates) = jax.grad(loss_fn, has_aux=True)(state.params)

@@ -130,6 +130,8 @@ def train(config: config_dict.ConfigDict, workdir: str) -> Result:
   dataset = recipe.open_dataset(config)
   facts = recipe.facts_of(dataset, config)
   training = recipe.build_training(config, dataset.num_clips['train'])
+  # Here already, so that a mistake in it is told before there is a workdir.
+  recipe.loss_options(config, facts)
   workdirs.open_workdir(
     workdir,
     config,
@@ -247,7 +249,7 @@ def _loop(
     optimizer=training.optimizer,
     options=recipe.feature_options(config, facts),
     seed=config.seed,
-    label_smoothing=config.optim.label_smoothing,
+    loss_options=recipe.loss_options(config, facts),
   )
   evaluator = scoring.Evaluator(config, facts, dataset, mesh)
   meta = recipe.checkpoint_meta(config, facts)

@@ -22,7 +22,7 @@ COMMANDS = {
 # What a room may use of skeljax, besides itself.
 MAY_USE = {
   'skeljax.errors': set(),
-  'skeljax.losses': set(),
+  'skeljax.losses': {'errors'},
   'skeljax.metrics': set(),
   'skeljax.optim': {'errors'},
   'skeljax.sharding': {'errors'},
