@@ -53,7 +53,8 @@ def base(
     dataset=config.dataset_word,
     dims=3,  # Coordinates a joint must have: 2 (pixels) or 3 (metres).
     normalize='none',  # What data_prep must have done to 3D coordinates.
-    frames='uniform',  # uniform, loop, zero, random_crop or sorted_random.
+    # uniform, uniform_pyskl, loop, zero, random_crop or sorted_random.
+    frames='uniform',
     clip_len=100,  # Frames the model sees.
     num_clips=1,  # Views of a clip in the final evaluation.
     whole_clip=False,  # Ship whole clips; frames are chosen on the device.
@@ -63,11 +64,14 @@ def base(
   )
   config.features = config_dict.create(
     stream=_only_one([w for w in given if w in STREAMS], 'stream', stream),
-    normalize_2d='none',  # none, mmaction0x or mmaction1x, 2D only.
+    # none, mmaction0x, mmaction1x, pyskl_fix or pyskl_auto, 2D only.
+    normalize_2d='none',
+    normalize_2d_threshold=0.01,  # pyskl: lower scores are missing points.
     published_rounding=True,  # Round to float16 where published code does.
     centre_first_frame=False,  # Subtract the origin joint of frame 0.
     min_max=False,  # Scale each clip to [-1, 1] per axis.
     rotate=(),  # Largest angles in degrees about x, y, z; 2D: one angle.
+    rotate_order='zyx',  # zyx: CTR-GCN; xyz: RandomRot of pyskl.
     scale=0.0,  # Factor 1 + U(-scale, scale) per axis.
     shift=0.0,  # Offset U(-shift, shift) per axis.
     flip=0.0,  # Probability of the left-right mirror.

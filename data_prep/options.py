@@ -18,7 +18,7 @@ from skeljax.data import class_names as class_names_lib
 
 # Part of every fingerprint. Raise it when the same input and options give other
 # records than before, so that old datasets are not taken for new ones.
-CODE_VERSION = 1
+CODE_VERSION = 2
 
 SOURCES = ('pickle', 'demo')
 _NAME = re.compile(r'[A-Za-z]\w*')

@@ -59,8 +59,9 @@ def collate(
     for the frames that follow in the original clip (see sampling.successor);
     score and score_next [B, N, M, T, V] where records have scores;
     num_valid_persons [B], frame_index [B, N, T], total_frames [B], img_shape
-    [B, 2] (height, width) and label [B], all int32. With whole clips keypoint
-    is [B, 1, M, max_frames, V, C], zeros behind the last frame, likewise score.
+    [B, 2] (height, width) and label [B], all int32; box [B, 4] float32 (see
+    records.visible_box). With whole clips keypoint is [B, 1, M, max_frames, V,
+    C], zeros behind the last frame, likewise score.
   """
   total_frames = np.array([clip['total_frames'] for clip in clips], np.int32)
   batch = {
@@ -71,6 +72,7 @@ def collate(
     'total_frames': total_frames,
     'img_shape': np.array([clip['img_shape'] for clip in clips], np.int32),
     'label': np.array([clip['label'] for clip in clips], np.int32),
+    'box': np.array([clip['box'] for clip in clips], np.float32),
   }
   fields = {'keypoint': 'keypoint'}
   if 'keypoint_score' in clips[0]:

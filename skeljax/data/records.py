@@ -18,7 +18,11 @@ Record = Mapping[str, Any]
 
 # The fields and their coding. A dataset written under another number cannot be
 # read; raise it whenever a field, its type or its meaning changes.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+# Points whose score is not above this do not count for the box: the published
+# default of pyskl's PreNormalize2D.
+BOX_THRESHOLD = 0.01
 
 # What a keypoint or score may be stored in; anything else becomes float32.
 STORED_DTYPES = ('float16', 'float32')
@@ -78,7 +82,8 @@ def encode(record: Record, spec: RecordSpec) -> bytes:
   Args:
     record: 'id' str, 'position' and 'label' int, 'keypoint' [M, T, V, C],
       'keypoint_score' [M, T, V] where the dataset has scores, 'img_shape' [2]
-      (height, width; zeros when unknown), 'total_frames' int, 'box' [4].
+      (height, width; zeros when unknown), 'total_frames' int, 'box' [4] (of
+      visible_box; zeros for 3D).
     spec: the dataset's; arrays are cast to its types.
   """
   example = tf_example_pb2.Example()
@@ -129,20 +134,26 @@ def decode(data: bytes, spec: RecordSpec) -> dict[str, Any]:
 
 
 def visible_box(keypoint: np.ndarray, score: np.ndarray | None) -> np.ndarray:
-  """The smallest box around all visible 2D points of a clip.
+  """The box that pyskl's automatic 2D normalisation takes of a clip.
 
   Args:
-    keypoint: [M, T, V, 2], pixels.
-    score: [M, T, V], a point with score 0 is missing; None: a point at (0, 0)
-      is missing.
+    keypoint: [M, T, V, 2], pixels; all persons and all frames of the clip.
+    score: [M, T, V]; a point counts if its score, in float32, is above
+      BOX_THRESHOLD. None: every point counts, as published, also the zeros that
+      stand for missing points.
 
   Returns:
-    [4] float32: x_min, y_min, x_max, y_max; zeros when nothing is visible.
+    [4] float32: x_min, y_min, x_max, y_max; zeros when no point counts.
 
-  Source: the automatic box of pyskl's PreNormalize2D, with threshold 0.
+  Source: pyskl's PreNormalize2D(mode='auto', threshold=0.01). The threshold
+  says nothing where there are no scores, so the box is that of any threshold
+  there.
   """
-  visible = keypoint.any(axis=-1) if score is None else score > 0
-  points = keypoint[visible].astype(np.float32)
+  points = keypoint.reshape(-1, 2).astype(np.float32)
+  if score is not None:
+    # NOTE: compared as float32, where 0.01 lies beside its float16 neighbour.
+    counts = score.astype(np.float32) > np.float32(BOX_THRESHOLD)
+    points = points[counts.reshape(-1)]
   if not len(points):
     return np.zeros(4, np.float32)
   return np.concatenate([points.min(axis=0), points.max(axis=0)])

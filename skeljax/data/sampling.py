@@ -9,8 +9,9 @@ generator and depend on nothing but the number of frames.
 
 A frame index of -1 stands for a frame of zeros.
 
-Source: UniformSampleFrames, PadTo and PaddingWithLoop of mmaction2; the feeder
-of CTR-GCN for NW-UCLA (`sorted_random`); `random_choose` of the original
+Source: UniformSampleFrames, PadTo and PaddingWithLoop of mmaction2;
+UniformSampleFrames of pyskl with p_interval 1 (`uniform_pyskl`); the feeder of
+CTR-GCN for NW-UCLA (`sorted_random`); `random_choose` of the original
 ST-GCN (`random_crop`). Deviation: where the original ST-GCN pads a short clip,
 a random number of the zero frames comes first; here all come last, so that
 the first frame is always a real one.
@@ -25,7 +26,15 @@ import numpy as np
 
 from skeljax import errors
 
-FRAMES = ('uniform', 'loop', 'zero', 'sorted_random', 'random_crop')
+FRAMES = (
+  'uniform',
+  'uniform_pyskl',
+  'loop',
+  'zero',
+  'sorted_random',
+  'random_crop',
+)
+_UNIFORM = ('uniform', 'uniform_pyskl')
 
 # The published test mode reseeds the generator with this for each sample.
 _TEST_SEED = 255
@@ -40,13 +49,15 @@ class Sampling:
 
   Attributes:
     frames: 'uniform' (one random frame out of each of clip_len equal parts),
+      'uniform_pyskl' (the same, but in test mode the frames that pyskl takes),
       'loop' (the first clip_len frames, repeated when there are fewer), 'zero'
       (all frames, then zeros; no clip may be longer than clip_len),
       'sorted_random' (random frames with replacement, in order; test: evenly
       spaced), 'random_crop' (a random window, zeros behind short clips; test:
       the central window).
     clip_len: frames in one view.
-    num_clips: views in test mode, only with 'uniform'; training draws one.
+    num_clips: views in test mode, more than one only with 'uniform' and
+      'uniform_pyskl'; training draws one.
     whole_clip: ship the whole clip, padded to max_frames, next to the indices.
     max_frames: the padded length with whole_clip; otherwise unused.
   """
@@ -68,7 +79,7 @@ class Sampling:
         'clip_len and num_clips must be at least 1, but are '
         f'{self.clip_len} and {self.num_clips}.'
       )
-    if self.num_clips > 1 and self.frames != 'uniform':
+    if self.num_clips > 1 and self.frames not in _UNIFORM:
       raise errors.UserError(
         f'num_clips is {self.num_clips}, but {self.frames!r} chooses the same '
         "frames for every view; set num_clips to 1, or frames to 'uniform'."
@@ -84,6 +95,7 @@ class Sampling:
     """How many uniforms one training draw takes."""
     return {
       'uniform': self.clip_len + 1,
+      'uniform_pyskl': self.clip_len + 1,
       'sorted_random': self.clip_len,
       'random_crop': 1,
     }.get(self.frames, 0)
@@ -195,7 +207,7 @@ def train_frames(
   clip_len = sampling.clip_len
   n = total_frames[:, None]
   steps = xp.arange(clip_len, dtype=xp.int32)[None, :]
-  if sampling.frames == 'uniform':
+  if sampling.frames in _UNIFORM:
     index = _uniform_frames(clip_len, n, uniforms, steps, xp)
   elif sampling.frames == 'loop':
     index = steps % n
@@ -246,7 +258,7 @@ def eval_frames(sampling: Sampling, total_frames: int) -> np.ndarray:
   """
   clip_len = sampling.clip_len
   steps = np.arange(clip_len)
-  if sampling.frames == 'uniform':
+  if sampling.frames in _UNIFORM:
     index = _uniform_test_frames(sampling, total_frames)
   elif sampling.frames == 'loop':
     index = steps % total_frames
@@ -271,6 +283,11 @@ def _uniform_test_frames(sampling: Sampling, total_frames: int) -> np.ndarray:
   steps = np.arange(clip_len)
   views = []
   for view in range(num_clips):
+    if sampling.frames == 'uniform_pyskl':
+      # The part of the clip that pyskl looks at, and where it starts: always
+      # all of it, but drawn even so.
+      rng.rand()
+      rng.randint(1)
     if n < clip_len:
       start = view if n < num_clips else view * n // num_clips
       index = start + steps

@@ -35,8 +35,8 @@ def model_input(
     batch: keypoint [B, N, M, T, V, C] (float16 or float32), frame_index
       [B, N, T] (-1 for padding), total_frames [B] and num_valid_persons [B];
       score [B, N, M, T, V] where there are scores; keypoint_next and score_next
-      where options.needs_next; img_shape [B, 2] for 2D; index [B], by which
-      training draws. Where options.needs_whole_clip, keypoint and score are
+      where options.needs_next; img_shape [B, 2] for 2D; box [B, 4] where
+      options.needs_box; index [B], by which training draws. Where options.needs_whole_clip, keypoint and score are
       whole clips, [B, 1, M, frames, V, C], zero behind total_frames.
     options: what to compute.
     rng: key of this step; None unless training.
@@ -94,6 +94,8 @@ def _check_batch(batch: Batch, options: FeatureOptions) -> None:
     names.append('score')
   if options.needs_next:
     names += [f'{name}_next' for name in ('keypoint', 'score') if name in names]
+  if options.needs_box:
+    names.append('box')
   missing = [name for name in names if name not in batch]
   if missing:
     raise ValueError(
@@ -152,6 +154,8 @@ def _joints(
   if options.needs_whole_clip:
     # The recipe has no missing joints, only absent persons and frames.
     is_present = jnp.any(is_present, axis=-2, keepdims=True)
+  if options.drops_low_scores:
+    is_present &= score > options.normalize_2d_threshold
   if options.normalize_2d == 'mmaction1x':
     xyz = normalize.normalize_2d_1x(
       xyz,
@@ -160,6 +164,12 @@ def _joints(
     )
   elif options.normalize_2d == 'mmaction0x':
     xyz, score = normalize.normalize_2d_0x(xyz, score, batch['img_shape'])
+  elif options.normalize_2d == 'pyskl_fix':
+    xyz = normalize.normalize_2d_1x(xyz, batch['img_shape'])
+  elif options.normalize_2d == 'pyskl_auto':
+    xyz = normalize.normalize_2d_box(xyz, batch['box'])
+  if options.drops_low_scores:
+    xyz = jnp.where(score > options.normalize_2d_threshold, xyz, 0)
   if options.centre_first_frame:
     # NOTE: frame 0 of the clip, so this is for whole clips only.
     origin = options.layout.origin
@@ -179,7 +189,11 @@ def _flip(
   if options.num_channels == 2:
     # Without normalisation an unknown width means coordinates about zero.
     width = batch['img_shape'][:, 1:].astype(jnp.float32)
-    if options.normalize_2d != 'none':
+    if options.needs_box:
+      # About the centre of the clip's box, which is then its box still: the
+      # picture has no part in this normalisation and may be of unknown size.
+      width = batch['box'][:, :1] + batch['box'][:, 2:3]
+    elif options.normalize_2d != 'none':
       width = normalize.frame_size(batch['img_shape'], 2)[:, :1]
     width = width.reshape(-1, *(1,) * (x.ndim - 1))
   mirrored = augment.mirror(x, options.layout.mirror, width)

@@ -128,9 +128,10 @@ def mirror(
     x: [..., V, C]; the first channel is reversed, the others (scores too) only
       change joints.
     permutation: the layout's mirror, which exchanges left and right joints.
-    width: broadcasts against x[..., :1]; image width in pixels, where x becomes
-      width - x but exact zeros, which are missing, stay. None, or a width of
-      0: x becomes -x.
+    width: broadcasts against x[..., :1]; x becomes width - x but exact zeros,
+      which are missing, stay. The width of the picture in pixels, 0 for
+      coordinates about zero, or the sum of both ends of what is mirrored in
+      itself. None: x becomes -x.
 
   Returns:
     Same shape and dtype.
@@ -141,8 +142,7 @@ def mirror(
   first = x[..., :1]
   reversed_ = -first
   if width is not None:
-    from_right = jnp.where(first != 0, width - first, first)
-    reversed_ = jnp.where(width > 0, from_right, reversed_)
+    reversed_ = jnp.where(first != 0, width - first, first)
   return jnp.concatenate([reversed_, x[..., 1:]], axis=-1)
 
 

@@ -10,6 +10,8 @@ from skeljax.features import rounding
 
 # What the published code assumes of a clip that does not say: (height, width).
 DEFAULT_IMG_SHAPE = (1080, 1920)
+# Up to this extent in pixels a box is no measure of its clip.
+_SMALLEST_BOX = 10
 
 
 def frame_size(img_shape: jax.Array, ndim: int) -> jax.Array:
@@ -43,7 +45,7 @@ def normalize_2d_1x(
   Returns:
     Same shape and dtype.
 
-  Source: mmaction2 1.x PreNormalize2D.
+  Source: mmaction2 1.x PreNormalize2D, and that of pyskl with mode='fix'.
   """
   round_ = rounding.round_to_float16 if published_rounding else lambda x: x
   half = round_(frame_size(img_shape, xy.ndim) / 2)
@@ -71,6 +73,27 @@ def normalize_2d_0x(
   """
   size = frame_size(img_shape, xy.ndim)
   return (xy - size / 2) / size, score - 0.5
+
+
+def normalize_2d_box(xy: jax.Array, box: jax.Array) -> jax.Array:
+  """Pixels to [-1, 1] about the centre of each clip's own box.
+
+  Args:
+    xy: [B, ..., 2], pixels.
+    box: [B, 4] x_min, y_min, x_max, y_max over the whole clip. Clips with a box
+      of 10 or less in one direction stay as they are.
+
+  Returns:
+    Same shape and dtype.
+
+  Source: PreNormalize2D(mode='auto') of pyskl.
+  """
+  box = box.astype(xy.dtype).reshape(-1, *(1,) * (xy.ndim - 2), 4)
+  low, high = box[..., :2], box[..., 2:]
+  extent = high - low
+  is_wide = jnp.all(extent > _SMALLEST_BOX, axis=-1, keepdims=True)
+  centred = xy - (high + low) / 2
+  return jnp.where(is_wide, centred / jnp.where(is_wide, extent, 1) * 2, xy)
 
 
 def min_max(x: jax.Array, is_present: jax.Array) -> jax.Array:

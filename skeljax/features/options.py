@@ -7,7 +7,9 @@ from skeljax import skeletons
 from skeljax.features import augment
 from skeljax.features import streams
 
-NORMALIZE_2D = ('none', 'mmaction0x', 'mmaction1x')
+NORMALIZE_2D = ('none', 'mmaction0x', 'mmaction1x', 'pyskl_fix', 'pyskl_auto')
+# The score up to which a point is left out of the box that datasets hold.
+BOX_THRESHOLD = 0.01
 KEYPOINT_DTYPES = ('float16', 'float32', 'float64')
 
 
@@ -22,7 +24,11 @@ class FeatureOptions:
     has_score: whether batches carry a score for each joint, which becomes the
       last channel.
     normalize_2d: 'mmaction1x' is PreNormalize2D: missing points become -1,
-      padding 0. 'mmaction0x' is PoseNormalize: both become -0.5.
+      padding 0. 'mmaction0x' is PoseNormalize: both become -0.5. 'pyskl_fix'
+      and 'pyskl_auto' are PreNormalize2D of pyskl, by the size of the picture
+      or by the clip's own box: points without score become 0, padding 0.
+    normalize_2d_threshold: with pyskl's, the score up to which a point is
+      missing; a dataset's boxes fit BOX_THRESHOLD only.
     published_rounding: with 'mmaction1x' and a float16 source, round to float16
       after each operation that is float16 there. Nothing else is rounded: the
       other published pipelines compute in float32.
@@ -47,6 +53,7 @@ class FeatureOptions:
   num_channels: int
   has_score: bool
   normalize_2d: str = 'none'
+  normalize_2d_threshold: float = BOX_THRESHOLD
   published_rounding: bool = False
   keypoint_dtype: str = 'float32'
   rotate: tuple[float, ...] = ()
@@ -76,6 +83,16 @@ class FeatureOptions:
   def needs_next(self) -> bool:
     """Whether batches must hold the successor of every frame."""
     return self.stream.endswith('motion') and not self.needs_whole_clip
+
+  @property
+  def needs_box(self) -> bool:
+    """Whether batches must hold the box of every clip."""
+    return self.normalize_2d == 'pyskl_auto'
+
+  @property
+  def drops_low_scores(self) -> bool:
+    """Whether points with a low score count as missing and become zero."""
+    return self.has_score and self.normalize_2d.startswith('pyskl')
 
   @property
   def is_random(self) -> bool:
@@ -116,11 +133,13 @@ def _check_ranges(options: FeatureOptions) -> None:
       f'{options.num_channels}D skeletons turn by {num_angles} (degrees about '
       'x, y, z in 3D; one angle in 2D), or give () for none.'
     )
+  threshold = options.normalize_2d_threshold
   for name, values, low, high in (
     ('rotate', options.rotate, 0, 180),
     ('scale', (options.scale,), 0, 0.99),
     ('shift', (options.shift,), 0, float('inf')),
     ('flip', (options.flip,), 0, 1),
+    ('normalize_2d_threshold', (threshold,), 0, float('inf')),
   ):
     for value in values:
       # Written so that NaN fails too.
@@ -137,6 +156,14 @@ def _check_combinations(options: FeatureOptions) -> None:
       f'The feature option normalize_2d is {options.normalize_2d!r}, but the '
       f'skeletons are {options.num_channels}D: use none, and normalise 3D '
       'skeletons when they are prepared.'
+    )
+  threshold = options.normalize_2d_threshold
+  if options.needs_box and options.has_score and threshold != BOX_THRESHOLD:
+    raise errors.UserError(
+      f'The feature option normalize_2d_threshold is {threshold}, but '
+      'pyskl_auto normalises by the boxes in prepared datasets, which hold '
+      f'points with a score above {BOX_THRESHOLD}: use {BOX_THRESHOLD}, or '
+      'normalize_2d pyskl_fix. Without scores any threshold will do.'
     )
   if options.centre_first_frame and options.layout.origin is None:
     raise errors.UserError(

@@ -21,7 +21,7 @@ def make_clip(position, num_persons, num_frames):
     'keypoint_score': (t + 20 * v + 100 * m + 1).astype(np.float16),
     'img_shape': np.array([1080, 1920 + position], np.int32),
     'total_frames': num_frames,
-    'box': np.zeros(4, np.float32),
+    'box': np.array([1, 2, 3, 4 + position], np.float32),
   }
 
 
@@ -47,7 +47,10 @@ def by_hand(array, index, num_persons):
 @pytest.mark.parametrize(
   'options',
   [sampling.Sampling(frames, 12) for frames in sampling.FRAMES]
-  + [sampling.Sampling('uniform', 5, num_clips=10)],
+  + [
+    sampling.Sampling(frames, 5, num_clips=10)
+    for frames in ('uniform', 'uniform_pyskl')
+  ],
   ids=lambda options: f'{options.frames}-{options.num_clips}',
 )
 def test_frames_and_their_successors_are_gathered(options):
@@ -87,7 +90,9 @@ def test_facts_of_the_clips_go_along():
     assert batch[name].tolist() == values
   assert batch['keypoint'].dtype == np.float32
   assert batch['score'].dtype == np.float16
-  assert batch.keys() == expected.keys() | {'keypoint', 'score'}
+  assert batch['box'].dtype == np.float32
+  assert batch['box'].tolist() == [[1, 2, 3, 4], [1, 2, 3, 5], [1, 2, 3, 11]]
+  assert batch.keys() == expected.keys() | {'keypoint', 'score', 'box'}
 
 
 def test_records_without_scores_make_batches_without():

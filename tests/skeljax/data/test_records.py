@@ -92,10 +92,22 @@ def test_the_box_holds_all_visible_points():
   box = records.visible_box(keypoint, score)
   assert box.dtype == np.float32
   np.testing.assert_array_equal(box, [7, 20, 100, 300])
-  # Without scores a point at the origin is missing, and no other.
+  # Without scores all points count, zeros among them.
   np.testing.assert_array_equal(
-    records.visible_box(keypoint, None), [7, 20, 2000, 2000]
+    records.visible_box(keypoint, None), [0, 0, 2000, 2000]
   )
+
+
+def test_the_box_leaves_out_scores_up_to_the_published_threshold():
+  keypoint = np.array([10, 20, 30, 40], np.float32).reshape(1, 1, 2, 2)
+  # The float16 next to 0.01 is larger than it, the one below is not.
+  above = np.float16(0.01)
+  assert above > np.float32(0.01) > np.nextafter(above, np.float16(0))
+  for score, low in ((above, 10), (np.nextafter(above, np.float16(0)), 30)):
+    scores = np.array([[[score, 1]]], np.float16)
+    assert records.visible_box(keypoint, scores)[0] == low
+  scores = np.array([[[0.01, 1]]], np.float32)
+  assert records.visible_box(keypoint, scores)[0] == 30
 
 
 def test_the_box_of_nobody_is_zero():

@@ -10,6 +10,7 @@ import pytest
 
 from skeljax import errors
 from skeljax.data import sampling
+from tests import transcriptions
 
 
 def uniform(clip_len, num_clips=1):
@@ -251,7 +252,7 @@ def test_pass_orders_are_permutations_of_their_own():
 @pytest.mark.parametrize(
   'options, words',
   [
-    (dict(frames='unifrom', clip_len=4), r"'unifrom'; known are uniform, loop"),
+    (dict(frames='unifrom', clip_len=4), r"'unifrom'; known are uniform, uniform_"),
     (dict(frames='uniform', clip_len=0), 'at least 1, but are 0 and 1'),
     (dict(frames='loop', clip_len=4, num_clips=10), 'set num_clips to 1'),
     (
@@ -282,3 +283,50 @@ def test_clips_that_do_not_fit_are_named(options, num_frames, words):
   with pytest.raises(errors.UserError, match=words):
     sampling.check_clip(options, 'clip7', num_frames)
   sampling.check_clip(options, 'clip7', 4)
+
+
+@pytest.mark.parametrize('num_clips', [1, 10])
+@pytest.mark.parametrize('clip_len', [10, 48, 100])
+def test_pyskl_test_frames_equal_its_definition(clip_len, num_clips):
+  options = sampling.Sampling('uniform_pyskl', clip_len, num_clips)
+  for total_frames in (
+    1,
+    2,
+    9,
+    10,
+    11,
+    47,
+    48,
+    95,
+    96,
+    100,
+    150,
+    199,
+    200,
+    301,
+  ):
+    np.testing.assert_array_equal(
+      sampling.eval_frames(options, total_frames),
+      transcriptions.pyskl_test_frames(total_frames, clip_len, num_clips),
+      err_msg=f'{total_frames} frames',
+    )
+
+
+def test_pyskl_takes_other_test_frames_than_mmaction2():
+  ours, theirs = (
+    sampling.eval_frames(sampling.Sampling(frames, 48), 150)[0]
+    for frames in ('uniform_pyskl', 'uniform')
+  )
+  np.testing.assert_array_equal(ours[:6], [1, 5, 7, 9, 13, 16])
+  np.testing.assert_array_equal(theirs[:6], [1, 4, 8, 10, 12, 16])
+
+
+@pytest.mark.parametrize('total_frames', [7, 15, 40])
+def test_pyskl_trains_like_mmaction2(total_frames):
+  uniforms = sampling.clip_uniforms(3, range(4), [5] * 4, 11)
+  np.testing.assert_array_equal(
+    *(
+      draws(sampling.Sampling(frames, 10), total_frames, uniforms)
+      for frames in ('uniform_pyskl', 'uniform')
+    )
+  )

@@ -29,6 +29,11 @@ def options(**changes):
     ({'normalize_2d': 'mmaction1x'}, 'but the skeletons are 3D'),
     ({'keypoint_dtype': 'int16'}, 'one of float16, float32, float64'),
     ({'rotate_order': 'yxz'}, 'one of xyz, zyx'),
+    (
+      {'normalize_2d_threshold': float('nan')},
+      'normalize_2d_threshold is nan; it must lie between 0',
+    ),
+    ({'normalize_2d': 'pyskl_auto'}, 'but the skeletons are 3D'),
     ({'rotate': (30.0,)}, '3D skeletons turn by 3'),
     ({'rotate': (1.0, 2.0, 3.0), 'num_channels': 2}, '2D skeletons turn by 1'),
     ({'rotate': (0.0, -5.0, 0.0)}, 'rotate is -5.0; it must lie between 0'),
@@ -72,5 +77,7 @@ def test_channels_the_model_sees(num_channels, has_score, expected):
 def test_what_batches_must_hold():
   assert not options(stream='bone').needs_next
   assert options(stream='bone_motion').needs_next
+  assert not options(num_channels=2, normalize_2d='pyskl_fix').needs_box
+  assert options(num_channels=2, normalize_2d='pyskl_auto').needs_box
   whole = options(stream='joint_motion', min_max=True)
   assert whole.needs_whole_clip and not whole.needs_next
