@@ -112,11 +112,6 @@ def step_sums(
   }
 
 
-def merge(first: Sums, second: Sums) -> dict[str, jax.Array]:
-  """The sums of both."""
-  return jax.tree.map(lambda a, b: a + b, dict(first), dict(second))
-
-
 def summarize(sums: Sums) -> dict[str, float]:
   """Means as Python floats: every sum divided by 'count' (NaN when empty)."""
   count = float(sums['count'])

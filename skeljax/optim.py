@@ -18,11 +18,6 @@ from skeljax import errors
 SCHEDULES = ('step', 'cosine', 'constant')
 
 
-def steps_per_epoch(clips_per_epoch: int, batch_size: int) -> float:
-  """Optimiser steps an epoch, E / B; seldom a whole number."""
-  return clips_per_epoch / batch_size
-
-
 def total_steps(epochs: float, clips_per_epoch: int, batch_size: int) -> int:
   """Steps of the whole run; UserError when not a single one fits."""
   steps = round(epochs * clips_per_epoch / batch_size)
@@ -70,9 +65,23 @@ def batch_scaling(
 
 def _staircase(values: Sequence[float], steps: Sequence[int]) -> optax.Schedule:
   """values[0], then values[i + 1] from step steps[i] on."""
-  table = np.asarray(values, np.float32)
+  table = np.asarray(values)
   bounds = np.asarray(steps, np.int32)
   return lambda count: jnp.asarray(table)[jnp.sum(count >= bounds)]
+
+
+def _cosine(base_lr: float, begin: int, end: int) -> optax.Schedule:
+  """base_lr until step `begin`, then half a cosine down to 0 at step `end`.
+
+  NOTE: sin(x / 2)^2 of what is left, not (1 + cos) / 2 of what is done: that
+  one cancels, and in float32 the last rates of a long run would be noise.
+  """
+
+  def rate(count):
+    left = jnp.clip(end - count, 0, end - begin)
+    return base_lr * jnp.sin(left * (math.pi / 2 / (end - begin))) ** 2
+
+  return rate
 
 
 def learning_rate(
@@ -107,7 +116,7 @@ def learning_rate(
       it the cosine spans the run and the warm-up scales its beginning.
 
   Returns:
-    count -> float32 scalar.
+    count -> scalar in JAX's default float type: float32 unless x64 is on.
 
   Raises:
     UserError: unknown kind, or options that contradict each other.
@@ -135,17 +144,14 @@ def learning_rate(
         'for the cosine: shorten optim.warmup_steps or optim.warmup_epochs, '
         'or train longer.'
       )
-    main = optax.join_schedules(
-      [
-        optax.constant_schedule(base_lr),
-        optax.cosine_decay_schedule(base_lr, total_steps - begin),
-      ],
-      boundaries=[begin],
-    )
+    main = _cosine(base_lr, begin, total_steps)
   else:
     main = optax.constant_schedule(base_lr)
 
-  return lambda count: jnp.asarray(warmup(count) * main(count), jnp.float32)
+  # Asked for by the type of a Python float, which x64 decides.
+  return lambda count: jnp.asarray(
+    warmup(count) * main(count), jnp.result_type(float)
+  )
 
 
 def _warmup(
