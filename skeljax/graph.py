@@ -20,7 +20,7 @@ from skeljax import skeletons
 
 MODES = ('spatial', 'stgcn_spatial', 'uniform', 'distance', 'binary')
 # The modes that look at the number of steps between two joints.
-_HOP_MODES = ('stgcn_spatial', 'uniform', 'distance')
+HOP_MODES = ('stgcn_spatial', 'uniform', 'distance')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,11 +66,11 @@ class Graph:
         raise errors.UserError(
           f'The graph option {name} is {value}; it must be at least 1.'
         )
-      if value != 1 and self.mode not in _HOP_MODES:
+      if value != 1 and self.mode not in HOP_MODES:
         raise errors.UserError(
           f'The graph option {name} is {value}, but mode {self.mode!r} knows '
           f'direct neighbours only: leave {name} at 1 or choose one of the '
-          f'modes {", ".join(_HOP_MODES)}.'
+          f'modes {", ".join(HOP_MODES)}.'
         )
     if self.dilation > self.max_hop:
       raise errors.UserError(

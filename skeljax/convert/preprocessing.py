@@ -1,0 +1,145 @@
+"""What the input of a PyTorch checkpoint has to look like.
+
+The weights do not say which stream, frames and normalisation they were trained
+on. In this order: what skeljax itself wrote into the file; a configuration
+that the user gives; the configuration text that mmaction2 and pyskl put into
+their training checkpoints; the published test pipeline of the code base.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+from typing import Any
+
+from skeljax import errors
+from skeljax import features
+from skeljax.convert import published_config
+from skeljax.convert import recognize
+
+Sections = dict[str, dict[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+  """Sections data, features and eval of a configuration, and the persons.
+
+  Attributes:
+    sections: name -> fields.
+    num_persons: M, persons a clip is padded or cut to.
+    notes: sentences on what was assumed.
+  """
+
+  sections: Sections
+  num_persons: int
+  notes: tuple[str, ...]
+
+
+def find(
+  architecture: recognize.Architecture,
+  meta: Mapping[str, Any],
+  *,
+  given: Sections | None,
+  num_persons: int,
+  source: str,
+) -> Preprocessing:
+  """The preprocessing of a checkpoint.
+
+  Args:
+    architecture: as recognised.
+    meta: of the file.
+    given: sections that the user gives instead, or None.
+    num_persons: M that the user gives, or 0.
+    source: names the file in errors.
+
+  Raises:
+    UserError: the persons contradict those the weights were made for.
+  """
+  dims = _dims(architecture)
+  sections = _published(architecture, dims)
+  notes, said_persons = [], None
+  text = published_config.text_of(meta)
+  pipeline = published_config.test_pipeline(published_config.parse(text))
+  if given is not None:
+    sections = {name: dict(given[name]) for name in sections}
+  elif pipeline:
+    data, feature_fields, said_persons = published_config.preprocessing(
+      pipeline, is_pyskl=architecture.naming == 'pyskl'
+    )
+    if dims == 3 and architecture.naming == 'mmaction0x':
+      # Normalised before training there, but for BABEL, which pads nothing.
+      data.setdefault('normalize', 'mmaction0x' if 'frames' in data else 'none')
+    else:
+      data.setdefault('normalize', 'none')
+    feature_fields.setdefault('normalize_2d', 'none')
+    sections['data'].update(data)
+    sections['features'].update(feature_fields)
+    notes.append('preprocessing as in the configuration that the file carries')
+  else:
+    notes.append(
+      'the file does not say how its input was made: taken for the'
+      f' {sections["features"]["stream"]} stream with the published test'
+      f' pipeline of {architecture.naming} (--config=FILE overrides)'
+    )
+  persons = num_persons or architecture.num_persons or said_persons
+  if not persons:
+    persons = 2
+    notes.append(
+      'the file does not say for how many persons: taken for 2, as published'
+      ' (--num_persons overrides)'
+    )
+  if architecture.num_persons not in (None, persons):
+    raise errors.UserError(
+      f'{source} was made for {architecture.num_persons} persons, the input'
+      f' normalisation has as many parts; --num_persons={persons} cannot be.'
+    )
+  return Preprocessing(sections, persons, tuple(notes))
+
+
+def _dims(architecture: recognize.Architecture) -> int:
+  """Coordinates of a joint: of 3 channels one may be a score."""
+  if architecture.num_channels not in (2, 3):
+    raise errors.UserError(
+      f'The checkpoint takes {architecture.num_channels} channels a joint;'
+      ' skeljax makes 2 (pixels) or 3 (metres, or pixels and score).'
+    )
+  is_3d = architecture.graph.layout.spine is not None
+  return 3 if is_3d and architecture.num_channels == 3 else 2
+
+
+def _published(architecture: recognize.Architecture, dims: int) -> Sections:
+  """The test pipeline that every published checkpoint of a code base has."""
+  data = {
+    'dir': '', 'dataset': '', 'dims': dims, 'normalize': 'none',
+    'whole_clip': False, 'max_frames': 0, 'repeat': 1, 'num_workers': 0,
+  }  # fmt: skip
+  fields = {
+    f.name: f.default
+    for f in dataclasses.fields(features.FeatureOptions)
+    if f.default is not dataclasses.MISSING and f.name != 'keypoint_dtype'
+  }
+  fields |= {'stream': 'joint', 'published_rounding': True}
+  average = 'prob'
+  naming = architecture.naming
+  if naming in ('mmaction1x', 'pyskl'):
+    data |= {'frames': 'uniform', 'clip_len': 100, 'num_clips': 10}
+    if dims == 3:
+      data['normalize'] = 'mmaction1x'
+    else:
+      fields['normalize_2d'] = 'mmaction1x'
+    if naming == 'pyskl':
+      data['frames'] = 'uniform_pyskl'
+      if dims == 2:
+        fields['normalize_2d'] = 'pyskl_fix'
+  else:
+    average = 'score'
+    data |= {'frames': 'loop', 'clip_len': 300, 'num_clips': 1}
+    if naming == 'original' and architecture.family == 'stgcn':
+      data['frames'] = 'zero'
+    elif dims == 3:
+      data['normalize'] = 'mmaction0x'
+    else:
+      fields['normalize_2d'] = 'mmaction0x'
+  return {
+    'data': data,
+    'features': fields,
+    'eval': {'batch_size': 64, 'every_epochs': 0.0, 'average': average},
+  }

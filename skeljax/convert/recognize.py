@@ -1,0 +1,403 @@
+"""Which network a PyTorch file holds, told from its names and shapes alone.
+
+Family, code base, widths, joints, channels, persons, classes and graph are in
+the tensors. Not in them: temporal strides (taken to fall where the width
+grows or a block of equal width has a convolution as its residual, as in every
+published network), the number of persons where the input's BatchNorm does not
+depend on it, and all of the preprocessing.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+import math
+import re
+from typing import Any
+
+from flax import linen as nn
+import numpy as np
+
+from skeljax import errors
+from skeljax import graph as graph_lib
+from skeljax import models
+from skeljax import skeletons
+from skeljax.convert import known_graphs
+from skeljax.convert import tensors
+from skeljax.convert.naming import Naming
+
+StateDict = Mapping[str, np.ndarray]
+
+# What only one family in one code base has; the first that is found decides.
+_MARKS = (
+  ('backbone.st_gcn_networks.', 'stgcn', 'mmaction0x'),
+  ('backbone.agcn_networks.', 'agcn', 'mmaction0x'),
+  ('st_gcn_networks.', 'stgcn', 'original'),
+  ('l1.gcn1.', 'agcn', 'original'),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+  """A network, as far as a file of its weights tells.
+
+  Attributes:
+    family: 'stgcn' or 'agcn'.
+    naming: code base, one of tensors.NAMINGS.
+    options: of models.build_model.
+    graph: layout and adjacency that it starts from.
+    num_classes: logits per clip.
+    num_channels: C of the input, scores included.
+    num_persons: M, None where the weights do not depend on it.
+    notes: sentences on what was assumed.
+  """
+
+  family: str
+  naming: str
+  options: Mapping[str, Any]
+  graph: graph_lib.Graph
+  num_classes: int
+  num_channels: int
+  num_persons: int | None
+  notes: tuple[str, ...] = ()
+
+  def build_model(self) -> nn.Module:
+    """The network, for input [B, M, T, V, C]."""
+    return models.build_model(
+      self.family,
+      graph=self.graph,
+      num_classes=self.num_classes,
+      **self.options,
+    )
+
+  @property
+  def input_shape(self) -> tuple[int, int, int, int, int]:
+    """[B, M, T, V, C] of one clip; T only shapes a trace."""
+    joints = self.graph.layout.num_joints
+    return (1, self.num_persons or 1, 8, joints, self.num_channels)
+
+
+def recognize(
+  state_dict: StateDict,
+  *,
+  source: str,
+  layout: skeletons.Layout | None = None,
+  down_stages: tuple[int, ...] | None = None,
+) -> Architecture:
+  """Tells the network from the tensors of a file.
+
+  Args:
+    state_dict: name -> array in PyTorch's layout.
+    source: names the file in errors.
+    layout: of its skeletons; None to find it among the known ones.
+    down_stages: stages, counted from 1, with temporal stride 2; None to take
+      those that widen.
+
+  Raises:
+    UserError: not a graph network, or one of a form that skeljax has not.
+  """
+  family, naming = _family(state_dict, source)
+  names = tensors.get_naming(family, naming)
+  blocks = _Blocks(state_dict, names, source)
+  options, notes = _width(blocks, down_stages, source)
+  num_joints = _num_joints(state_dict, blocks, family, source)
+  is_agcn = family == 'agcn'
+  options |= (_agcn if is_agcn else _stgcn)(blocks, state_dict)
+  in_channels = blocks.in_channels(family)
+  options['data_bn'], num_persons = _data_bn(
+    state_dict, names, num_joints * in_channels, is_agcn, source
+  )
+  graph, graph_notes = known_graphs.find(
+    blocks.adjacency(family, options),
+    num_joints=num_joints,
+    is_fixed=blocks.has_fixed_adjacency(family, options),
+    prefer_0x=naming in ('mmaction0x', 'original'),
+    layout=layout,
+    source=source,
+  )
+  return Architecture(
+    family=family,
+    naming=naming,
+    options=options,
+    graph=graph,
+    num_classes=_tensor(state_dict, names.head + '.weight', source).shape[0],
+    num_channels=in_channels,
+    num_persons=num_persons,
+    notes=(*notes, *graph_notes),
+  )
+
+
+def _family(state_dict: StateDict, source: str) -> tuple[str, str]:
+  for mark, family, naming in _MARKS:
+    if any(name.startswith(mark) for name in state_dict):
+      return family, naming
+  if any(name.startswith('backbone.gcn.') for name in state_dict):
+    is_agcn = any('.gcn.conv_d.' in name for name in state_dict)
+    is_pyskl = any(name.startswith('cls_head.fc_cls.') for name in state_dict)
+    return (
+      'agcn' if is_agcn else 'stgcn',
+      'pyskl' if is_pyskl else 'mmaction1x',
+    )
+  first = ', '.join(list(state_dict)[:4])
+  raise errors.UserError(
+    f'{source} holds no graph network that skeljax knows: expected ST-GCN,'
+    ' ST-GCN++, 2s-AGCN or AAGCN as mmaction2, pyskl or their authors name'
+    f' them. Its {len(state_dict)} tensors begin with {first or "none"}.'
+  )
+
+
+def _tensor(state_dict: StateDict, name: str, source: str) -> np.ndarray:
+  if name not in state_dict:
+    raise errors.UserError(
+      f'{source} has no tensor {name}, without which its network cannot be'
+      ' told. Is the file whole?'
+    )
+  return state_dict[name]
+
+
+class _Blocks:
+  """The tensors of each block, by what follows the block's prefix."""
+
+  def __init__(self, state_dict: StateDict, names: Naming, source: str):
+    self._state_dict, self._names, self._source = state_dict, names, source
+    pattern = re.compile(re.escape(names.block).replace(r'\{\}', r'(\d+)'))
+    found = {int(m[1]) for m in map(pattern.match, state_dict) if m}
+    self.num_blocks = len(found)
+    if found != set(range(names.first, names.first + self.num_blocks)):
+      raise errors.UserError(
+        f'{source}: the blocks are numbered {sorted(found)}, with a gap. Is'
+        ' the file whole?'
+      )
+
+  def name(self, block: int, *modules_and_leaf: str) -> str:
+    path = (f'block_{block}', *modules_and_leaf)
+    return self._names.tensor(path) or ''
+
+  def has(self, block: int, *path: str) -> bool:
+    return self.name(block, *path) in self._state_dict
+
+  def get(self, block: int, *path: str) -> np.ndarray:
+    return _tensor(self._state_dict, self.name(block, *path), self._source)
+
+  def widths(self) -> list[int]:
+    """Channels out of each block."""
+    return [
+      self.get(i, 'tcn', 'bn', 'bias').shape[0] for i in range(self.num_blocks)
+    ]
+
+  def in_channels(self, family: str) -> int:
+    """C of the network's input."""
+    if family == 'agcn':
+      name = self.name(0, 'gcn', 'conv_d_kernel').replace('{subset}', '0')
+      return _tensor(self._state_dict, name, self._source).shape[1]
+    weight = self.get(0, 'gcn', 'conv', 'kernel')
+    width = self.get(0, 'gcn', 'bn', 'bias').shape[0]
+    if self.conv_pos() == 'pre':
+      return weight.shape[1]
+    return weight.shape[1] * width // (weight.shape[0] * self.num_subsets())
+
+  def num_subsets(self) -> int:
+    """K of ST-GCN."""
+    return self.adjacency('stgcn', {}).shape[0]
+
+  def conv_pos(self) -> str:
+    """Where the 1x1 convolution of ST-GCN stands, by its channels out."""
+    width = self.get(0, 'gcn', 'bn', 'bias').shape[0]
+    out = self.get(0, 'gcn', 'conv', 'kernel').shape[0]
+    return 'pre' if out == width * self.num_subsets() else 'post'
+
+  def has_fixed_adjacency(
+    self, family: str, options: Mapping[str, Any]
+  ) -> bool:
+    """Whether `adjacency` is the graph itself, not weights that began as it."""
+    if self._names.unused_adjacency in self._state_dict:
+      return True
+    if family == 'agcn':
+      return bool(self._names.adjacency) and not options.get('adaptive', True)
+    return options['adaptive'] != 'init'
+
+  def adjacency(
+    self, family: str, options: Mapping[str, Any]
+  ) -> np.ndarray | None:
+    """[K, V, V], a fixed graph or the mean over the blocks' learned ones."""
+    names = self._names
+    if names.unused_adjacency in self._state_dict:
+      return self._state_dict[names.unused_adjacency]
+    stored = names.adjacency_names(self.num_blocks)
+    if not stored and options.get('variant') == 'tanh':
+      stored = [
+        self.name(i, 'gcn', 'adjacency') for i in range(self.num_blocks)
+      ]
+    if not stored:
+      return None
+    found = [_tensor(self._state_dict, n, self._source) for n in stored]
+    if any(a.shape != found[0].shape for a in found):
+      raise errors.UserError(
+        f'{self._source}: the adjacency matrices of the blocks have different'
+        f' shapes: {", ".join(str(list(a.shape)) for a in found)}.'
+      )
+    return np.mean(found, axis=0) if len(found) > 1 else found[0]
+
+  def adjacency_differs(self) -> bool:
+    """Whether the blocks keep adjacency matrices that are not the same."""
+    stored = self._names.adjacency_names(self.num_blocks)
+    first = _tensor(self._state_dict, stored[0], self._source)
+    return any(
+      not np.array_equal(_tensor(self._state_dict, n, self._source), first)
+      for n in stored
+    )
+
+
+def _width(
+  blocks: _Blocks, down_stages: tuple[int, ...] | None, source: str
+) -> tuple[dict[str, Any], list[str]]:
+  """Number, widths and strides of the stages."""
+  widths = blocks.widths()
+  if not widths:
+    raise errors.UserError(f'{source} holds no block of a graph network.')
+  grows = [i for i in range(1, len(widths)) if widths[i] != widths[i - 1]]
+  inflate = tuple(i + 1 for i in grows)
+  convolved = tuple(
+    i + 1
+    for i in range(1, len(widths))
+    if blocks.has(i, 'residual', 'bn', 'bias')
+  )
+  notes = []
+  if down_stages is None:
+    down_stages = convolved
+    if convolved:
+      notes.append(
+        f'temporal stride 2 was taken for stage {", ".join(map(str, convolved))},'
+        ' as published; the file does not say (--down_stages overrides)'
+      )
+  ratio = _ratio(widths, grows)
+  planned = [
+    int(widths[0] * ratio ** sum(g <= i for g in grows) + 1e-4)
+    for i in range(len(widths))
+  ]
+  if planned != widths:
+    raise errors.UserError(
+      f'{source}: the blocks have {", ".join(map(str, widths))} channels,'
+      ' which do not grow by one factor; skeljax builds networks whose widths'
+      ' are a base times a power of it.'
+    )
+  if set(convolved) - set(down_stages) - set(inflate):
+    raise errors.UserError(
+      f'{source}: --down_stages={",".join(map(str, down_stages))}, but the'
+      f' residuals of stages {", ".join(map(str, convolved))} are'
+      ' convolutions, which a stage has only where it widens or has stride 2.'
+    )
+  options = {
+    'base_channels': widths[0],
+    'ch_ratio': ratio,
+    'num_stages': len(widths),
+    'inflate_stages': inflate,
+    'down_stages': tuple(down_stages),
+  }
+  return options, notes
+
+
+def _ratio(widths: list[int], grows: list[int]) -> int | float:
+  """The simplest factor that gives these widths; 2 where none grows.
+
+  Widths are rounded down, so that an interval of factors gives the same.
+  """
+  low, high = 0.0, math.inf
+  for power, i in enumerate(grows, start=1):
+    low = max(low, ((widths[i] - 1e-4) / widths[0]) ** (1 / power))
+    high = min(high, ((widths[i] + 1 - 1e-4) / widths[0]) ** (1 / power))
+  if not grows or low >= high:
+    return 2
+  digits = 0
+  while math.ceil(low * 10**digits) / 10**digits >= high:
+    digits += 1
+  ratio = math.ceil(low * 10**digits) / 10**digits
+  return int(ratio) if not digits else ratio
+
+
+def _num_joints(
+  state_dict: StateDict, blocks: _Blocks, family: str, source: str
+) -> int:
+  """V, from any [K, V, V] parameter."""
+  for leaf in ('adjacency', 'importance', 'offset'):
+    if blocks.has(0, 'gcn', leaf):
+      return blocks.get(0, 'gcn', leaf).shape[-1]
+  adjacency = blocks.adjacency(family, {})
+  if adjacency is None:
+    raise errors.UserError(
+      f'{source} has no graph, so its number of joints cannot be told.'
+    )
+  return adjacency.shape[-1]
+
+
+def _data_bn(
+  state_dict: StateDict,
+  names: Naming,
+  features: int,
+  is_agcn: bool,
+  source: str,
+) -> tuple[str, int | None]:
+  """Kind of the input's BatchNorm, and the persons it was made for."""
+  name = names.data_bn + '.weight'
+  if name not in state_dict:
+    return 'none', None
+  size = state_dict[name].shape[0]
+  if size % features:
+    raise errors.UserError(
+      f'{source}: {name} has {size} features, which is no multiple of the'
+      f' {features} of joints and channels.'
+    )
+  persons = size // features
+  if persons > 1:
+    return 'MVC', persons
+  # With one person the two kinds are one, and VC takes any number of them.
+  has_all_persons = is_agcn and names.block != 'backbone.agcn_networks.{}.'
+  return ('MVC', 1) if has_all_persons else ('VC', None)
+
+
+def _stgcn(blocks: _Blocks, state_dict: StateDict) -> dict[str, Any]:
+  options = {
+    'adaptive': _adaptive(blocks),
+    'conv_pos': blocks.conv_pos(),
+    'gcn_with_res': blocks.has(0, 'gcn', 'down', 'kernel'),
+    'tcn_type': 'unit_tcn',
+  }
+  if blocks.has(0, 'tcn', 'transform', 'kernel'):
+    options['tcn_type'] = 'mstcn'
+  return options
+
+
+def _adaptive(blocks: _Blocks) -> str:
+  """How ST-GCN adapts its graph.
+
+  Importance and offset have one name in 1.x. Where the graph is 0 an
+  importance has no gradient: all that happens to it is weight decay, the same
+  for each. An offset learns there.
+  """
+  if not blocks.has(0, 'gcn', 'importance'):
+    # 1.x stores a learned graph by the name of a fixed one. Weights that have
+    # been trained differ from block to block, a fixed graph cannot.
+    is_plus_plus = blocks.has(0, 'tcn', 'transform', 'kernel')
+    return 'init' if is_plus_plus or blocks.adjacency_differs() else 'none'
+  weights = blocks.get(0, 'gcn', 'importance')
+  absent = weights[blocks.adjacency('stgcn', {}) == 0]
+  is_importance = weights.mean() > 0.5 or (
+    absent.size > 1 and np.ptp(absent) == 0 and absent.mean() > 1e-5
+  )
+  return 'importance' if is_importance else 'offset'
+
+
+def _agcn(blocks: _Blocks, state_dict: StateDict) -> dict[str, Any]:
+  is_adaptive = (
+    blocks.name(0, 'gcn', 'conv_a_kernel').replace('{subset}', '0')
+    in state_dict
+  )
+  if blocks.has(0, 'gcn', 'alpha') or not is_adaptive:
+    variant = 'tanh'
+  elif blocks.name(0, 'gcn', 'offset').startswith('l'):
+    variant = 'softmax_original'
+  else:
+    variant = 'softmax_0x'
+  return {
+    'variant': variant,
+    'attention': blocks.has(0, 'gcn', 'attention', 'fc1c', 'kernel'),
+    'adaptive': is_adaptive,
+  }
