@@ -115,6 +115,19 @@ class Checkpoints:
       metrics=dict(metrics or _NOT_EVALUATED),
     )
 
+  def save_variables(
+    self, step: int, variables: Mapping[str, Any], meta: Mapping[str, Any]
+  ) -> None:
+    """Saves weights that no run made: for evaluation and as a start."""
+    self._manager.save(
+      step,
+      args=ocp.args.Composite(
+        variables=ocp.args.StandardSave(dict(variables)),
+        meta=ocp.args.JsonSave(dict(meta)),
+      ),
+      metrics=_NOT_EVALUATED,
+    )
+
   def wait(self) -> None:
     """Blocks until the save under way is on the disk."""
     self._manager.wait_until_finished()

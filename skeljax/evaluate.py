@@ -17,16 +17,15 @@ import jax
 from ml_collections import config_dict
 from ml_collections import config_flags
 
-from skeljax import checkpoints
 from skeljax import cli
 from skeljax import errors
 from skeljax import metric_writer
 from skeljax import metrics
+from skeljax import pretrained
 from skeljax import recipe
 from skeljax import score_file
 from skeljax import scoring
 from skeljax import sharding
-from skeljax import train_state
 from skeljax import workdir as workdirs
 from skeljax.data import datasets
 from skeljax.visualize import confusion as picture
@@ -136,7 +135,7 @@ def finish_run(
 def define_flags() -> None:
   """Flags of `python -m skeljax.evaluate`."""
   flags.DEFINE_string(
-    'checkpoint', None, 'Workdir of a run that has saved a checkpoint.'
+    'checkpoint', None, 'Workdir of a run, or a PyTorch file (.pth).'
   )
   flags.DEFINE_string('step', 'last', 'Which one: last, best or a step.')
   flags.DEFINE_string('output', None, 'Score file to write, e.g. joint.npz.')
@@ -168,7 +167,7 @@ def main(argv: Sequence[str]) -> int:
   args = flags.FLAGS
   if not args.checkpoint:
     raise errors.UserError(
-      '--checkpoint=WORKDIR is missing, for example'
+      '--checkpoint=WORKDIR_OR_PTH is missing, for example'
       ' --checkpoint=runs/agcn_bone-demo_3d.'
     )
   if args.output and not args.output.endswith('.npz'):
@@ -176,38 +175,25 @@ def main(argv: Sequence[str]) -> int:
       f'--output={args.output}: score files end in .npz, for example'
       ' --output=joint.npz.'
     )
-  if not os.path.isdir(os.path.join(args.checkpoint, checkpoints.FOLDER)):
-    raise errors.UserError(
-      f'--checkpoint={args.checkpoint} is no workdir of a run: it has no'
-      f' {checkpoints.FOLDER}/ folder.'
-    )
   sharding.initialize_distributed(args.distributed)
   mesh = sharding.make_mesh()
-  with checkpoints.Checkpoints(args.checkpoint, read_only=True) as saved:
-    step = saved.find_step(args.step)
-    meta = saved.read_meta(step)
-    facts = recipe.Facts.from_dict(meta['facts'], source=args.checkpoint)
-    config = _config_of(meta, args)
-    dataset = recipe.open_dataset(config)
-    recipe.check_same_data(dataset, facts, args.checkpoint)
-    evaluator = scoring.Evaluator(
-      config,
-      facts,
-      dataset,
-      mesh,
-      split=args.split,
-      num_clips=config.data.num_clips,
-    )
-    shape = recipe.input_shape(config, facts, batch_size=1)
-    like = jax.eval_shape(
-      lambda: train_state.init_variables(evaluator.model, shape, seed=0)
-    )
-    variables = saved.restore_variables(step, like, sharding.replicated(mesh))
+  loaded = pretrained.load(args.checkpoint, args.step)
+  config = _config_of(loaded, args)
+  dataset = recipe.open_dataset(config)
+  evaluator = scoring.Evaluator(
+    config,
+    loaded.facts_for(dataset),
+    dataset,
+    mesh,
+    split=args.split,
+    num_clips=config.data.num_clips,
+  )
+  variables = jax.device_put(loaded.variables, sharding.replicated(mesh))
   scores = _score_with_progress(evaluator, variables)
   summary = scores.summary()
   if jax.process_index() == 0:
     print(
-      f'{args.checkpoint} step {step} on {dataset.name} {args.split}'
+      f'{loaded.source} on {dataset.name} {args.split}'
       f' ({len(scores.labels)} clips, {config.data.num_clips} views):'
       f' {scoring.format_summary(summary)}'
     )
@@ -218,11 +204,13 @@ def main(argv: Sequence[str]) -> int:
   return 0
 
 
-def _config_of(meta: Mapping[str, Any], args) -> config_dict.ConfigDict:
+def _config_of(loaded: pretrained.Pretrained, args) -> config_dict.ConfigDict:
   """The checkpoint's configuration, with what the flags replace."""
-  config = config_dict.ConfigDict(meta['config'])
+  config = loaded.config
   if args.config is not None:
-    for section in ('data', 'eval'):
+    # The stream of a PyTorch file is as unknown as its frames.
+    sections = ('data', 'eval') + ('features',) * loaded.is_assumed
+    for section in sections:
       config[section] = args.config[section]
   if args.data_dir:
     config.data.dir = args.data_dir

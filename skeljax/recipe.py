@@ -10,6 +10,7 @@ import os
 from typing import Any
 
 from flax import linen as nn
+import jax
 import jax.numpy as jnp
 from ml_collections import config_dict
 import optax
@@ -22,6 +23,7 @@ from skeljax import losses
 from skeljax import models
 from skeljax import optim
 from skeljax import skeletons
+from skeljax import train_state
 from skeljax.data import datasets
 from skeljax.data import sampling
 
@@ -54,6 +56,11 @@ class Facts:
   def num_classes(self) -> int:
     return len(self.class_names)
 
+  @property
+  def has_class_names(self) -> bool:
+    """False where the classes are only numbered, as in a PyTorch file."""
+    return self.class_names != numbered_classes(self.num_classes)
+
   def to_dict(self) -> dict[str, Any]:
     fields = {
       f.name: getattr(self, f.name)
@@ -71,6 +78,11 @@ class Facts:
     layout = skeletons.Layout.from_dict(fields['layout'], source=source)
     names = tuple(fields['class_names'])
     return cls(**dict(fields, layout=layout, class_names=names))
+
+
+def numbered_classes(count: int) -> tuple[str, ...]:
+  """Names for classes of which only the number is known."""
+  return tuple(map(str, range(count)))
 
 
 def open_dataset(config: config_dict.ConfigDict) -> datasets.PreparedDataset:
@@ -165,6 +177,11 @@ def checkpoint_meta(
   }
 
 
+def build_graph(config: config_dict.ConfigDict, facts: Facts) -> graph.Graph:
+  """The graph that a new network starts from."""
+  return graph.Graph(layout=facts.layout, **config.graph)
+
+
 def build_model(config: config_dict.ConfigDict, facts: Facts) -> nn.Module:
   """The network, for input [B, M, T, V, C] of `feature_options`."""
   options = dict(config.model)
@@ -176,7 +193,7 @@ def build_model(config: config_dict.ConfigDict, facts: Facts) -> nn.Module:
     )
   return models.build_model(
     name,
-    graph=graph.Graph(layout=facts.layout, **config.graph),
+    graph=build_graph(config, facts),
     num_classes=facts.num_classes,
     dtype=None if dtype == 'float32' else jnp.dtype(dtype),
     **options,
@@ -254,6 +271,17 @@ def input_shape(
     config.data.clip_len,
     facts.layout.num_joints,
     feature_options(config, facts).num_input_channels,
+  )
+
+
+def abstract_variables(
+  config: config_dict.ConfigDict, facts: Facts
+) -> dict[str, Any]:
+  """Shapes and types of the collections that a checkpoint holds."""
+  model = build_model(config, facts)
+  shape = input_shape(config, facts, batch_size=1)
+  return jax.eval_shape(
+    lambda: train_state.init_variables(model, shape, seed=0)
   )
 
 

@@ -16,6 +16,7 @@ from skeljax.convert import published_config
 from skeljax.convert import recognize
 
 Sections = dict[str, dict[str, Any]]
+Pipeline = list[Mapping[str, Any]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +38,8 @@ def find(
   architecture: recognize.Architecture,
   meta: Mapping[str, Any],
   *,
-  given: Sections | None,
+  sections: Sections | None,
+  pipeline: Pipeline | None,
   num_persons: int,
   source: str,
 ) -> Preprocessing:
@@ -46,7 +48,8 @@ def find(
   Args:
     architecture: as recognised.
     meta: of the file.
-    given: sections that the user gives instead, or None.
+    sections: what the user gives instead, or None.
+    pipeline: the same in the form of mmaction2 and pyskl, or None.
     num_persons: M that the user gives, or 0.
     source: names the file in errors.
 
@@ -54,30 +57,32 @@ def find(
     UserError: the persons contradict those the weights were made for.
   """
   dims = _dims(architecture)
-  sections = _published(architecture, dims)
+  found = _published(architecture, dims)
   notes, said_persons = [], None
-  text = published_config.text_of(meta)
-  pipeline = published_config.test_pipeline(published_config.parse(text))
-  if given is not None:
-    sections = {name: dict(given[name]) for name in sections}
+  if pipeline is None:
+    text = published_config.text_of(meta)
+    pipeline = published_config.test_pipeline(published_config.parse(text))
+  if sections is not None:
+    found = {name: dict(sections[name]) for name in found}
   elif pipeline:
     data, feature_fields, said_persons = published_config.preprocessing(
       pipeline, is_pyskl=architecture.naming == 'pyskl'
     )
-    if dims == 3 and architecture.naming == 'mmaction0x':
-      # Normalised before training there, but for BABEL, which pads nothing.
-      data.setdefault('normalize', 'mmaction0x' if 'frames' in data else 'none')
-    else:
-      data.setdefault('normalize', 'none')
+    # Of 0.x the 3D annotations were normalised before training, but BABEL's,
+    # which are also the only ones that need no padding.
+    is_prepared = architecture.naming == 'mmaction0x' and 'frames' in data
+    data.setdefault(
+      'normalize', 'mmaction0x' if is_prepared and dims == 3 else 'none'
+    )
     feature_fields.setdefault('normalize_2d', 'none')
-    sections['data'].update(data)
-    sections['features'].update(feature_fields)
-    notes.append('preprocessing as in the configuration that the file carries')
+    found['data'].update(data)
+    found['features'].update(feature_fields)
+    notes.append('input as in the configuration that it was trained with')
   else:
     notes.append(
       'the file does not say how its input was made: taken for the'
-      f' {sections["features"]["stream"]} stream with the published test'
-      f' pipeline of {architecture.naming} (--config=FILE overrides)'
+      f' {found["features"]["stream"]} stream with the published test pipeline'
+      f' of {architecture.naming} (--config=FILE overrides)'
     )
   persons = num_persons or architecture.num_persons or said_persons
   if not persons:
@@ -91,7 +96,7 @@ def find(
       f'{source} was made for {architecture.num_persons} persons, the input'
       f' normalisation has as many parts; --num_persons={persons} cannot be.'
     )
-  return Preprocessing(sections, persons, tuple(notes))
+  return Preprocessing(found, persons, tuple(notes))
 
 
 def _dims(architecture: recognize.Architecture) -> int:

@@ -7,7 +7,10 @@ of `dict` are understood, all else reads as None.
 
 import ast
 from collections.abc import Mapping
+import os
 from typing import Any
+
+from skeljax import errors
 
 # GenSkeFeat's abbreviations.
 _STREAMS = {
@@ -24,6 +27,36 @@ def text_of(meta: Mapping[str, Any]) -> str:
     if isinstance(meta.get(key), str):
       return meta[key]
   return ''
+
+
+def read(path: str) -> dict[str, Any]:
+  """The values of a configuration file and of those it is based on.
+
+  Raises:
+    UserError: no such file, or no test pipeline in it.
+  """
+  values = _read_with_bases(path)
+  if not test_pipeline(values):
+    raise errors.UserError(
+      f'{path} is neither a configuration of skeljax (it has no get_config) nor'
+      ' one of mmaction2 or pyskl (it has no test_pipeline).'
+    )
+  return values
+
+
+def _read_with_bases(path: str) -> dict[str, Any]:
+  if not os.path.isfile(path):
+    raise errors.UserError(f'{path}: no such configuration file.')
+  with open(path, encoding='utf-8') as file:
+    values = parse(file.read())
+  bases = values.pop('_base_', None) or []
+  merged: dict[str, Any] = {}
+  for base in [bases] if isinstance(bases, str) else bases:
+    base_path = os.path.join(os.path.dirname(path), base)
+    # A base that was not copied along holds the run-time settings.
+    if os.path.isfile(base_path):
+      merged |= _read_with_bases(base_path)
+  return merged | values
 
 
 def parse(text: str) -> dict[str, Any]:

@@ -166,7 +166,8 @@ def to_torch(
     naming: one of NAMINGS.
     adjacency: [K, V, V] of the layout's graph. Needed with batch_stats where
       the code base keeps a copy that its network never reads.
-    counters: num_batches_tracked of every BatchNorm, or of each by its name.
+    counters: num_batches_tracked of every BatchNorm; or of each by its name,
+      then those without one have none (files older than PyTorch 0.4.1).
 
   Returns:
     Name -> float32 array in PyTorch's layout. With batch_stats it is whole, as
@@ -189,8 +190,10 @@ def to_torch(
       raise ValueError(f'{naming} files keep {names.unused_adjacency}')
     result[names.unused_adjacency] = np.asarray(adjacency)
   for name in _counter_names(result):
-    count = counters if isinstance(counters, int) else counters.get(name, 0)
-    result[name] = np.asarray(count, np.int64)
+    if isinstance(counters, int):
+      result[name] = np.asarray(counters, np.int64)
+    elif name in counters:
+      result[name] = np.asarray(counters[name], np.int64)
   return result
 
 
@@ -281,10 +284,9 @@ def _checked(
 
 def unused_adjacency(
   state_dict: Mapping[str, np.ndarray], family: str, naming: str
-) -> tuple[str, np.ndarray] | None:
-  """Name and value of the graph copy that no network reads, if there is one."""
-  name = get_naming(family, naming).unused_adjacency
-  return (name, state_dict[name]) if name in state_dict else None
+) -> np.ndarray | None:
+  """The copy of the graph that no network reads, None where there is none."""
+  return state_dict.get(get_naming(family, naming).unused_adjacency)
 
 
 def _counter_names(names) -> list[str]:

@@ -1,0 +1,115 @@
+"""The blocks of a network, seen through the names of a code base."""
+
+from collections.abc import Mapping
+import re
+from typing import Any
+
+import numpy as np
+
+from skeljax import errors
+from skeljax.convert.naming import Naming
+
+StateDict = Mapping[str, np.ndarray]
+
+
+def tensor(state_dict: StateDict, name: str, source: str) -> np.ndarray:
+  """A tensor by its name; UserError if the file lacks it."""
+  if name not in state_dict:
+    raise errors.UserError(
+      f'{source} has no tensor {name}, without which its network cannot be'
+      ' told. Is the file whole?'
+    )
+  return state_dict[name]
+
+
+class Blocks:
+  """The tensors of each block, by what follows the block's prefix."""
+
+  def __init__(self, state_dict: StateDict, names: Naming, source: str):
+    self._state_dict, self._names, self._source = state_dict, names, source
+    pattern = re.compile(re.escape(names.block).replace(r'\{\}', r'(\d+)'))
+    found = {int(m[1]) for m in map(pattern.match, state_dict) if m}
+    self.num_blocks = len(found)
+    if found != set(range(names.first, names.first + self.num_blocks)):
+      raise errors.UserError(
+        f'{source}: the blocks are numbered {sorted(found)}, with a gap. Is'
+        ' the file whole?'
+      )
+
+  def name(self, block: int, *modules_and_leaf: str) -> str:
+    path = (f'block_{block}', *modules_and_leaf)
+    return self._names.tensor(path) or ''
+
+  def has(self, block: int, *path: str) -> bool:
+    return self.name(block, *path) in self._state_dict
+
+  def get(self, block: int, *path: str) -> np.ndarray:
+    return tensor(self._state_dict, self.name(block, *path), self._source)
+
+  def widths(self) -> list[int]:
+    """Channels out of each block."""
+    return [
+      self.get(i, 'tcn', 'bn', 'bias').shape[0] for i in range(self.num_blocks)
+    ]
+
+  def in_channels(self, family: str) -> int:
+    """C of the network's input."""
+    if family == 'agcn':
+      name = self.name(0, 'gcn', 'conv_d_kernel').replace('{subset}', '0')
+      return tensor(self._state_dict, name, self._source).shape[1]
+    weight = self.get(0, 'gcn', 'conv', 'kernel')
+    width = self.get(0, 'gcn', 'bn', 'bias').shape[0]
+    if self.conv_pos() == 'pre':
+      return weight.shape[1]
+    return weight.shape[1] * width // (weight.shape[0] * self.num_subsets())
+
+  def num_subsets(self) -> int:
+    """K of ST-GCN."""
+    return self.adjacency('stgcn', {}).shape[0]
+
+  def conv_pos(self) -> str:
+    """Where the 1x1 convolution of ST-GCN stands, by its channels out."""
+    width = self.get(0, 'gcn', 'bn', 'bias').shape[0]
+    out = self.get(0, 'gcn', 'conv', 'kernel').shape[0]
+    return 'pre' if out == width * self.num_subsets() else 'post'
+
+  def has_fixed_adjacency(
+    self, family: str, options: Mapping[str, Any]
+  ) -> bool:
+    """Whether `adjacency` is the graph itself, not weights that began as it."""
+    if self._names.unused_adjacency in self._state_dict:
+      return True
+    if family == 'agcn':
+      return bool(self._names.adjacency) and not options.get('adaptive', True)
+    return options['adaptive'] != 'init'
+
+  def adjacency(
+    self, family: str, options: Mapping[str, Any]
+  ) -> np.ndarray | None:
+    """[K, V, V], a fixed graph or the mean over the blocks' learned ones."""
+    names = self._names
+    if names.unused_adjacency in self._state_dict:
+      return self._state_dict[names.unused_adjacency]
+    stored = names.adjacency_names(self.num_blocks)
+    if not stored and options.get('variant') == 'tanh':
+      stored = [
+        self.name(i, 'gcn', 'adjacency') for i in range(self.num_blocks)
+      ]
+    if not stored:
+      return None
+    found = [tensor(self._state_dict, n, self._source) for n in stored]
+    if any(a.shape != found[0].shape for a in found):
+      raise errors.UserError(
+        f'{self._source}: the adjacency matrices of the blocks have different'
+        f' shapes: {", ".join(str(list(a.shape)) for a in found)}.'
+      )
+    return np.mean(found, axis=0) if len(found) > 1 else found[0]
+
+  def adjacency_differs(self) -> bool:
+    """Whether the blocks keep adjacency matrices that are not the same."""
+    stored = self._names.adjacency_names(self.num_blocks)
+    first = tensor(self._state_dict, stored[0], self._source)
+    return any(
+      not np.array_equal(tensor(self._state_dict, n, self._source), first)
+      for n in stored
+    )

@@ -1,0 +1,168 @@
+"""What `python -m skeljax.convert` does, one function a direction.
+
+Each gives sentences to print. Nothing half-written stays behind.
+"""
+
+from collections.abc import Sequence
+import os
+import shutil
+import tempfile
+
+import jax
+from ml_collections import config_dict
+import numpy as np
+
+from skeljax import checkpoints
+from skeljax import cli
+from skeljax import errors
+from skeljax import pretrained
+from skeljax import recipe
+from skeljax import score_file
+from skeljax.convert import published_config
+from skeljax.convert import score_dump
+from skeljax.convert import skeljax_to_torch
+from skeljax.convert import torch_checkpoint
+from skeljax.convert import torch_to_skeljax
+from skeljax.data import datasets
+
+_OPTIMIZER = "the optimiser's state is not converted"
+
+
+def read_configuration(path_and_words: str) -> torch_to_skeljax.Given:
+  """What a configuration says of the input: of skeljax, mmaction2 or pyskl.
+
+  Args:
+    path_and_words: 'configs/agcn_bone.py:u100', or a published file, which is
+      parsed and never run; '' for none.
+  """
+  if not path_and_words:
+    return torch_to_skeljax.Given()
+  path = path_and_words.partition(':')[0]
+  if not os.path.isfile(path):
+    raise errors.UserError(f'--config={path}: no such file.')
+  with open(path, encoding='utf-8') as file:
+    is_ours = 'def get_config(' in file.read()
+  if not is_ours:
+    values = published_config.read(path)
+    return torch_to_skeljax.Given(
+      pipeline=published_config.test_pipeline(values)
+    )
+  config = cli.load_config(path_and_words)
+  sections = ('data', 'features', 'eval')
+  return torch_to_skeljax.Given(
+    sections={name: config[name].to_dict() for name in sections}
+  )
+
+
+def to_workdir(
+  path: str, output: str, given: torch_to_skeljax.Given
+) -> Sequence[str]:
+  """A .pth file becomes a folder with one checkpoint, at step 0."""
+  if torch_checkpoint.is_torch_file(output):
+    raise errors.UserError(
+      f'--checkpoint={path} is a PyTorch file, so --output={output} must be a'
+      ' new folder.'
+    )
+  if os.path.exists(output) and (
+    not os.path.isdir(output) or os.listdir(output)
+  ):
+    raise errors.UserError(
+      f'--output={output} exists already. Name a new folder, or remove it.'
+    )
+  converted = torch_to_skeljax.load(path, given)
+  output = os.path.abspath(output)
+  os.makedirs(os.path.dirname(output), exist_ok=True)
+  temporary = tempfile.mkdtemp(dir=os.path.dirname(output), prefix='.convert.')
+  try:
+    with checkpoints.Checkpoints(temporary) as saved:
+      saved.save_variables(0, converted.variables, converted.meta)
+    # mkdtemp makes folders that only the owner reads.
+    os.chmod(temporary, 0o777 & ~_umask())
+    if os.path.isdir(output):
+      os.rmdir(output)
+    os.rename(temporary, output)
+  finally:
+    shutil.rmtree(temporary, ignore_errors=True)
+  config = config_dict.ConfigDict(converted.meta['config'])
+  facts = recipe.Facts.from_dict(converted.meta['facts'], source=path)
+  count = sum(
+    np.size(a) for a in jax.tree.leaves(converted.variables['params'])
+  )
+  return (
+    f'{path}: {describe(config, facts)}; names of {converted.naming},'
+    f' {count:,} parameters',
+    *converted.notes,
+    _OPTIMIZER,
+  )
+
+
+def describe(config: config_dict.ConfigDict, facts: recipe.Facts) -> str:
+  """A network and its input in one sentence."""
+  model, data = config.model, config.data
+  score = ' and score' if facts.has_score else ''
+  kind = model.get('variant') or f'{model.adaptive}, {model.tcn_type}'
+  if model.get('attention'):
+    kind += ', attention'
+  return (
+    f'{model.name} ({kind}), {model.num_stages} stages from'
+    f' {model.base_channels} channels, {facts.num_classes} classes; layout'
+    f' {facts.layout.name!r} ({facts.layout.num_joints} joints,'
+    f' {facts.num_channels}D{score}), graph {config.graph.mode!r};'
+    f' {config.features.stream} stream, {facts.num_persons} persons,'
+    f' {data.clip_len} frames ({data.frames}), {data.num_clips} views'
+  )
+
+
+def to_torch_file(
+  path: str, output: str, step: str, naming: str
+) -> Sequence[str]:
+  """A workdir's checkpoint becomes a .pth file."""
+  if not torch_checkpoint.is_torch_file(output):
+    raise errors.UserError(
+      f'--checkpoint={path} is a folder, so --output={output} must be a PyTorch'
+      ' file, for example model.pth.'
+    )
+  loaded = pretrained.load(path, step)
+  used = skeljax_to_torch.save(output, loaded.variables, loaded.meta, naming)
+  return (
+    f'{loaded.source}: {describe(loaded.config, loaded.facts)}; names of'
+    f' {used}',
+    _OPTIMIZER,
+  )
+
+
+def convert_scores(
+  path: str, output: str, data_dir: str, dataset: str, split: str
+) -> Sequence[str]:
+  """A dump of mmaction2 becomes a score file, or the other way round."""
+  kinds = tuple(os.path.splitext(p)[1] for p in (path, output))
+  if kinds == ('.npz', '.pkl'):
+    scores = score_file.read(path)
+    score_dump.write(output, scores)
+    return (
+      f'{len(scores.ids)} samples in the order of {path}, which is that of the'
+      ' annotation file',
+    )
+  if kinds != ('.pkl', '.npz'):
+    raise errors.UserError(
+      f'--scores={path} --output={output}: a dump .pkl becomes a score file'
+      ' .npz, and a score file .npz a dump .pkl.'
+    )
+  root = data_dir or os.environ.get('SKELJAX_DATA', '')
+  if not (root and dataset):
+    raise errors.UserError(
+      f'{path} holds scores without sample ids. Name the prepared dataset they'
+      ' are of: --data_dir=DIR --dataset=NAME [--split=val].'
+    )
+  prepared = datasets.open_dataset(root, dataset)
+  source = score_dump.source_of(prepared, split)
+  scores = score_dump.read(path, source)
+  score_file.write(output, scores)
+  return (f'{len(scores.ids)} samples of {source.name}, joined by their order',)
+
+
+def _umask() -> int:
+  # It can only be read by setting it.
+  umask = os.umask(0)
+  os.umask(umask)
+  return umask

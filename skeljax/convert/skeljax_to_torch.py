@@ -1,0 +1,116 @@
+"""A checkpoint of ours as a PyTorch file that the published code loads."""
+
+from collections.abc import Mapping
+import json
+from typing import Any
+
+from ml_collections import config_dict
+import numpy as np
+
+from skeljax import errors
+from skeljax import graph as graph_lib
+from skeljax import recipe
+from skeljax.convert import tensors
+from skeljax.convert import torch_checkpoint
+from skeljax.convert import torch_to_skeljax
+
+# The code bases that have each form of AGCN.
+_AGCN_NAMINGS = {
+  'softmax_0x': ('mmaction0x',),
+  'softmax_original': ('original',),
+  'tanh': ('mmaction1x', 'pyskl', 'original'),
+}
+
+
+def save(
+  path: str,
+  variables: Mapping[str, Any],
+  meta: Mapping[str, Any],
+  naming: str = '',
+) -> str:
+  """Writes weights and BatchNorm statistics, not the optimiser's state.
+
+  Args:
+    path: of the file, replaced when it exists.
+    variables: the collections params, batch_stats and graph.
+    meta: of the checkpoint; it travels in the file, so that skeljax reads it
+      back with configuration and class names.
+    naming: one of tensors.NAMINGS; '' for the one that the weights came with,
+      else the first that has this network.
+
+  Returns:
+    The naming.
+
+  Raises:
+    UserError: the code base of the naming has no such network.
+  """
+  config = config_dict.ConfigDict(meta['config'])
+  facts = recipe.Facts.from_dict(meta['facts'], source='the checkpoint')
+  leftovers = dict(meta.get('torch', {}))
+  naming = naming or leftovers.get('naming') or _default_naming(config)
+  if naming != leftovers.get('naming'):
+    leftovers = {}
+  _check(config, naming)
+  graph = recipe.build_graph(config, facts)
+  _check_graph(variables, config.model.name, naming, graph)
+  adjacency = leftovers.get('unused_adjacency', graph.adjacency())
+  state_dict = tensors.to_torch(
+    variables,
+    config.model.name,
+    naming,
+    adjacency=np.asarray(adjacency, np.float32),
+    counters=leftovers.get('counters', 0),
+  )
+  kept = {k: meta[k] for k in ('config', 'facts', 'stream', 'code_version')}
+  torch_checkpoint.write(
+    path,
+    state_dict,
+    # Through JSON: plain values only, whatever the configuration holds.
+    json.loads(json.dumps({torch_to_skeljax.META_KEY: kept})),
+  )
+  return naming
+
+
+def _default_naming(config: config_dict.ConfigDict) -> str:
+  if config.model.name == 'agcn':
+    return _AGCN_NAMINGS[_variant(config)][0]
+  return 'mmaction1x'
+
+
+def _variant(config: config_dict.ConfigDict) -> str:
+  return config.model.get('variant', 'softmax_0x')
+
+
+def _check(config: config_dict.ConfigDict, naming: str) -> None:
+  """Raises UserError where a code base has not this form of a network."""
+  tensors.get_naming(config.model.name, naming)
+  if config.model.name != 'agcn':
+    return
+  allowed = _AGCN_NAMINGS[_variant(config)]
+  if naming not in allowed:
+    raise errors.UserError(
+      f'--naming={naming}: that code base has no AGCN of the form'
+      f' {_variant(config)!r}. Give --naming={" or ".join(allowed)}.'
+    )
+
+
+def _check_graph(
+  variables: Mapping[str, Any],
+  family: str,
+  naming: str,
+  graph: graph_lib.Graph,
+) -> None:
+  """Raises UserError where a fixed graph would be lost.
+
+  2s-AGCN of the authors makes its graph anew from its own edges.
+  """
+  fixed = variables.get('graph', {}).get('adjacency')
+  if fixed is None or tensors.get_naming(family, naming).adjacency:
+    return
+  own = graph_lib.Graph(graph.layout, graph.mode, edges='0x').adjacency()
+  if not np.array_equal(np.asarray(fixed), own):
+    raise errors.UserError(
+      f'--naming={naming}: files of that code base hold no graph, and this'
+      f' checkpoint has another one than its layout {graph.layout.name!r} with'
+      ' the edges of 2s-AGCN: it would be lost.'
+    )

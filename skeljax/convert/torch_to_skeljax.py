@@ -1,0 +1,196 @@
+"""A PyTorch file as variables of ours, with the meta of a checkpoint."""
+
+from collections.abc import Mapping
+import dataclasses
+from typing import Any
+
+from ml_collections import config_dict
+import numpy as np
+
+from skeljax import errors
+from skeljax import recipe
+from skeljax import skeletons
+from skeljax.convert import preprocessing
+from skeljax.convert import recognize
+from skeljax.convert import tensors
+from skeljax.convert import torch_checkpoint
+
+# Where a file that skeljax wrote keeps the meta of its checkpoint.
+META_KEY = 'skeljax'
+
+
+@dataclasses.dataclass(frozen=True)
+class Given:
+  """What the user knows of a file; the defaults leave it to the file.
+
+  Attributes:
+    weights: 'model' or 'ema' where a file has both.
+    layout: of its skeletons; None to find it among the known ones.
+    down_stages: stages with temporal stride 2; None for those that widen.
+    num_persons: M; 0 to find it.
+    class_names: one a class; () names them 0, 1, ...
+    sections: of a configuration, data, features and eval; None to find them.
+    pipeline: the same as a test pipeline of mmaction2 or pyskl.
+  """
+
+  weights: str = ''
+  layout: skeletons.Layout | None = None
+  down_stages: tuple[int, ...] | None = None
+  num_persons: int = 0
+  class_names: tuple[str, ...] = ()
+  sections: preprocessing.Sections | None = None
+  pipeline: preprocessing.Pipeline | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Converted:
+  """A PyTorch file in our terms.
+
+  Attributes:
+    variables: the collections params, batch_stats and graph, float32.
+    meta: of a checkpoint (recipe.checkpoint_meta), and under 'torch' what only
+      PyTorch keeps, so that writing back gives the same tensors.
+    naming: whose names the file has, one of tensors.NAMINGS.
+    notes: sentences on what was assumed, changed or left out.
+  """
+
+  variables: Mapping[str, Any]
+  meta: Mapping[str, Any]
+  naming: str
+  notes: tuple[str, ...]
+
+
+def load(path: str, given: Given = Given()) -> Converted:
+  """Reads a file of ST-GCN, ST-GCN++, 2s-AGCN or AAGCN.
+
+  Args:
+    path: the .pth file.
+    given: what the user knows of it.
+
+  Raises:
+    UserError: a file that cannot be read, or holds another network; every
+      tensor that does not fit is listed.
+  """
+  file = torch_checkpoint.read(path, given.weights)
+  own = file.meta.get(META_KEY)
+  layout = given.layout
+  if own is not None:
+    facts = recipe.Facts.from_dict(own['facts'], source=path)
+    layout = layout or facts.layout
+  architecture = recognize.recognize(
+    file.state_dict,
+    source=path,
+    layout=layout,
+    down_stages=given.down_stages,
+  )
+  notes = list(file.notes)
+  if own is None:
+    found = preprocessing.find(
+      architecture,
+      file.meta,
+      sections=given.sections,
+      pipeline=given.pipeline,
+      num_persons=given.num_persons,
+      source=path,
+    )
+    config = _config(architecture, found)
+    facts = _facts(architecture, found, given.class_names, path)
+    notes += [*architecture.notes, *found.notes]
+  else:
+    config = config_dict.ConfigDict(own['config'])
+    notes.append('written by skeljax, with configuration and class names')
+  graph = recipe.build_graph(config, facts)
+  like = recipe.abstract_variables(config, facts)
+  variables = tensors.from_torch(
+    file.state_dict,
+    like,
+    architecture.family,
+    architecture.naming,
+    adjacency=graph.adjacency(),
+    source=path,
+  )
+  meta = recipe.checkpoint_meta(config, facts)
+  meta['torch'] = _leftovers(file.state_dict, architecture, graph.adjacency())
+  meta['torch']['is_assumed'] = own is None
+  return Converted(
+    {name: variables.get(name, {}) for name in like},
+    meta,
+    architecture.naming,
+    tuple(notes),
+  )
+
+
+def _config(
+  architecture: recognize.Architecture, found: preprocessing.Preprocessing
+) -> config_dict.ConfigDict:
+  """The sections that shape the network and its input."""
+  graph = architecture.graph
+  return config_dict.ConfigDict(
+    {
+      'name': architecture.family,
+      'recipe': architecture.naming,
+      'model': {
+        'name': architecture.family,
+        'norm_group': 0,
+        'dtype': 'float32',
+        'remat': False,
+        **architecture.options,
+      },
+      'graph': {
+        'mode': graph.mode,
+        'max_hop': graph.max_hop,
+        'dilation': graph.dilation,
+        'edges': graph.edges,
+      },
+      **found.sections,
+    }
+  )
+
+
+def _facts(
+  architecture: recognize.Architecture,
+  found: preprocessing.Preprocessing,
+  class_names: tuple[str, ...],
+  source: str,
+) -> recipe.Facts:
+  num_classes = architecture.num_classes
+  if class_names and len(class_names) != num_classes:
+    raise errors.UserError(
+      f'{source} tells {num_classes} classes apart, but --class_names has'
+      f' {len(class_names)}.'
+    )
+  data = found.sections['data']
+  return recipe.Facts(
+    layout=architecture.graph.layout,
+    class_names=class_names or recipe.numbered_classes(num_classes),
+    num_channels=data['dims'],
+    has_score=architecture.num_channels > data['dims'],
+    num_persons=found.num_persons,
+    normalize=data['normalize'],
+    # The type that mmaction2 publishes its annotations in.
+    keypoint_dtype='float16',
+    max_frames=0,
+  )
+
+
+def _leftovers(
+  state_dict: Mapping[str, np.ndarray],
+  architecture: recognize.Architecture,
+  adjacency: np.ndarray,
+) -> dict[str, Any]:
+  """What the file holds that the network does not, for writing it back."""
+  counters: Any = {
+    name: int(array)
+    for name, array in state_dict.items()
+    if name.endswith(tensors.COUNTER)
+  }
+  if len(set(counters.values())) == 1:
+    counters = next(iter(counters.values()))
+  result = {'naming': architecture.naming, 'counters': counters}
+  unused = tensors.unused_adjacency(
+    state_dict, architecture.family, architecture.naming
+  )
+  if unused is not None and not np.array_equal(unused, adjacency):
+    # A float32 survives JSON: its shortest decimal is exact.
+    result['unused_adjacency'] = np.asarray(unused, np.float64).tolist()
+  return result

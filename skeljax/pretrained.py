@@ -1,0 +1,249 @@
+"""Weights of any checkpoint: the workdir of a run, or a PyTorch file.
+
+Whoever needs weights asks here and gets them with the configuration and the
+facts that they were trained with.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+import os
+from typing import Any
+
+from absl import logging
+from flax import traverse_util
+import jax
+from ml_collections import config_dict
+import numpy as np
+
+from skeljax import checkpoints
+from skeljax import errors
+from skeljax import recipe
+from skeljax import sharding
+from skeljax import train_state
+from skeljax.convert import torch_checkpoint
+from skeljax.convert import torch_to_skeljax
+from skeljax.data import datasets
+
+_HEAD = ('params', 'head', 'fc')
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretrained:
+  """Weights and what must be known to use them.
+
+  Attributes:
+    source: names the checkpoint in messages: the path, and the step of a run.
+    config: of the run; of a PyTorch file only the sections that shape the
+      network and its input.
+    facts: what the network knows of its data.
+    variables: the collections params, batch_stats and graph, NumPy arrays.
+    is_assumed: they come from a PyTorch file, which does not say all of the
+      facts.
+    meta: all that travels with the checkpoint.
+  """
+
+  source: str
+  config: config_dict.ConfigDict
+  facts: recipe.Facts
+  variables: Mapping[str, Any]
+  is_assumed: bool
+  meta: Mapping[str, Any]
+
+  def facts_for(self, dataset: datasets.PreparedDataset) -> recipe.Facts:
+    """The facts, with what a PyTorch file leaves open taken from a dataset.
+
+    Raises:
+      UserError: the network cannot read the dataset's clips.
+    """
+    facts = self.facts
+    if self.is_assumed:
+      facts = dataclasses.replace(
+        facts,
+        keypoint_dtype=dataset.keypoint_dtype,
+        max_frames=self.config.data.max_frames or dataset.max_frames,
+      )
+      if not facts.has_class_names and facts.num_classes == dataset.num_classes:
+        facts = dataclasses.replace(
+          facts, class_names=tuple(dataset.class_names)
+        )
+    recipe.check_same_data(dataset, facts, self.source)
+    return facts
+
+
+def load(path: str, step: str = 'last') -> Pretrained:
+  """Reads a checkpoint.
+
+  Args:
+    path: the workdir of a run, what `skeljax.convert` wrote, or a .pth file.
+    step: of a run: last, best or a number.
+
+  Raises:
+    UserError: there is no such checkpoint, or none that skeljax can read.
+  """
+  if os.path.isdir(path):
+    return _load_workdir(path, step)
+  if not torch_checkpoint.is_torch_file(path):
+    raise errors.UserError(
+      f'--checkpoint={path} is neither the workdir of a run nor a PyTorch file'
+      ' (.pth, .pt).'
+    )
+  converted = torch_to_skeljax.load(path)
+  for note in converted.notes:
+    logging.info('%s: %s', path, note)
+  return _of_meta(path, converted.meta, converted.variables)
+
+
+def _load_workdir(path: str, step: str) -> Pretrained:
+  if not os.path.isdir(os.path.join(path, checkpoints.FOLDER)):
+    raise errors.UserError(
+      f'--checkpoint={path} is no workdir of a run: it has no'
+      f' {checkpoints.FOLDER}/ folder.'
+    )
+  with checkpoints.Checkpoints(path, read_only=True) as saved:
+    number = saved.find_step(step)
+    meta = saved.read_meta(number)
+    variables = saved.restore_variables(
+      number,
+      recipe.abstract_variables(
+        config_dict.ConfigDict(meta['config']),
+        recipe.Facts.from_dict(meta['facts'], source=path),
+      ),
+      sharding.replicated(sharding.make_mesh()),
+    )
+  variables = jax.tree.map(np.asarray, variables)
+  return _of_meta(f'{path} step {number}', meta, variables)
+
+
+def _of_meta(
+  source: str, meta: Mapping[str, Any], variables: Mapping[str, Any]
+) -> Pretrained:
+  return Pretrained(
+    source=source,
+    config=config_dict.ConfigDict(meta['config']),
+    facts=recipe.Facts.from_dict(meta['facts'], source=source),
+    variables=variables,
+    is_assumed=meta.get('torch', {}).get('is_assumed', False),
+    meta=meta,
+  )
+
+
+def initialize(
+  state: train_state.TrainState,
+  pretrained: Pretrained,
+  config: config_dict.ConfigDict,
+  facts: recipe.Facts,
+) -> train_state.TrainState:
+  """A state that starts from given weights, with fresh optimiser state.
+
+  The classifier is replaced by the state's own where the classes differ; all
+  else must fit.
+
+  Args:
+    state: freshly made, on the mesh.
+    pretrained: the weights.
+    config: of this run.
+    facts: of this run.
+
+  Raises:
+    UserError: another network or skeleton; everything that differs is listed.
+  """
+  _check_same_network(pretrained, config, facts)
+  new = traverse_util.flatten_dict(dict(state.variables))
+  old = traverse_util.flatten_dict(dict(pretrained.variables))
+  replaces_head = _replaces_head(pretrained, facts)
+  problems = [f'missing: {".".join(p)}' for p in new if p not in old]
+  problems += [f'unknown: {".".join(p)}' for p in old if p not in new]
+  for path in set(new) & set(old):
+    is_kept = path[:3] != _HEAD or not replaces_head
+    if is_kept and new[path].shape != old[path].shape:
+      problems.append(
+        f'{".".join(path)}: {list(old[path].shape)} there, here'
+        f' {list(new[path].shape)}'
+      )
+  if problems:
+    listed = '\n'.join(f'  {p}' for p in sorted(problems))
+    raise errors.UserError(
+      f'train.init_from={pretrained.source} does not fit this network (other'
+      f' channels, persons, graph or width):\n{listed}'
+    )
+  chosen = {
+    path: array
+    if path[:3] == _HEAD and replaces_head
+    else jax.device_put(old[path], array.sharding)
+    for path, array in new.items()
+  }
+  variables = traverse_util.unflatten_dict(chosen)
+  return state.replace(
+    **{name: variables.get(name, {}) for name in state.variables}
+  )
+
+
+def _replaces_head(pretrained: Pretrained, facts: recipe.Facts) -> bool:
+  """Whether the classes differ; says in the log what happens."""
+  theirs = pretrained.facts
+  if theirs.num_classes != facts.num_classes:
+    logging.info(
+      '%s: %d classes there, %d here: a new classifier is trained',
+      *(pretrained.source, theirs.num_classes, facts.num_classes),
+    )
+    return True
+  if theirs.has_class_names and theirs.class_names != facts.class_names:
+    logging.info(
+      '%s: the %d classes have other names there: a new classifier is trained',
+      *(pretrained.source, theirs.num_classes),
+    )
+    return True
+  logging.info(
+    '%s: the classifier of %d classes is kept%s',
+    pretrained.source,
+    theirs.num_classes,
+    '' if theirs.has_class_names else ' (the file does not name them)',
+  )
+  return False
+
+
+def _check_same_network(
+  pretrained: Pretrained,
+  config: config_dict.ConfigDict,
+  facts: recipe.Facts,
+) -> None:
+  """Raises UserError where the networks or skeletons differ by what they are."""
+  theirs, ours = dict(pretrained.config.model), dict(config.model)
+  differences = []
+  if theirs['name'] != ours['name']:
+    differences.append(
+      f'the network is {theirs["name"]} there and {ours["name"]} here'
+    )
+  else:
+    model = recipe.build_model(config, facts)
+    other = recipe.build_model(pretrained.config, pretrained.facts)
+    for field in _SHAPING:
+      if getattr(model, field, None) != getattr(other, field, None):
+        differences.append(
+          f'model.{field} is {getattr(other, field)!r} there and'
+          f' {getattr(model, field)!r} here'
+        )
+  layout = pretrained.facts.layout
+  if (layout.name, layout.num_joints) != (
+    facts.layout.name,
+    facts.layout.num_joints,
+  ):
+    differences.append(
+      f'layout {layout.name!r} ({layout.num_joints} joints) there,'
+      f' {facts.layout.name!r} ({facts.layout.num_joints}) here'
+    )
+  if differences:
+    listed = '\n'.join(f'  {d}' for d in differences)
+    raise errors.UserError(
+      f'train.init_from={pretrained.source} holds another network than this'
+      f' run trains:\n{listed}\nSet the fields with --config.model.FIELD=VALUE,'
+      ' or choose another configuration.'
+    )
+
+
+# What changes the function of a network, besides the shapes of its arrays.
+_SHAPING = (
+  'base_channels', 'ch_ratio', 'num_stages', 'inflate_stages', 'down_stages',
+  'data_bn', 'adaptive', 'conv_pos', 'gcn_with_res', 'tcn_type', 'variant',
+  'attention',
+)  # fmt: skip
