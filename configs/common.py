@@ -120,6 +120,8 @@ def _add_training_sections(config: config_dict.ConfigDict) -> None:
     batch_size=16,  # Clips a step over all devices.
     epochs=80.0,
     log_every_steps=50,
+    init_from='',  # Workdir or .pth file whose weights to start from.
+    init_step='last',  # Of that workdir: last, best or a step.
   )
   config.eval = config_dict.create(
     batch_size=64,

@@ -22,6 +22,7 @@ from skeljax import evaluate
 from skeljax import metric_writer
 from skeljax import metrics
 from skeljax import preemption
+from skeljax import pretrained
 from skeljax import recipe
 from skeljax import scoring
 from skeljax import sharding
@@ -143,6 +144,10 @@ def train(config: config_dict.ConfigDict, workdir: str) -> Result:
   state = _initial_state(config, facts, training, mesh)
   with checkpoints.Checkpoints(workdir, keep=config.checkpoint.keep) as saved:
     start = 0
+    # Weights come from, in this order: the run's own last checkpoint,
+    # train.init_from, chance.
+    if saved.latest_step is None and config.train.init_from:
+      state = _initialize_from(state, config, facts)
     if saved.latest_step is not None:
       start = saved.latest_step
       logging.info('continuing from step %d of %s', start, workdir)
@@ -219,6 +224,17 @@ def _initial_state(
   count = sum(p.size for p in jax.tree.leaves(state.params))
   logging.info('%s: %s parameters', config.model.name, f'{count:,}')
   return state
+
+
+def _initialize_from(
+  state: train_state.TrainState,
+  config: config_dict.ConfigDict,
+  facts: recipe.Facts,
+) -> train_state.TrainState:
+  """The state with the weights that train.init_from names."""
+  loaded = pretrained.load(config.train.init_from, config.train.init_step)
+  logging.info('starting from the weights of %s', loaded.source)
+  return pretrained.initialize(state, loaded, config, facts)
 
 
 def _loop(

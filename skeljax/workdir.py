@@ -30,6 +30,7 @@ _COMPARED_DATA = (
 )  # fmt: skip
 _COMPARED_MANIFEST = (
   'dataset', 'dataset_fingerprint', 'batch_size', 'seed', 'total_steps',
+  'init_from', 'init_step',
 )  # fmt: skip
 
 
@@ -53,6 +54,8 @@ def manifest(
     'batch_size': config.train.batch_size,
     'seed': config.seed,
     'total_steps': total_steps,
+    'init_from': config.train.init_from,
+    'init_step': config.train.init_step,
     'demo': config.use_demo,
     'code_version': skeljax.__version__,
     'jax_version': jax.__version__,
