@@ -1,0 +1,128 @@
+"""Steps of mmaction2 on PyTorch, timed on demand; the peer of steps.py.
+
+Needs the packages of tests/oracle/requirements.txt and nothing of skeljax.
+Reads one JSON object a line, {"train": bool}, makes that step and answers with
+its seconds; ends with its input.
+"""
+
+import contextlib
+import importlib
+import json
+import logging
+import sys
+import time
+import types
+
+import torch
+
+BACKBONES = {
+  'stgcn': ('STGCN', {}),
+  'stgcn++': (
+    'STGCN',
+    {'gcn_adaptive': 'init', 'gcn_with_res': True, 'tcn_type': 'mstcn'},
+  ),
+  '2s-agcn': ('AAGCN', {'gcn_attention': False}),
+  'aagcn': ('AAGCN', {}),
+}
+
+
+def import_models() -> types.ModuleType:
+  """mmaction.models; the package of 1.2.0 lacks a folder that it imports."""
+  for name in ('drn', 'drn.drn'):
+    name = f'mmaction.models.localizers.{name}'
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].DRN = None
+  # Registers the initializer that AAGCN names.
+  importlib.import_module('mmaction.engine.model.weight_init')
+  registry = importlib.import_module('mmengine.registry')
+  registry.init_default_scope('mmaction')
+  return importlib.import_module('mmaction.models')
+
+
+class Steps:
+  """Training and inference steps of one network on one random batch."""
+
+  def __init__(self, settings: dict):
+    models = import_models()
+    name, options = BACKBONES[settings['model']]
+    layout = dict(
+      num_node=settings['num_joints'],
+      inward=[tuple(edge) for edge in settings['edges']],
+      center=settings['center'],
+    )
+    backbone = getattr(models, name)(
+      graph_cfg=dict(layout=layout, mode=settings['mode']),
+      base_channels=settings['base_channels'],
+      num_person=settings['persons'],
+      **options,
+    )
+    head = models.GCNHead(
+      settings['num_classes'], 4 * settings['base_channels']
+    )
+    backbone.init_weights()
+    head.init_weights()
+    self._device = settings['device']
+    network = torch.nn.Sequential(backbone, head).to(self._device)
+    self._optimizer = torch.optim.SGD(
+      network.parameters(),
+      lr=0.01,
+      momentum=0.9,
+      nesterov=True,
+      weight_decay=5e-4,
+    )
+    self._network = network
+    self._forward = torch.compile(network) if settings['compile'] else network
+    shape = [settings[k] for k in ('batch', 'persons', 'frames', 'num_joints')]
+    self._x = torch.randn(*shape, 3, device=self._device)
+    self._labels = torch.randint(
+      settings['num_classes'], (settings['batch'],), device=self._device
+    )
+    self._is_half = settings['precision'] == 'bfloat16'
+
+  def _cast(self):
+    if not self._is_half:
+      return contextlib.nullcontext()
+    return torch.autocast(self._device, torch.bfloat16)
+
+  def train(self) -> None:
+    self._network.train()
+    self._optimizer.zero_grad()
+    with self._cast():
+      logits = self._forward(self._x)
+    torch.nn.functional.cross_entropy(logits.float(), self._labels).backward()
+    self._optimizer.step()
+
+  def infer(self) -> None:
+    self._network.eval()
+    with torch.inference_mode(), self._cast():
+      self._forward(self._x)
+
+  def seconds(self, is_training: bool) -> float:
+    """Makes one step and waits for it."""
+    start = time.perf_counter()
+    (self.train if is_training else self.infer)()
+    if self._device == 'cuda':
+      torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+  settings = json.loads(sys.argv[1])
+  logging.disable(logging.WARNING)  # init_weights logs every tensor.
+  # Answers go to the real output; libraries print to it as well.
+  answers, sys.stdout = sys.stdout, sys.stderr
+  if settings['threads']:
+    torch.set_num_threads(settings['threads'])
+  allows_tf32 = settings['precision'] != 'float32'
+  torch.backends.cuda.matmul.allow_tf32 = allows_tf32
+  torch.backends.cudnn.allow_tf32 = allows_tf32
+  # What a user of mmaction2 would switch on for batches of one shape.
+  torch.backends.cudnn.benchmark = True
+  steps = Steps(settings)
+  print(torch.__version__, file=answers, flush=True)
+  for line in sys.stdin:
+    print(steps.seconds(json.loads(line)['train']), file=answers, flush=True)
+
+
+if __name__ == '__main__':
+  main()
