@@ -159,7 +159,8 @@ def _warmup(
 ) -> tuple[optax.Schedule, int]:
   """The factor of the rate, and the step from which on it is 1."""
   if steps:
-    return lambda count: jnp.minimum((count + 1) / steps, 1.0), steps
+    # 1.0, because int32 / int is float32 even under x64.
+    return lambda count: jnp.minimum((count + 1.0) / steps, 1.0), steps
   if not epochs:
     return optax.constant_schedule(1.0), 0
   starts = milestone_steps(range(1, epochs + 1), clips_per_epoch, batch_size)
