@@ -41,13 +41,21 @@ _OTHER_FILES = (
 )
 
 
-def load(path: str | os.PathLike) -> Any:
+def load(
+  path: str | os.PathLike,
+  *,
+  expected: str = 'a pickle of skeleton annotations',
+  also_admit: Mapping[tuple[str, str], Callable] | None = None,
+) -> Any:
   """What the pickle holds: containers, strings, numbers and numpy arrays.
 
   The arrays keep the bytes that the file held and are read-only.
 
   Args:
     path: a pickle of any protocol, written by Python 2 or 3, numpy 1 or 2.
+    expected: what the file should have been, for the words of an error.
+    also_admit: (module, name) -> the function that stands for this name; it
+      gets what the file says and must check it, or raise UnpicklingError.
 
   Raises:
     UserError: no such file, not a pickle, cut short, damaged, or it names
@@ -56,9 +64,9 @@ def load(path: str | os.PathLike) -> Any:
   path = os.fspath(path)
   try:
     with open(path, 'rb') as file:
-      _refuse_other_files(path, file.read(32))
+      _refuse_other_files(path, file.read(32), expected)
       file.seek(0)
-      root = _Unpickler(path, file).load()
+      root = _Unpickler(path, file, also_admit or {}).load()
     return _finish(root, {})
   except errors.UserError:
     raise
@@ -72,7 +80,7 @@ def load(path: str | os.PathLike) -> Any:
     text = str(error)
     if 'truncated' in text or 'exhausted' in text:
       raise errors.UserError(_cut_short(path)) from error
-    raise errors.UserError(_damaged(path, text)) from error
+    raise errors.UserError(_damaged(path, text, expected)) from error
   except MemoryError as error:
     raise errors.UserError(
       f'{path} asks for more memory than there is: either the file is damaged'
@@ -88,17 +96,15 @@ def load(path: str | os.PathLike) -> Any:
     ValueError,
   ) as error:
     # Each is what some damaged byte makes the unpickler raise.
-    raise errors.UserError(_damaged(path, str(error))) from error
+    raise errors.UserError(_damaged(path, str(error), expected)) from error
 
 
-def _refuse_other_files(path: str, start: bytes) -> None:
+def _refuse_other_files(path: str, start: bytes, expected: str) -> None:
   if not start:
     raise errors.UserError(f'{path} is empty. Get the file again.')
   for magic, what in _OTHER_FILES:
     if start.startswith(magic):
-      raise errors.UserError(
-        f'{path} {what}. Expected a pickle of skeleton annotations.'
-      )
+      raise errors.UserError(f'{path} {what}. Expected {expected}.')
 
 
 def _cut_short(path: str) -> str:
@@ -108,30 +114,33 @@ def _cut_short(path: str) -> str:
   )
 
 
-def _damaged(path: str, detail: str) -> str:
+def _damaged(path: str, detail: str, expected: str) -> str:
   return (
     f'{path} is not a readable pickle: it is damaged or something else'
-    f' ({detail}). Expected a pickle of skeleton annotations.'
+    f' ({detail}). Expected {expected}.'
   )
 
 
 class _Unpickler(pickle.Unpickler):
   """The C unpickler with an own look-up of names."""
 
-  def __init__(self, path: str, file):
+  def __init__(self, path: str, file, also_admit: Mapping):
     # Python 2 wrote array bytes as str: latin1 keeps them byte for byte.
     super().__init__(file, encoding='latin1')
     self._path = path
+    self._admitted = _ADMITTED | {
+      name: _Callable(function) for name, function in also_admit.items()
+    }
 
   def find_class(self, module_name: str, global_name: str) -> Any:
     # C code calls this for every way a pickle has of naming something.
     try:
-      return _ADMITTED[module_name, global_name]
+      return self._admitted[module_name, global_name]
     except KeyError:
       raise errors.UserError(
         f'{self._path} asks for {module_name}.{global_name} while it is being'
-        ' read. Annotation files may hold numpy arrays, numbers, strings,'
-        ' lists, tuples, sets and dicts only; nothing was run. If you trust'
+        ' read. Such files may hold numpy arrays, numbers, strings, lists,'
+        ' tuples, sets and dicts only; nothing was run. If you trust'
         ' where the file comes from, load it with pickle in a script of your'
         ' own and save it again with plain numpy arrays.'
       ) from None

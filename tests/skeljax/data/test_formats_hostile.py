@@ -130,7 +130,7 @@ def test_the_words_for_a_hostile_pickle(tmp_path):
   with pytest.raises(errors.UserError) as raised:
     restricted_unpickler.load(path)
   assert str(raised.value) == (
-    f'{path} asks for posix.system while it is being read. Annotation files'
+    f'{path} asks for posix.system while it is being read. Such files'
     ' may hold numpy arrays, numbers, strings, lists, tuples, sets and dicts'
     ' only; nothing was run. If you trust where the file comes from, load it'
     ' with pickle in a script of your own and save it again with plain numpy'
