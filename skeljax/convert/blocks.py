@@ -12,14 +12,22 @@ from skeljax.convert.naming import Naming
 StateDict = Mapping[str, np.ndarray]
 
 
-def tensor(state_dict: StateDict, name: str, source: str) -> np.ndarray:
-  """A tensor by its name; UserError if the file lacks it."""
+def tensor(
+  state_dict: StateDict, name: str, source: str, dims: int
+) -> np.ndarray:
+  """A tensor by its name; UserError if the file lacks it or it is odd."""
   if name not in state_dict:
     raise errors.UserError(
       f'{source} has no tensor {name}, without which its network cannot be'
       ' told. Is the file whole?'
     )
-  return state_dict[name]
+  array = state_dict[name]
+  if array.ndim != dims or not array.size:
+    raise errors.UserError(
+      f'{source}: {name} has shape {list(array.shape)}; expected {dims}'
+      ' dimensions, none of them 0.'
+    )
+  return array
 
 
 class Blocks:
@@ -43,25 +51,26 @@ class Blocks:
   def has(self, block: int, *path: str) -> bool:
     return self.name(block, *path) in self._state_dict
 
-  def get(self, block: int, *path: str) -> np.ndarray:
-    return tensor(self._state_dict, self.name(block, *path), self._source)
+  def get(self, block: int, *path: str, dims: int) -> np.ndarray:
+    name = self.name(block, *path)
+    return tensor(self._state_dict, name, self._source, dims)
 
   def widths(self) -> list[int]:
     """Channels out of each block."""
     return [
-      self.get(i, 'tcn', 'bn', 'bias').shape[0] for i in range(self.num_blocks)
+      self.get(i, 'tcn', 'bn', 'bias', dims=1).shape[0]
+      for i in range(self.num_blocks)
     ]
 
   def in_channels(self, family: str) -> int:
     """C of the network's input."""
     if family == 'agcn':
       name = self.name(0, 'gcn', 'conv_d_kernel').replace('{subset}', '0')
-      return tensor(self._state_dict, name, self._source).shape[1]
-    weight = self.get(0, 'gcn', 'conv', 'kernel')
-    width = self.get(0, 'gcn', 'bn', 'bias').shape[0]
+      return tensor(self._state_dict, name, self._source, dims=4).shape[1]
+    channels = self.get(0, 'gcn', 'conv', 'kernel', dims=4).shape[1]
     if self.conv_pos() == 'pre':
-      return weight.shape[1]
-    return weight.shape[1] * width // (weight.shape[0] * self.num_subsets())
+      return channels
+    return channels // self.num_subsets()
 
   def num_subsets(self) -> int:
     """K of ST-GCN."""
@@ -69,8 +78,8 @@ class Blocks:
 
   def conv_pos(self) -> str:
     """Where the 1x1 convolution of ST-GCN stands, by its channels out."""
-    width = self.get(0, 'gcn', 'bn', 'bias').shape[0]
-    out = self.get(0, 'gcn', 'conv', 'kernel').shape[0]
+    width = self.get(0, 'gcn', 'bn', 'bias', dims=1).shape[0]
+    out = self.get(0, 'gcn', 'conv', 'kernel', dims=4).shape[0]
     return 'pre' if out == width * self.num_subsets() else 'post'
 
   def has_fixed_adjacency(
@@ -89,7 +98,7 @@ class Blocks:
     """[K, V, V], a fixed graph or the mean over the blocks' learned ones."""
     names = self._names
     if names.unused_adjacency in self._state_dict:
-      return self._state_dict[names.unused_adjacency]
+      return self._adjacency(names.unused_adjacency)
     stored = names.adjacency_names(self.num_blocks)
     if not stored and options.get('variant') == 'tanh':
       stored = [
@@ -97,7 +106,7 @@ class Blocks:
       ]
     if not stored:
       return None
-    found = [tensor(self._state_dict, n, self._source) for n in stored]
+    found = [self._adjacency(n) for n in stored]
     if any(a.shape != found[0].shape for a in found):
       raise errors.UserError(
         f'{self._source}: the adjacency matrices of the blocks have different'
@@ -108,8 +117,8 @@ class Blocks:
   def adjacency_differs(self) -> bool:
     """Whether the blocks keep adjacency matrices that are not the same."""
     stored = self._names.adjacency_names(self.num_blocks)
-    first = tensor(self._state_dict, stored[0], self._source)
-    return any(
-      not np.array_equal(tensor(self._state_dict, n, self._source), first)
-      for n in stored
-    )
+    first = self._adjacency(stored[0])
+    return any(not np.array_equal(self._adjacency(n), first) for n in stored)
+
+  def _adjacency(self, name: str) -> np.ndarray:
+    return tensor(self._state_dict, name, self._source, dims=3)

@@ -4,7 +4,8 @@ Family, code base, widths, joints, channels, persons, classes and graph are in
 the tensors. Not in them: temporal strides (taken to fall where the width
 grows or a block of equal width has a convolution as its residual, as in every
 published network), the number of persons where the input's BatchNorm does not
-depend on it, and all of the preprocessing.
+depend on it, whether ST-GCN convolves before it gathers where its graph has
+one matrix, and all of the preprocessing.
 """
 
 from collections.abc import Mapping
@@ -81,6 +82,7 @@ def recognize(
   source: str,
   layout: skeletons.Layout | None = None,
   down_stages: tuple[int, ...] | None = None,
+  num_persons: int = 0,
 ) -> Architecture:
   """Tells the network from the tensors of a file.
 
@@ -90,6 +92,8 @@ def recognize(
     layout: of its skeletons; None to find it among the known ones.
     down_stages: stages, counted from 1, with temporal stride 2; None to take
       those that widen.
+    num_persons: M where it is known, else 0. Of one form of the input's
+      BatchNorm the size is that of another form for one person.
 
   Raises:
     UserError: not a graph network, or one of a form that skeljax has not.
@@ -101,9 +105,17 @@ def recognize(
   num_joints = _num_joints(state_dict, blocks, family, source)
   is_agcn = family == 'agcn'
   options |= (_agcn if is_agcn else _stgcn)(blocks, state_dict)
+  if not is_agcn and blocks.num_subsets() == 1:
+    notes.append(
+      'with one adjacency matrix the file does not say whether neighbours are'
+      ' gathered before or after the convolution: taken for after, as'
+      ' published'
+    )
   in_channels = blocks.in_channels(family)
-  options['data_bn'], num_persons = _data_bn(
-    state_dict, names, num_joints * in_channels, is_agcn, source
+  # Published for all persons at once: AGCN, but not that of 0.x.
+  has_all_persons = is_agcn and naming != 'mmaction0x' and num_persons < 2
+  options['data_bn'], found_persons = _data_bn(
+    state_dict, names, num_joints * in_channels, has_all_persons, source
   )
   graph, graph_notes = known_graphs.find(
     blocks.adjacency(family, options),
@@ -119,10 +131,13 @@ def recognize(
     options=options,
     graph=graph,
     num_classes=blocks_lib.tensor(
-      state_dict, names.head + '.weight', source
+      state_dict,
+      names.head + '.weight',
+      source,
+      dims=4 if names.head_is_conv else 2,
     ).shape[0],
     num_channels=in_channels,
-    num_persons=num_persons,
+    num_persons=found_persons,
     notes=(*notes, *graph_notes),
   )
 
@@ -179,11 +194,12 @@ def _width(
       ' which do not grow by one factor; skeljax builds networks whose widths'
       ' are a base times a power of it.'
     )
-  if set(convolved) - set(down_stages) - set(inflate):
+  if set(convolved) != set(down_stages) | set(inflate):
     raise errors.UserError(
       f'{source}: --down_stages={",".join(map(str, down_stages))}, but the'
-      f' residuals of stages {", ".join(map(str, convolved))} are'
-      ' convolutions, which a stage has only where it widens or has stride 2.'
+      f' residuals of stages {", ".join(map(str, convolved)) or "none"} are'
+      ' convolutions, which a stage has where it widens or has stride 2 and'
+      ' nowhere else.'
     )
   options = {
     'base_channels': widths[0],
@@ -219,7 +235,7 @@ def _num_joints(
   """V, from any [K, V, V] parameter."""
   for leaf in ('adjacency', 'importance', 'offset'):
     if blocks.has(0, 'gcn', leaf):
-      return blocks.get(0, 'gcn', leaf).shape[-1]
+      return blocks.get(0, 'gcn', leaf, dims=3).shape[-1]
   adjacency = blocks.adjacency(family, {})
   if adjacency is None:
     raise errors.UserError(
@@ -232,14 +248,14 @@ def _data_bn(
   state_dict: StateDict,
   names: Naming,
   features: int,
-  is_agcn: bool,
+  has_all_persons: bool,
   source: str,
 ) -> tuple[str, int | None]:
   """Kind of the input's BatchNorm, and the persons it was made for."""
   name = names.data_bn + '.weight'
   if name not in state_dict:
     return 'none', None
-  size = state_dict[name].shape[0]
+  size = blocks_lib.tensor(state_dict, name, source, dims=1).shape[0]
   if size % features:
     raise errors.UserError(
       f'{source}: {name} has {size} features, which is no multiple of the'
@@ -249,7 +265,6 @@ def _data_bn(
   if persons > 1:
     return 'MVC', persons
   # With one person the two kinds are one, and VC takes any number of them.
-  has_all_persons = is_agcn and names.block != 'backbone.agcn_networks.{}.'
   return ('MVC', 1) if has_all_persons else ('VC', None)
 
 
@@ -277,10 +292,14 @@ def _adaptive(blocks: blocks_lib.Blocks) -> str:
     # been trained differ from block to block, a fixed graph cannot.
     is_plus_plus = blocks.has(0, 'tcn', 'transform', 'kernel')
     return 'init' if is_plus_plus or blocks.adjacency_differs() else 'none'
-  weights = blocks.get(0, 'gcn', 'importance')
-  absent = weights[blocks.adjacency('stgcn', {}) == 0]
+  weights = blocks.get(0, 'gcn', 'importance', dims=3)
+  adjacency = blocks.adjacency('stgcn', {})
+  if weights.shape != adjacency.shape:
+    return 'importance'  # It is told as misshapen later.
+  absent = weights[adjacency == 0]
   is_importance = weights.mean() > 0.5 or (
-    absent.size > 1 and np.ptp(absent) == 0 and absent.mean() > 1e-5
+    # All zero is no importance: nothing would get through.
+    absent.size > 1 and np.ptp(absent) == 0 and bool(weights.any())
   )
   return 'importance' if is_importance else 'offset'
 

@@ -220,8 +220,8 @@ def from_torch(
     The collections of `like`, float32.
 
   Raises:
-    UserError: a tensor is missing, unknown or has another shape; all are
-      listed.
+    UserError: a tensor is missing, unknown, no float or has another shape;
+      all are listed.
   """
   names = get_naming(family, naming)
   arrays = traverse_util.flatten_dict(_plain(like))
@@ -238,7 +238,16 @@ def from_torch(
     found = _checked(state_dict, entry, problems)
     if found is not None:
       result[entry.path] = np.ascontiguousarray(entry.from_torch(found))
-  used |= {names.unused_adjacency, *_counter_names(used)}
+  counters = _counter_names(used)
+  used |= {names.unused_adjacency, *counters}
+  if names.unused_adjacency and names.unused_adjacency not in state_dict:
+    shape = np.shape(adjacency) if adjacency is not None else ()
+    problems.append(f'missing: {names.unused_adjacency} {list(shape)}')
+  problems += [
+    f'misshapen: {name} is {list(state_dict[name].shape)}, not []'
+    for name in counters
+    if name in state_dict and state_dict[name].shape
+  ]
   problems += [
     f'unknown: {name} {list(array.shape)}'
     for name, array in state_dict.items()
@@ -268,6 +277,10 @@ def _checked(
       problems.append(
         f'misshapen: {name} is {list(state_dict[name].shape)}, not'
         f' {list(shape)}'
+      )
+    elif not np.issubdtype(state_dict[name].dtype, np.floating):
+      problems.append(
+        f'mistyped: {name} is {state_dict[name].dtype}, not float32'
       )
   if len(problems) > num_problems:
     return None

@@ -1,0 +1,112 @@
+"""Networks with random weights, and the PyTorch tensors that hold them.
+
+Nothing is compiled: shapes come from eval_shape, numbers from NumPy. PyTorch is
+not needed either; a state_dict is a dictionary of arrays here.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+import functools
+from typing import Any
+
+from flax import linen as nn
+from flax import traverse_util
+import jax
+import numpy as np
+import pytest
+
+from skeljax import graph as graph_lib
+from skeljax import models
+from skeljax import skeletons
+from skeljax.convert import tensors
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+  """A network of ours with weights.
+
+  Attributes:
+    family: 'stgcn' or 'agcn'.
+    model: what apply takes.
+    variables: the collections params, batch_stats and graph; NumPy arrays.
+  """
+
+  family: str
+  model: nn.Module
+  variables: Mapping[str, Any]
+
+  @property
+  def adjacency(self) -> np.ndarray:
+    return self.model.graph.adjacency()
+
+  def state_dict(self, naming: str) -> dict[str, np.ndarray]:
+    """What a file of a code base would hold."""
+    return tensors.to_torch(
+      self.variables, self.family, naming, adjacency=self.adjacency, counters=7
+    )
+
+
+def _make(
+  family: str,
+  *,
+  graph: graph_lib.Graph,
+  num_classes: int = 4,
+  channels: int = 3,
+  persons: int = 2,
+  seed: int = 0,
+  **options,
+) -> Network:
+  model = models.build_model(
+    family, graph=graph, num_classes=num_classes, **options
+  )
+  shape = (1, persons, 8, graph.layout.num_joints, channels)
+  rng = np.random.default_rng(seed)
+  filled = {
+    path: _fill(path, array, graph, rng)
+    for path, array in _abstract(model, shape).items()
+  }
+  return Network(family, model, traverse_util.unflatten_dict(filled))
+
+
+@functools.cache
+def _abstract(model: nn.Module, shape: tuple[int, ...]):
+  like = jax.eval_shape(
+    model.init, jax.random.key(0), np.zeros(shape, np.float32)
+  )
+  return traverse_util.flatten_dict(dict(like))
+
+
+def _fill(path, array, graph, rng):
+  """About what training leaves there; a fixed graph stays."""
+  noise = rng.normal(size=array.shape)
+  if path[-1] == 'adjacency':
+    learned = path[0] == 'params'
+    values = graph.adjacency() + (0.05 * noise if learned else 0)
+  elif path[-1] == 'importance':
+    values = 1 + 0.1 * noise
+  elif path[-1] == 'offset':
+    values = 0.01 * noise
+  elif path[-1] == 'var':
+    values = 1 + abs(noise)
+  else:
+    values = noise
+  return np.asarray(values, np.float32)
+
+
+@pytest.fixture(scope='session')
+def make_network():
+  """make_network(family, graph=..., **options) -> Network."""
+  return _make
+
+
+@pytest.fixture(scope='session')
+def coco_network():
+  """A narrow ST-GCN of three stages as most tests here need one."""
+  return _make(
+    'stgcn',
+    graph=graph_lib.Graph(skeletons.get_layout('coco'), 'stgcn_spatial'),
+    base_channels=8,
+    num_stages=3,
+    inflate_stages=(3,),
+    down_stages=(3,),
+  )
