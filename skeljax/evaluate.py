@@ -103,12 +103,28 @@ def finish_run(
   mesh: jax.sharding.Mesh,
   variables: Mapping[str, Any],
   step: int,
+  scores: scoring.Scores | None = None,
 ) -> dict[str, float]:
-  """The final evaluation of a run: scores, results and pictures in workdir."""
-  evaluator = scoring.Evaluator(
-    config, facts, dataset, mesh, num_clips=config.data.num_clips
-  )
-  scores = _score_with_progress(evaluator, variables)
+  """The final evaluation of a run: scores, results and pictures in workdir.
+
+  Args:
+    workdir: of the run.
+    config: of the run.
+    facts: of its data.
+    dataset: its validation split is evaluated.
+    mesh: the `data` mesh.
+    variables: the weights at `step`.
+    step: the last one.
+    scores: of these weights with all views, where they are known already.
+
+  Returns:
+    The accuracies (Scores.summary).
+  """
+  if scores is None:
+    evaluator = scoring.Evaluator(
+      config, facts, dataset, mesh, num_clips=config.data.num_clips
+    )
+    scores = _score_with_progress(evaluator, variables)
   summary = scores.summary()
   if jax.process_index() == 0:
     meta = {'config': config.name, 'stream': config.features.stream}

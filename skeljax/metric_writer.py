@@ -13,17 +13,55 @@ import math
 import numbers
 import os
 import sys
-from typing import Self
+import time
+from typing import Any, Self
 
 from absl import logging
 import tqdm
 
 from skeljax import atomic_file
 from skeljax import errors
+from skeljax import metrics
 
 FILE_NAME = 'metrics.jsonl'
 EVENTS_FOLDER = 'tensorboard'
 _FRACTIONS = ('top1', 'top5', 'mean_class')
+
+
+class Meter:
+  """Sums of the steps since the last log line, and where the time went.
+
+  Attributes:
+    data_seconds: of waiting for data; the caller adds to it.
+    grad_norm: of the last step.
+  """
+
+  def __init__(self):
+    self.reset()
+
+  def reset(self) -> None:
+    """Begins a new interval."""
+    self._sums: dict[str, float] = {}
+    self._started = time.monotonic()
+    self.data_seconds = 0.0
+    self.grad_norm = 0.0
+
+  def add(self, sums: Mapping[str, Any]) -> None:
+    """Adds metrics.step_sums of one step, and its gradient norm."""
+    sums = dict(sums)
+    self.grad_norm = float(sums.pop('grad_norm'))
+    for name, value in sums.items():
+      self._sums[name] = self._sums.get(name, 0.0) + float(value)
+
+  def values(self) -> dict[str, float]:
+    """Means over the interval; seconds and clips a second of wall time."""
+    seconds = time.monotonic() - self._started
+    return {
+      **metrics.summarize(self._sums),
+      'grad_norm': self.grad_norm,
+      'clips_per_second': self._sums.get('count', 0.0) / max(seconds, 1e-9),
+      'data_wait_seconds': self.data_seconds,
+    }
 
 
 class MetricWriter:

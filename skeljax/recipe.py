@@ -152,6 +152,12 @@ def check_same_data(
         f' {found}, where the checkpoint was trained with {expected}. Name a dataset that was'
         ' prepared in the same way.'
       )
+  if dataset.num_persons > facts.num_persons:
+    raise errors.UserError(
+      f'{dataset.directory} has clips of {dataset.num_persons} persons, where'
+      f' {source} was trained with {facts.num_persons}. Prepare it again with'
+      f' --max_persons={facts.num_persons}.'
+    )
   if tuple(dataset.class_names) != facts.class_names:
     index = next(
       i

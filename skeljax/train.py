@@ -9,7 +9,6 @@ from collections.abc import Mapping
 import dataclasses
 import os
 import time
-from typing import Any
 
 from absl import logging
 import jax
@@ -20,7 +19,6 @@ from skeljax import checkpoints
 from skeljax import errors
 from skeljax import evaluate
 from skeljax import metric_writer
-from skeljax import metrics
 from skeljax import preemption
 from skeljax import pretrained
 from skeljax import recipe
@@ -48,35 +46,6 @@ class Result:
   summary: Mapping[str, float]
   interrupted: bool = False
   was_done: bool = False
-
-
-class _Meter:
-  """Sums of the steps since the last log line, and where the time went."""
-
-  def __init__(self):
-    self.reset()
-
-  def reset(self) -> None:
-    self._sums: dict[str, float] = {}
-    self._started = time.monotonic()
-    self.data_seconds = 0.0
-    self.grad_norm = 0.0
-
-  def add(self, sums: Mapping[str, Any]) -> None:
-    sums = dict(sums)
-    self.grad_norm = float(sums.pop('grad_norm'))
-    for name, value in sums.items():
-      self._sums[name] = self._sums.get(name, 0.0) + float(value)
-
-  def values(self) -> dict[str, float]:
-    """Means over the interval; seconds and clips a second of wall time."""
-    seconds = time.monotonic() - self._started
-    return {
-      **metrics.summarize(self._sums),
-      'grad_norm': self.grad_norm,
-      'clips_per_second': self._sums.get('count', 0.0) / max(seconds, 1e-9),
-      'data_wait_seconds': self.data_seconds,
-    }
 
 
 def _schedule(
@@ -158,7 +127,7 @@ def train(config: config_dict.ConfigDict, workdir: str) -> Result:
     is_writer = jax.process_index() == 0
     with metric_writer.MetricWriter(workdir, is_writer) as writer:
       writer.truncate(after_step=start)
-      state, interrupted = _loop(
+      state, interrupted, scores = _loop(
         config, facts, dataset, training, mesh, state, saved, writer, start
       )
   if interrupted:
@@ -171,6 +140,8 @@ def train(config: config_dict.ConfigDict, workdir: str) -> Result:
     mesh,
     state.variables,
     training.total_steps,
+    # With one view the last scheduled evaluation is the final one.
+    scores if config.data.num_clips == 1 else None,
   )
   return Result(state, summary)
 
@@ -247,8 +218,11 @@ def _loop(
   saved: checkpoints.Checkpoints,
   writer: metric_writer.MetricWriter,
   start: int,
-) -> tuple[train_state.TrainState, bool]:
-  """From `start` to the last step; True when SIGTERM ended it before that.
+) -> tuple[train_state.TrainState, bool, scoring.Scores | None]:
+  """From `start` to the last step.
+
+  Returns the state, whether SIGTERM ended it before that, and the validation
+  scores of the last step, None where no step was made.
 
   The order is fixed: step, log, evaluate, save. Where evaluation and saving
   fall on the same step, the metric is stored with the checkpoint.
@@ -269,8 +243,8 @@ def _loop(
   )
   evaluator = scoring.Evaluator(config, facts, dataset, mesh)
   meta = recipe.checkpoint_meta(config, facts)
-  meter = _Meter()
-  interrupted = False
+  meter = metric_writer.Meter()
+  interrupted, scores = False, None
   with (
     train_batches(config, facts, dataset, start) as batches,
     writer.progress_bar(total, start) as bar,
@@ -306,7 +280,8 @@ def _loop(
         meter.reset()
       measured = None
       if is_eval:
-        measured = evaluator(state.variables).summary()
+        scores = evaluator(state.variables)
+        measured = scores.summary()
         writer.write(step=step, epoch=epoch, split='val', values=measured)
       if is_save:
         saved.save(state, meta, measured)
@@ -314,7 +289,7 @@ def _loop(
       if interrupted:
         logging.info('SIGTERM: saved at step %d of %d', step, total)
         break
-  return state, interrupted
+  return state, interrupted, scores
 
 
 def train_batches(
@@ -339,7 +314,7 @@ def train_batches(
 
 
 def _fetch(
-  meter: _Meter,
+  meter: metric_writer.Meter,
   pending: tuple[int, Mapping[str, jax.Array]],
   training: recipe.Training,
   saved: checkpoints.Checkpoints,

@@ -17,7 +17,6 @@ COMMANDS = {
   'predict',
   'fuse',
   'export',
-  'convert',
 }
 # What a room may use of skeljax, besides itself.
 MAY_USE = {
@@ -138,6 +137,13 @@ def test_only_commands_use_commands_and_nobody_uses_main():
       continue
     assert module.split('.')[1] in COMMANDS, f'{module} imports {used}'
     assert rooms[1] != 'main' or module == 'skeljax.main'
+
+
+def test_only_the_command_of_convert_uses_its_commands():
+  # The rest of that room is a library: weights may come from PyTorch files.
+  for module, used in _users('skeljax'):
+    if _is_in(used, 'skeljax.convert.commands'):
+      assert module == 'skeljax.convert.__main__'
 
 
 def test_no_module_needs_itself():
