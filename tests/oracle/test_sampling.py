@@ -9,7 +9,7 @@ from skeljax import errors
 from skeljax.data import sampling
 from tests import transcriptions
 
-NUM_DRAWS = 6000
+NUM_DRAWS = 20000
 # One run in a thousand million of equal distributions goes beyond.
 RARE = 1e-9
 
