@@ -40,9 +40,7 @@ def read_configuration(path_and_words: str) -> torch_to_skeljax.Given:
   path = path_and_words.partition(':')[0]
   if not os.path.isfile(path):
     raise errors.UserError(f'--config={path}: no such file.')
-  with open(path, encoding='utf-8') as file:
-    is_ours = 'def get_config(' in file.read()
-  if not is_ours:
+  if 'def get_config(' not in published_config.read_text(path):
     values = published_config.read(path)
     return torch_to_skeljax.Given(
       pipeline=published_config.test_pipeline(values)
@@ -98,13 +96,15 @@ def to_workdir(
 
 def describe(config: config_dict.ConfigDict, facts: recipe.Facts) -> str:
   """A network and its input in one sentence."""
-  model, data = config.model, config.data
+  # Built, because a configuration leaves out what has its default.
+  model, data = recipe.build_model(config, facts), config.data
   score = ' and score' if facts.has_score else ''
-  kind = model.get('variant') or f'{model.adaptive}, {model.tcn_type}'
-  if model.get('attention'):
-    kind += ', attention'
+  if config.model.name == 'agcn':
+    kind = model.variant + (', attention' if model.attention else '')
+  else:
+    kind = f'{model.adaptive}, {model.tcn_type}'
   return (
-    f'{model.name} ({kind}), {model.num_stages} stages from'
+    f'{config.model.name} ({kind}), {model.num_stages} stages from'
     f' {model.base_channels} channels, {facts.num_classes} classes; layout'
     f' {facts.layout.name!r} ({facts.layout.num_joints} joints,'
     f' {facts.num_channels}D{score}), graph {config.graph.mode!r};'

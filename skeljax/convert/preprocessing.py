@@ -17,6 +17,8 @@ from skeljax.convert import recognize
 
 Sections = dict[str, dict[str, Any]]
 Pipeline = list[Mapping[str, Any]]
+# All clips of BABEL have as many, so that its configurations choose none.
+_BABEL_FRAMES = 150
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,10 +38,9 @@ class Preprocessing:
 
 def find(
   architecture: recognize.Architecture,
-  meta: Mapping[str, Any],
   *,
   sections: Sections | None,
-  pipeline: Pipeline | None,
+  pipeline: Pipeline,
   num_persons: int,
   source: str,
 ) -> Preprocessing:
@@ -47,9 +48,9 @@ def find(
 
   Args:
     architecture: as recognised.
-    meta: of the file.
-    sections: what the user gives instead, or None.
-    pipeline: the same in the form of mmaction2 and pyskl, or None.
+    sections: what the user gives, or None.
+    pipeline: a test pipeline of mmaction2 or pyskl, given or of the file, or
+      [].
     num_persons: M that the user gives, or 0.
     source: names the file in errors.
 
@@ -58,14 +59,11 @@ def find(
   """
   dims = _dims(architecture)
   found = _published(architecture, dims)
-  notes, said_persons = [], None
-  if pipeline is None:
-    text = published_config.text_of(meta)
-    pipeline = published_config.test_pipeline(published_config.parse(text))
+  notes = []
   if sections is not None:
     found = {name: dict(sections[name]) for name in found}
   elif pipeline:
-    data, feature_fields, said_persons = published_config.preprocessing(
+    data, feature_fields = published_config.preprocessing(
       pipeline, is_pyskl=architecture.naming == 'pyskl'
     )
     # Of 0.x the 3D annotations were normalised before training, but BABEL's,
@@ -78,13 +76,22 @@ def find(
     found['data'].update(data)
     found['features'].update(feature_fields)
     notes.append('input as in the configuration that it was trained with')
+    if 'frames' not in data:
+      if architecture.naming == 'mmaction0x':
+        found['data']['clip_len'] = _BABEL_FRAMES
+      notes.append(
+        'that configuration chooses frames in no way that skeljax knows: taken'
+        f' for {found["data"]["clip_len"]} frames ({found["data"]["frames"]},'
+        ' --config=FILE overrides)'
+      )
   else:
     notes.append(
       'the file does not say how its input was made: taken for the'
       f' {found["features"]["stream"]} stream with the published test pipeline'
       f' of {architecture.naming} (--config=FILE overrides)'
     )
-  persons = num_persons or architecture.num_persons or said_persons
+  said = 0 if sections is not None else published_config.num_persons(pipeline)
+  persons = num_persons or architecture.num_persons or said
   if not persons:
     persons = 2
     notes.append(
@@ -99,6 +106,12 @@ def find(
   return Preprocessing(found, persons, tuple(notes))
 
 
+def pipeline_of(meta: Mapping[str, Any]) -> Pipeline:
+  """The test pipeline in a file's meta; [] where there is none."""
+  text = published_config.text_of(meta)
+  return published_config.test_pipeline(published_config.parse(text))
+
+
 def _dims(architecture: recognize.Architecture) -> int:
   """Coordinates of a joint: of 3 channels one may be a score."""
   if architecture.num_channels not in (2, 3):
@@ -106,6 +119,7 @@ def _dims(architecture: recognize.Architecture) -> int:
       f'The checkpoint takes {architecture.num_channels} channels a joint;'
       ' skeljax makes 2 (pixels) or 3 (metres, or pixels and score).'
     )
+  # Layouts without a spine are only ever filmed.
   is_3d = architecture.graph.layout.spine is not None
   return 3 if is_3d and architecture.num_channels == 3 else 2
 

@@ -1,8 +1,8 @@
 """The test pipeline of a published configuration, out of its text.
 
 Checkpoints of mmaction2 and pyskl carry the configuration they were trained
-with, as Python source. It is parsed, never run: only literals, lists and calls
-of `dict` are understood, all else reads as None.
+with, as Python source. It is parsed, never run: only literals, lists, calls of
+`dict` and names of earlier values are understood, all else reads as None.
 """
 
 import ast
@@ -19,13 +19,19 @@ _STREAMS = {
   'jm': 'joint_motion',
   'bm': 'bone_motion',
 }
+# PreNormalize3D as data_prep does it; mmaction2 and pyskl can vary it.
+_NORMALIZE_3D = {
+  'zaxis': [0, 1], 'xaxis': [8, 4], 'align_spine': True,
+  'align_shoulder': True, 'align_center': True,
+}  # fmt: skip
 
 
 def text_of(meta: Mapping[str, Any]) -> str:
   """The configuration in a checkpoint's meta (mmengine, then mmcv), or ''."""
   for key in ('cfg', 'config'):
-    if isinstance(meta.get(key), str):
-      return meta[key]
+    text = meta.get(key)
+    if isinstance(text, str):
+      return text
   return ''
 
 
@@ -44,52 +50,68 @@ def read(path: str) -> dict[str, Any]:
   return values
 
 
-def _read_with_bases(path: str) -> dict[str, Any]:
+def read_text(path: str) -> str:
+  """The text of a configuration file; UserError if it is none."""
   if not os.path.isfile(path):
     raise errors.UserError(f'{path}: no such configuration file.')
-  with open(path, encoding='utf-8') as file:
-    values = parse(file.read())
+  try:
+    with open(path, encoding='utf-8') as file:
+      return file.read()
+  except UnicodeDecodeError as error:
+    raise errors.UserError(
+      f'{path} is no text, so it is no configuration.'
+    ) from error
+
+
+def _read_with_bases(path: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
+  if os.path.realpath(path) in above:
+    raise errors.UserError(f'{path} is based on itself by its _base_.')
+  above += (os.path.realpath(path),)
+  values = parse(read_text(path))
   bases = values.pop('_base_', None) or []
   merged: dict[str, Any] = {}
-  for base in [bases] if isinstance(bases, str) else bases:
-    base_path = os.path.join(os.path.dirname(path), base)
+  for base in bases if isinstance(bases, list) else [bases]:
+    base_path = os.path.join(os.path.dirname(path), str(base))
     # A base that was not copied along holds the run-time settings.
     if os.path.isfile(base_path):
-      merged |= _read_with_bases(base_path)
+      merged |= _read_with_bases(base_path, above)
   return merged | values
 
 
 def parse(text: str) -> dict[str, Any]:
   """The values that a configuration assigns, by name; {} if it is no Python."""
+  values: dict[str, Any] = {}
   try:
-    statements = ast.parse(text).body
-  except (SyntaxError, ValueError):
+    for statement in ast.parse(text).body:
+      if not isinstance(statement, ast.Assign):
+        continue
+      value = _value(statement.value, values)
+      names = [t.id for t in statement.targets if isinstance(t, ast.Name)]
+      values |= dict.fromkeys(names, value)
+  except (SyntaxError, ValueError, RecursionError, MemoryError):
+    # The last two are what Python says of absurdly nested brackets.
     return {}
-  return {
-    target.id: _value(statement.value)
-    for statement in statements
-    if isinstance(statement, ast.Assign)
-    for target in statement.targets
-    if isinstance(target, ast.Name)
-  }
+  return values
 
 
-def _value(node: ast.expr) -> Any:
+def _value(node: ast.expr, known: Mapping[str, Any]) -> Any:
+  if isinstance(node, ast.Name):
+    return known.get(node.id)
   if isinstance(node, ast.Call):
     if isinstance(node.func, ast.Name) and node.func.id == 'dict':
-      return {k.arg: _value(k.value) for k in node.keywords if k.arg}
+      return {k.arg: _value(k.value, known) for k in node.keywords if k.arg}
     return None
   if isinstance(node, ast.Dict):
     return {
-      key.value: _value(value)
+      key.value: _value(value, known)
       for key, value in zip(node.keys, node.values)
       if isinstance(key, ast.Constant)
     }
   if isinstance(node, (ast.List, ast.Tuple)):
-    return [_value(item) for item in node.elts]
+    return [_value(item, known) for item in node.elts]
   try:
     return ast.literal_eval(node)
-  except ValueError:
+  except (ValueError, TypeError):
     return None
 
 
@@ -108,9 +130,17 @@ def test_pipeline(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
   return [t for t in pipeline if isinstance(t, Mapping) and 'type' in t]
 
 
+def num_persons(pipeline: list[Mapping[str, Any]]) -> int:
+  """The persons that a test pipeline makes of every clip; 0 if it is silent."""
+  for transform in pipeline:
+    if transform['type'] == 'FormatGCNInput':
+      return _count(transform, 'num_person', 2)
+  return 0
+
+
 def preprocessing(
   pipeline: list[Mapping[str, Any]], is_pyskl: bool
-) -> tuple[dict[str, Any], dict[str, Any], int | None]:
+) -> tuple[dict[str, Any], dict[str, Any]]:
   """What a test pipeline says, in our words.
 
   Args:
@@ -118,40 +148,67 @@ def preprocessing(
     is_pyskl: whose transforms it names.
 
   Returns:
-    Fields of the sections data and features, and the number of persons (None
-    where the pipeline does not say).
+    Fields of the sections data and features.
+
+  Raises:
+    UserError: a transform has an argument that skeljax has not.
   """
   data: dict[str, Any] = {}
   features: dict[str, Any] = {}
-  num_persons = None
   for transform in pipeline:
     kind, get = transform['type'], transform.get
     if kind == 'PreNormalize3D':
+      for name, published in _NORMALIZE_3D.items():
+        if get(name, published) != published:
+          raise _unknown_argument(transform, name, f'{published!r}')
       data['normalize'] = 'mmaction1x'
     elif kind == 'PreNormalize2D':
       features['normalize_2d'] = 'mmaction1x'
       if is_pyskl:
-        features['normalize_2d'] = f'pyskl_{get("mode", "fix")}'
-        features['normalize_2d_threshold'] = float(get('threshold', 0.01))
+        mode, threshold = get('mode', 'fix'), get('threshold', 0.01)
+        if mode not in ('fix', 'auto'):
+          raise _unknown_argument(transform, 'mode', "'fix' or 'auto'")
+        if not isinstance(threshold, (int, float)):
+          raise _unknown_argument(transform, 'threshold', 'a number')
+        features['normalize_2d'] = f'pyskl_{mode}'
+        features['normalize_2d_threshold'] = float(threshold)
     elif kind == 'PoseNormalize':
       features['normalize_2d'] = 'mmaction0x'
     elif kind == 'GenSkeFeat':
-      streams = get('feats') or ['j']
+      streams = get('feats', ['j'])
       # Several streams in one input are published for no checkpoint.
-      features['stream'] = _STREAMS.get(streams[0], 'joint')
+      if streams not in [[name] for name in _STREAMS]:
+        raise _unknown_argument(
+          transform, 'feats', f'one of {", ".join(_STREAMS)}, in a list'
+        )
+      features['stream'] = _STREAMS[streams[0]]
     elif kind == 'JointToBone':
       features['stream'] = 'bone'
     elif kind in ('UniformSampleFrames', 'UniformSample'):
       data['frames'] = 'uniform_pyskl' if is_pyskl else 'uniform'
-      data['clip_len'] = int(get('clip_len', 100))
-      data['num_clips'] = int(get('num_clips', 1))
+      data['clip_len'] = _count(transform, 'clip_len', 100)
+      data['num_clips'] = _count(transform, 'num_clips', 1)
     elif kind == 'PaddingWithLoop':
-      data.update(
-        frames='loop', clip_len=int(get('clip_len', 300)), num_clips=1
-      )
+      length = _count(transform, 'clip_len', 300)
+      data.update(frames='loop', clip_len=length, num_clips=1)
     elif kind == 'PadTo':
       data['frames'] = 'zero' if get('mode', 'loop') == 'zero' else 'loop'
-      data.update(clip_len=int(get('length', 300)), num_clips=1)
-    elif kind == 'FormatGCNInput':
-      num_persons = int(get('num_person', 2))
-  return data, features, num_persons
+      data.update(clip_len=_count(transform, 'length', 300), num_clips=1)
+  return data, features
+
+
+def _count(transform: Mapping[str, Any], name: str, default: int) -> int:
+  value = transform.get(name, default)
+  if not isinstance(value, int) or value < 1:
+    raise _unknown_argument(transform, name, 'a number of at least 1')
+  return value
+
+
+def _unknown_argument(
+  transform: Mapping[str, Any], name: str, expected: str
+) -> errors.UserError:
+  return errors.UserError(
+    f'The configuration that the checkpoint was trained with says'
+    f' {transform["type"]}({name}={transform.get(name)!r}); expected {expected}.'
+    ' Give one with another test_pipeline by --config=FILE.'
+  )

@@ -47,6 +47,7 @@ def save(
   config = config_dict.ConfigDict(meta['config'])
   facts = recipe.Facts.from_dict(meta['facts'], source='the checkpoint')
   leftovers = dict(meta.get('torch', {}))
+  is_assumed = leftovers.get('is_assumed', False)
   naming = naming or leftovers.get('naming') or _default_naming(config)
   if naming != leftovers.get('naming'):
     leftovers = {}
@@ -62,6 +63,7 @@ def save(
     counters=leftovers.get('counters', 0),
   )
   kept = {k: meta[k] for k in ('config', 'facts', 'stream', 'code_version')}
+  kept['is_assumed'] = is_assumed
   torch_checkpoint.write(
     path,
     state_dict,

@@ -11,12 +11,14 @@ from skeljax import errors
 from skeljax import recipe
 from skeljax import skeletons
 from skeljax.convert import preprocessing
+from skeljax.convert import published_config
 from skeljax.convert import recognize
 from skeljax.convert import tensors
 from skeljax.convert import torch_checkpoint
 
 # Where a file that skeljax wrote keeps the meta of its checkpoint.
 META_KEY = 'skeljax'
+_SECTIONS = ('name', 'model', 'graph', 'data', 'features', 'eval')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,24 +74,27 @@ def load(path: str, given: Given = Given()) -> Converted:
       tensor that does not fit is listed.
   """
   file = torch_checkpoint.read(path, given.weights)
-  own = file.meta.get(META_KEY)
-  layout = given.layout
-  if own is not None:
-    facts = recipe.Facts.from_dict(own['facts'], source=path)
-    layout = layout or facts.layout
+  own, layout, pipeline = None, given.layout, given.pipeline
+  if META_KEY in file.meta:
+    own = _own_meta(file.meta[META_KEY], given, path)
+    layout = own[1].layout
+  elif pipeline is None:
+    pipeline = preprocessing.pipeline_of(file.meta)
   architecture = recognize.recognize(
     file.state_dict,
     source=path,
     layout=layout,
     down_stages=given.down_stages,
+    num_persons=given.num_persons
+    or published_config.num_persons(pipeline or []),
   )
   notes = list(file.notes)
   if own is None:
+    is_assumed = True
     found = preprocessing.find(
       architecture,
-      file.meta,
       sections=given.sections,
-      pipeline=given.pipeline,
+      pipeline=pipeline,
       num_persons=given.num_persons,
       source=path,
     )
@@ -97,7 +102,7 @@ def load(path: str, given: Given = Given()) -> Converted:
     facts = _facts(architecture, found, given.class_names, path)
     notes += [*architecture.notes, *found.notes]
   else:
-    config = config_dict.ConfigDict(own['config'])
+    config, facts, is_assumed = own
     notes.append('written by skeljax, with configuration and class names')
   graph = recipe.build_graph(config, facts)
   like = recipe.abstract_variables(config, facts)
@@ -111,13 +116,52 @@ def load(path: str, given: Given = Given()) -> Converted:
   )
   meta = recipe.checkpoint_meta(config, facts)
   meta['torch'] = _leftovers(file.state_dict, architecture, graph.adjacency())
-  meta['torch']['is_assumed'] = own is None
+  meta['torch']['is_assumed'] = is_assumed
   return Converted(
     {name: variables.get(name, {}) for name in like},
     meta,
     architecture.naming,
     tuple(notes),
   )
+
+
+def _own_meta(
+  own: Any, given: Given, source: str
+) -> tuple[config_dict.ConfigDict, recipe.Facts, bool]:
+  """Configuration, facts and is_assumed of a file that skeljax wrote."""
+  ignored = [
+    f'--{flag}'
+    for flag, is_given in (
+      ('config', given.sections is not None or given.pipeline is not None),
+      ('layout', given.layout is not None),
+      ('num_persons', given.num_persons),
+      ('class_names', given.class_names),
+      ('down_stages', given.down_stages is not None),
+    )
+    if is_given
+  ]
+  if ignored:
+    raise errors.UserError(
+      f'{source} was written by skeljax and says itself what'
+      f' {", ".join(ignored)} would say. Leave the flag out.'
+    )
+  try:
+    config = config_dict.ConfigDict(own['config'])
+    facts = recipe.Facts.from_dict(own['facts'], source=source)
+    missing = [name for name in _SECTIONS if name not in config]
+    is_assumed = bool(own['is_assumed'])
+  except (KeyError, TypeError, AttributeError) as error:
+    raise errors.UserError(
+      f"{source}: its entry meta['{META_KEY}'] is not what skeljax writes"
+      f' ({type(error).__name__}: {error}). Delete the entry, and the network'
+      ' is told from the tensors.'
+    ) from error
+  if missing:
+    raise errors.UserError(
+      f"{source}: its entry meta['{META_KEY}'] lacks {', '.join(missing)}."
+      ' Delete the entry, and the network is told from the tensors.'
+    )
+  return config, facts, is_assumed
 
 
 def _config(
