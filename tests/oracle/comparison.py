@@ -1,0 +1,361 @@
+"""Runs both networks on the same input and measures how far apart they are.
+
+One run gives logits in evaluation and in training mode, the gradient of every
+parameter and of the input, and the BatchNorm statistics after the step, all
+under the published names.
+
+Distances. d(a, b) of a tensor is max |a - b| / scale, where scale is the
+largest magnitude in the exact tensor, that of PyTorch in float64. A gradient
+that vanishes in exact arithmetic (of a bias before a BatchNorm, say) has no
+digits of its own: float64 shows it as 1e-16 of its neighbours, and its scale is
+the largest gradient of its block.
+
+Claims. In float64 both networks agree to 1e-9: they compute the same function.
+In float32 they agree to 1e-5, or else skeljax is no farther from the exact
+result than 4 times what PyTorch's float32 is: sums that cancel (of an attention
+over a whole clip, of a scale that the next BatchNorm undoes) leave a gradient
+fewer digits. Both distances are the largest over a few inputs, as a single one
+may be met by luck.
+
+Kinks. The gradient of these networks jumps where the argument of a ReLU is 0 or
+two frames tie in a max-pooling. Of the 1e5 such decisions in a small network
+some always lie within the rounding of float32, and then two correct programs
+take different sides and differ by percents. So the inputs are drawn again until
+PyTorch's float32 is sure of every decision, by its distance from float64.
+"""
+
+from collections.abc import Callable, Mapping
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import networks
+import numpy as np
+import torch
+
+# A gradient below this part of its block's largest, in float64, is zero.
+_VANISHING = 1e-10
+# Rounding errors that a decision has to be away from its kink, draws of an
+# input before it gets fewer frames.
+_MARGIN = 2
+_DRAWS = 20
+# Inputs of one comparison.
+NUM_INPUTS = 3
+DOUBLE_LIMIT, SINGLE_LIMIT, FACTOR = 1e-9, 1e-5, 4
+# First word of a tensor's name -> column of the report.
+KINDS = {
+  'logits': 'forward',
+  'gradient': 'gradient',
+  'statistic': 'BatchNorm state',
+}
+# Compiles several times faster, to slower programs.
+QUICK = {
+  'xla_backend_optimization_level': 0,
+  'xla_llvm_disable_expensive_passes': True,
+  'xla_cpu_use_fusion_emitters': False,
+}
+
+Results = Mapping[str, np.ndarray]
+
+
+class Inputs(NamedTuple):
+  """What the networks are run on.
+
+  Attributes:
+    keypoints: each [B, M, T, V, C] float32.
+    dlogits: gradient of a loss by the logits, [B, classes] float32.
+    is_sure: whether all keypoints are away from the kinks. If not, gradients
+      can be compared in float64 only.
+  """
+
+  keypoints: list[np.ndarray]
+  dlogits: np.ndarray
+  is_sure: bool
+
+
+class Distances(NamedTuple):
+  """How far apart two runs are: by tensor, the largest over the inputs.
+
+  Attributes:
+    double: d of both in float64.
+    single: d of both in float32.
+    ours: d of our float32 from the exact tensor.
+    theirs: d of PyTorch's float32 from the exact tensor.
+  """
+
+  double: dict[str, float]
+  single: dict[str, float]
+  ours: dict[str, float]
+  theirs: dict[str, float]
+
+
+def random_inputs(
+  pair: networks.Pair, make: Callable[..., np.ndarray] | None = None
+) -> Inputs:
+  """Keypoints away from every kink.
+
+  Args:
+    pair: its config says the shape; where a shape is so large that some
+      decision is always a toss-up, there are fewer frames.
+    make: (rng, shape) -> keypoints; normal numbers when not given.
+  """
+  config = pair.config
+  b, m, frames, v, c = config.shape
+  make = make or (lambda rng, shape: rng.normal(size=shape))
+  rng = np.random.default_rng([config.seed, 1])
+  dlogits = rng.normal(size=(b, networks.NUM_CLASSES)).astype(np.float32) / b
+  while True:
+    drawn = [
+      make(rng, (b, m, frames, v, c)).astype(np.float32) for _ in range(_DRAWS)
+    ]
+    sure = [x for x in drawn if _is_sure(pair, x)]
+    if len(sure) >= NUM_INPUTS or frames == 1:
+      break
+    frames //= 2
+  is_sure = len(sure) >= NUM_INPUTS
+  return Inputs((sure if is_sure else drawn)[:NUM_INPUTS], dlogits, is_sure)
+
+
+def _is_sure(pair: networks.Pair, x: np.ndarray) -> bool:
+  """Whether float32 rounding cannot turn any decision of the network."""
+  rough, exact = (
+    _decisions(pair, x, dtype) for dtype in (torch.float32, torch.float64)
+  )
+  for a, b in zip(rough, exact, strict=True):
+    if not torch.equal(a.isnan(), b.isnan()):
+      return False
+    # By channel: BatchNorm enlarges what varies little, rounding included.
+    rounding = (a.double() - b).abs().nan_to_num(0).amax(1)
+    if (b.abs().nan_to_num(torch.inf).amin(1) <= _MARGIN * rounding).any():
+      return False
+  return True
+
+
+def _decisions(pair, x, dtype) -> list[torch.Tensor]:
+  """What every ReLU compares with 0, and the lead of every maximum.
+
+  Returns:
+    One [C, n] for each module and group; NaN where nothing is decided.
+  """
+  network = pair.theirs.to(dtype).train()
+  state = {n: t.clone() for n, t in network.state_dict().items()}
+  found: list[torch.Tensor] = []
+
+  def relu(module, args):
+    del module
+    # A constant 0 (of a joint without neighbours) is 0 in any precision.
+    found.append(args[0].masked_fill(args[0] == 0, torch.nan))
+
+  def pool(module, args):
+    size, pad = module.kernel_size[0], module.padding[0]
+    y = torch.nn.functional.pad(args[0], (0, 0, pad, pad), value=-torch.inf)
+    y = y.unfold(2, size, module.stride[0])
+    first, second = y.topk(2, dim=-1).values.unbind(-1)
+    # Where the ReLU before cut all off there is no gradient, whichever is
+    # taken; a frame may also be alone with the padding.
+    is_open = (first > 0) & second.isfinite()
+    found.append((first - second).masked_fill(~is_open, torch.nan))
+
+  kinds = {torch.nn.ReLU: relu, torch.nn.MaxPool2d: pool}
+  handles = [
+    module.register_forward_pre_hook(kinds[type(module)])
+    for module in network.modules()
+    if type(module) in kinds
+  ]
+  size = pair.config.norm_group or len(x)
+  with torch.no_grad():
+    for rows in torch.from_numpy(x).to(dtype).split(size):
+      network(rows)
+  for handle in handles:
+    handle.remove()
+  network.load_state_dict(state)
+  network.to(torch.float32)
+  return [d.transpose(0, 1).flatten(1) for d in found]
+
+
+def run_theirs(
+  pair: networks.Pair, x: np.ndarray, dlogits: np.ndarray, dtype: type
+) -> Results:
+  """PyTorch's results; groups run one by one, as GPUs do in the reference."""
+  kind = {np.float32: torch.float32, np.float64: torch.float64}[dtype]
+  network = pair.theirs.to(kind)
+  start = {n: t.clone() for n, t in network.state_dict().items()}
+  x_all = torch.from_numpy(x).to(kind)
+  dlogits = torch.from_numpy(dlogits).to(kind)
+  with torch.no_grad():
+    results = {'logits (eval)': network.eval()(x_all)}
+  network.train()
+  size = pair.config.norm_group or len(x)
+  groups = len(x) // size
+  gradients, statistics, logits, dx = {}, {}, [], []
+  for i in range(groups):
+    rows = slice(i * size, (i + 1) * size)
+    network.load_state_dict(start)
+    network.zero_grad(set_to_none=True)
+    x_group = x_all[rows].clone().requires_grad_()
+    y = network(x_group)
+    y.backward(dlogits[rows])
+    logits.append(y.detach())
+    dx.append(x_group.grad)
+    for name, parameter in network.named_parameters():
+      # The loss is a sum over clips, so gradients of groups add up.
+      gradients[name] = gradients.get(name, 0) + parameter.grad
+    for name, buffer in network.named_buffers():
+      if 'running' in name:
+        statistics[name] = statistics.get(name, 0) + buffer / groups
+  network.load_state_dict(start)
+  network.to(torch.float32)
+  results['logits (train)'] = torch.cat(logits)
+  results['gradient of the input'] = torch.cat(dx)
+  results |= {f'gradient of {n}': g for n, g in gradients.items()}
+  results |= {f'statistic {n}': s for n, s in statistics.items()}
+  return {n: t.numpy() for n, t in results.items()}
+
+
+@functools.cache
+def _our_function(model, dtype: type):
+  """Compiled once for a model, a precision and a shape."""
+
+  def run(variables, x, dlogits):
+    def forward(params, x):
+      logits, updates = model.apply(
+        {**variables, 'params': params}, x, train=True, mutable=['batch_stats']
+      )
+      return logits, updates.get('batch_stats', {})
+
+    logits, backward, statistics = jax.vjp(
+      forward, variables['params'], x, has_aux=True
+    )
+    params, dx = backward(dlogits)
+    return model.apply(variables, x), logits, dx, params, statistics
+
+  del dtype  # Part of the key of the cache.
+  return jax.jit(run, compiler_options=QUICK)
+
+
+def run_ours(
+  pair: networks.Pair, x: np.ndarray, dlogits: np.ndarray, dtype: type
+) -> Results:
+  """The same results from skeljax."""
+  with jax.enable_x64(dtype is np.float64):
+    variables, x, dlogits = jax.tree.map(
+      lambda a: jnp.asarray(a, dtype), (dict(pair.variables), x, dlogits)
+    )
+    evaluated, logits, dx, params, statistics = jax.device_get(
+      _our_function(pair.model, dtype)(variables, x, dlogits)
+    )
+  results = {
+    'logits (eval)': evaluated,
+    'logits (train)': logits,
+    'gradient of the input': dx,
+  }
+  gradients = pair.to_torch({'params': params})
+  results |= {f'gradient of {n}': g for n, g in gradients.items()}
+  statistics = pair.to_torch({'batch_stats': statistics})
+  results |= {
+    f'statistic {n}': s for n, s in statistics.items() if 'running' in n
+  }
+  return results
+
+
+def scales(exact: Results) -> dict[str, float]:
+  """The unit of every tensor's distance; see the module docstring."""
+  largest = {name: float(np.abs(a).max()) for name, a in exact.items()}
+  blocks: dict[str, float] = {}
+  for name, value in largest.items():
+    block = _block(name)
+    blocks[block] = max(blocks.get(block, 0.0), value)
+  return {
+    name: value
+    if value > _VANISHING * blocks[_block(name)]
+    else blocks[_block(name)]
+    for name, value in largest.items()
+  }
+
+
+def _block(name: str) -> str:
+  """'gradient of backbone.gcn.3' for a gradient; else the tensor itself."""
+  if not name.startswith('gradient of ') or '.' not in name:
+    return name
+  return '.'.join(name.split('.')[:3])
+
+
+def distances(a: Results, b: Results, scale: Mapping[str, float]):
+  """d(a, b) of every tensor."""
+  assert sorted(a) == sorted(b), sorted(set(a) ^ set(b))
+  result = {}
+  for name in a:
+    assert a[name].shape == b[name].shape, name
+    difference = a[name].astype(np.float64) - b[name]
+    # A tensor of exact zeros has to be met exactly.
+    worst = float(np.abs(difference).max())
+    result[name] = worst / scale[name] if worst else 0.0
+  return result
+
+
+def measure(pair: networks.Pair, inputs: Inputs) -> Distances:
+  """Runs both networks in both precisions on every input."""
+  largest: tuple[dict[str, float], ...] = ({}, {}, {}, {})
+  for x in inputs.keypoints:
+    theirs, ours = (
+      {
+        dtype: run(pair, x, inputs.dlogits, dtype)
+        for dtype in (np.float32, np.float64)
+      }
+      for run in (run_theirs, run_ours)
+    )
+    exact = theirs[np.float64]
+    scale = scales(exact)
+    pairs = (
+      (ours[np.float64], exact),
+      (ours[np.float32], theirs[np.float32]),
+      (ours[np.float32], exact),
+      (theirs[np.float32], exact),
+    )
+    for into, (a, b) in zip(largest, pairs, strict=True):
+      for name, value in distances(a, b, scale).items():
+        into[name] = max(into.get(name, 0.0), value)
+  return Distances(*largest)
+
+
+def failures(distances: Distances, is_sure: bool = True) -> list[str]:
+  """One line for every tensor that breaks a claim of the module docstring."""
+  lines = []
+  for name, double in distances.double.items():
+    single = distances.single[name]
+    ours, theirs = distances.ours[name], distances.theirs[name]
+    is_exact = double <= DOUBLE_LIMIT
+    is_close = single <= SINGLE_LIMIT or ours <= FACTOR * theirs
+    is_close |= not is_sure and name.startswith('gradient')
+    if not (is_exact and is_close):
+      lines.append(
+        f'{name}: float64 {double:.1e}, float32 {single:.1e} (from the exact '
+        f'tensor: {ours:.1e}, PyTorch {theirs:.1e})'
+      )
+  return lines
+
+
+def check(
+  pair: networks.Pair,
+  name: str,
+  record: Callable[[str, str, float], None],
+  make: Callable[..., np.ndarray] | None = None,
+) -> None:
+  """Measures, asserts the claims of the module docstring, and reports.
+
+  Args:
+    pair: the networks.
+    name: of the model in the report.
+    record: the fixture record_difference.
+    make: see random_inputs.
+  """
+  inputs = random_inputs(pair, make)
+  distances = measure(pair, inputs)
+  lines = failures(distances, inputs.is_sure)
+  assert not lines, '\n'.join([str(pair.config), *lines])
+  for tensor, double in distances.double.items():
+    kind = KINDS[tensor.split()[0]]
+    record(name, f'{kind}, float64', double)
+    if inputs.is_sure or kind != 'gradient':
+      record(name, f'{kind}, float32', distances.single[tensor])

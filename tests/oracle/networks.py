@@ -1,0 +1,304 @@
+"""Networks of mmaction2 and of skeljax that hold the same weights.
+
+A Config is drawn from a seed; `build` makes both networks of it. Weights are
+float32 values drawn by the names of the published state_dict, and reach skeljax
+through its own conversion, as those of a file do.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+import zlib
+
+import jax
+from mmaction import models as published
+import numpy as np
+import torch
+
+from skeljax import graph as graph_lib
+from skeljax import models
+from skeljax import skeletons
+from skeljax.convert import tensors
+
+FAMILIES = ('stgcn', 'stgcnpp', 'agcn', 'aagcn')
+NUM_CLASSES = 7
+# Layouts that mmaction2 1.x knows by name; any other goes in as a dict.
+_PUBLISHED_LAYOUTS = {
+  'coco': 'coco',
+  'nturgb+d': 'nturgb+d',
+  'openpose-18': 'openpose',
+}
+_PUBLISHED_MODES = {'binary': 'binary_adj'}
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """What distinguishes one network and its input; str() names it in failures.
+
+  Attributes:
+    family: one of FAMILIES.
+    graph: layout and mode.
+    options: of skeljax's model, as (name, value) pairs.
+    shape: of the input, [B, M, T, V, C].
+    norm_group: clips that share BatchNorm statistics; 0 for all.
+    seed: of the weights and the input.
+  """
+
+  family: str
+  graph: graph_lib.Graph
+  options: tuple[tuple[str, object], ...]
+  shape: tuple[int, int, int, int, int]
+  norm_group: int = 0
+  seed: int = 0
+
+  def __str__(self) -> str:
+    layout = self.graph.layout
+    options = ', '.join(f'{name}={value!r}' for name, value in self.options)
+    return (
+      f'{self.family} seed={self.seed} layout={layout.name} '
+      f'edges={layout.edges} center={layout.center} mode={self.graph.mode} '
+      f'max_hop={self.graph.max_hop} {options} shape={self.shape} '
+      f'norm_group={self.norm_group}'
+    )
+
+  @property
+  def our_family(self) -> str:
+    """'stgcn' or 'agcn', as build_model and the conversion call it."""
+    return 'agcn' if 'agcn' in self.family else 'stgcn'
+
+
+class Network(torch.nn.Module):
+  """Backbone and head under the names of mmaction2's recognizer."""
+
+  def __init__(self, backbone: torch.nn.Module, cls_head: torch.nn.Module):
+    super().__init__()
+    self.backbone = backbone
+    self.cls_head = cls_head
+
+  def forward(self, x: torch.Tensor) -> torch.Tensor:
+    """Maps [B, M, T, V, C] to logits."""
+    return self.cls_head(self.backbone(x))
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+  """The same network twice.
+
+  Attributes:
+    config: what it is.
+    theirs: of mmaction2, float32, in training mode.
+    model: of skeljax.
+    variables: of skeljax, float32 arrays.
+    naming: what the conversion calls the names of `theirs`.
+  """
+
+  config: Config
+  theirs: torch.nn.Module
+  model: object
+  variables: Mapping[str, object]
+  naming: str = 'mmaction1x'
+
+  def to_torch(self, variables: Mapping[str, object]) -> dict[str, np.ndarray]:
+    """Our arrays under their names."""
+    return tensors.to_torch(
+      variables,
+      self.config.our_family,
+      self.naming,
+      adjacency=self.config.graph.adjacency(),
+    )
+
+
+def draw(family: str, seed: int, index: int) -> Config:
+  """Configuration number `index` of a family."""
+  rng = np.random.default_rng([seed, FAMILIES.index(family), index])
+
+  def choose(*values):
+    return values[rng.integers(len(values))]
+
+  layout = _draw_layout(rng)
+  mode = choose('spatial', 'stgcn_spatial', 'binary')
+  max_hop = choose(1, 2) if mode == 'stgcn_spatial' else 1
+  num_stages = int(rng.integers(2, 6))
+  stages = range(2, num_stages + 1)
+  options = dict(
+    # Six branches share the channels of ST-GCN++.
+    base_channels=int(
+      rng.integers(12, 25) if family == 'stgcnpp' else rng.integers(8, 17)
+    ),
+    num_stages=num_stages,
+    inflate_stages=tuple(s for s in stages if rng.random() < 0.4),
+    down_stages=tuple(s for s in stages if rng.random() < 0.4),
+    data_bn=choose('VC', 'MVC', 'none'),
+  )
+  if family.startswith('stgcn'):
+    options.update(
+      ch_ratio=choose(2, 1.5),
+      adaptive=choose('importance', 'init', 'offset', 'none'),
+      conv_pos=choose('pre', 'post'),
+    )
+  if family == 'stgcn':
+    options.update(gcn_with_res=choose(True, False))
+  elif family == 'stgcnpp':
+    options.update(gcn_with_res=True, tcn_type='mstcn')
+  else:
+    options.update(
+      variant='tanh',
+      attention=family == 'aagcn',
+      adaptive=choose(True, True, False),
+    )
+  shape = (
+    4,
+    int(rng.integers(1, 4)),
+    int(rng.integers(1, 41)),
+    layout.num_joints,
+    int(rng.integers(2, 5)),
+  )
+  return Config(
+    family,
+    graph_lib.Graph(layout, mode, max_hop=max_hop),
+    tuple(options.items()),
+    shape,
+    # Every other one has the statistics of two published GPUs.
+    norm_group=2 * (index % 2),
+    seed=int(rng.integers(2**31)),
+  )
+
+
+def _draw_layout(rng: np.random.Generator) -> skeletons.Layout:
+  """A published layout, or a random tree of 5 to 12 joints."""
+  names = (*skeletons.LAYOUTS, 'tree', 'tree')
+  name = names[rng.integers(len(names))]
+  if name != 'tree':
+    return skeletons.get_layout(name)
+  num_joints = int(rng.integers(5, 13))
+  order = rng.permutation(num_joints)
+  edges = tuple(
+    (int(order[i]), int(order[rng.integers(i)])) for i in range(1, num_joints)
+  )
+  return skeletons.Layout(
+    name='tree',
+    joints=tuple(f'joint{v}' for v in range(num_joints)),
+    bones=edges,
+    edges=edges,
+    center=int(order[0]),
+  )
+
+
+def default(family: str, seed: int) -> Config:
+  """The published options but for narrow layers and short clips."""
+  options: dict[str, object] = dict(base_channels=8)
+  layout, mode, shape = 'nturgb+d', 'spatial', (2, 2, 16, 25, 3)
+  if family == 'stgcn':
+    layout, mode, shape = 'coco', 'stgcn_spatial', (2, 2, 16, 17, 3)
+  elif family == 'stgcnpp':
+    # Branches of one channel would amplify rounding tenfold over ten stages.
+    options.update(base_channels=24)
+    options.update(adaptive='init', gcn_with_res=True, tcn_type='mstcn')
+    layout, shape = 'coco', (4, 1, 8, 17, 3)
+  else:
+    options.update(variant='tanh', attention=family == 'aagcn')
+  graph = graph_lib.Graph(skeletons.get_layout(layout), mode)
+  return Config(family, graph, tuple(options.items()), shape, seed=seed)
+
+
+def build(config: Config) -> Pair:
+  """Both networks, with the same weights."""
+  theirs = Network(*_published_parts(config)).train()
+  return pair_with(config, theirs, 'mmaction1x')
+
+
+def pair_with(config: Config, theirs: torch.nn.Module, naming: str) -> Pair:
+  """Fills a PyTorch network and gives our network its weights."""
+  state = {
+    name: fill(name, tensor.numpy(), config.seed)
+    for name, tensor in theirs.state_dict().items()
+  }
+  theirs.load_state_dict({n: torch.from_numpy(a) for n, a in state.items()})
+  model = models.build_model(
+    config.our_family,
+    graph=config.graph,
+    num_classes=NUM_CLASSES,
+    norm_group=config.norm_group,
+    **dict(config.options),
+  )
+  like = jax.eval_shape(
+    model.init, jax.random.key(0), np.zeros(config.shape, np.float32)
+  )
+  variables = tensors.from_torch(
+    state,
+    like,
+    config.our_family,
+    naming,
+    adjacency=config.graph.adjacency(),
+  )
+  return Pair(config, theirs, model, variables, naming)
+
+
+def fill(name: str, tensor: np.ndarray, seed: int) -> np.ndarray:
+  """A random value for a tensor: about what training leaves there."""
+  if name.endswith('num_batches_tracked'):
+    return tensor
+  rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+  r = rng.normal(size=tensor.shape)
+  leaf = name.rsplit('.', 1)[-1]
+  if leaf == 'A':
+    # What is learned has moved; a fixed graph stays.
+    return tensor
+  if leaf == 'PA' or 'edge_importance' in name:
+    r = tensor + 0.1 * r
+  elif leaf == 'alpha':
+    r = 0.5 + 0.1 * r
+  elif leaf == 'running_var':
+    r = 1 + 0.1 * abs(r)
+  elif leaf in ('running_mean', 'bias'):
+    r = 0.1 * r
+  elif tensor.ndim >= 2:
+    r = r / np.sqrt(tensor[0].size)
+  else:
+    r = 1 + 0.1 * r
+  return np.asarray(r, np.float32)
+
+
+def _published_parts(config: Config):
+  """mmaction2's backbone and head."""
+  options = dict(config.options)
+  layout = config.graph.layout
+  graph_cfg = dict(
+    layout=_PUBLISHED_LAYOUTS.get(layout.name)
+    or dict(
+      num_node=layout.num_joints,
+      inward=list(layout.edges),
+      center=layout.center,
+    ),
+    mode=_PUBLISHED_MODES.get(config.graph.mode, config.graph.mode),
+    max_hop=config.graph.max_hop,
+  )
+  kwargs = dict(
+    graph_cfg=graph_cfg,
+    in_channels=config.shape[-1],
+    num_person=config.shape[1],
+  )
+  for name in ('base_channels', 'num_stages', 'ch_ratio'):
+    if name in options:
+      kwargs[name] = options[name]
+  for name in ('inflate_stages', 'down_stages'):
+    if name in options:
+      kwargs[name] = list(options[name])
+  if 'data_bn' in options:
+    data_bn = options['data_bn']
+    kwargs['data_bn_type'] = None if data_bn == 'none' else data_bn
+  renames = {
+    'adaptive': 'gcn_adaptive',
+    'conv_pos': 'gcn_conv_pos',
+    'gcn_with_res': 'gcn_with_res',
+    'tcn_type': 'tcn_type',
+    'attention': 'gcn_attention',
+  }
+  for ours, their_name in renames.items():
+    if ours in options:
+      value = options[ours]
+      kwargs[their_name] = None if value == 'none' else value
+  kind = published.AAGCN if config.our_family == 'agcn' else published.STGCN
+  backbone = kind(**kwargs)
+  with torch.no_grad():
+    channels = backbone.eval()(torch.zeros(1, *config.shape[1:])).shape[2]
+  return backbone, published.GCNHead(NUM_CLASSES, channels)
