@@ -258,6 +258,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def main() -> None:
+  """Measures what the flags ask for and writes the section."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )

@@ -107,6 +107,7 @@ class Steps:
 
 
 def main() -> None:
+  """Answers a step a line until the input ends."""
   settings = json.loads(sys.argv[1])
   logging.disable(logging.WARNING)  # init_weights logs every tensor.
   # Answers go to the real output; libraries print to it as well.

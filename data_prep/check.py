@@ -23,6 +23,7 @@ from skeljax.data.formats import clips
 
 
 def define_flags() -> None:
+  """Flags of `python -m data_prep.check`."""
   flags.FLAGS.set_gnu_getopt(True)  # The file may stand before the flags.
   flags.DEFINE_string(
     'layout',
@@ -56,6 +57,7 @@ def define_flags() -> None:
 
 
 def main(argv: Sequence[str]) -> int:
+  """Prints what there is to say about an annotation file; 1 if it is wrong."""
   if len(argv) != 2:
     raise errors.UserError(
       'Name one annotation file, as in python -m data_prep.check ntu60_3d.pkl,'

@@ -270,13 +270,8 @@ def _loop(
         pending = None
       epoch = training.epoch(step, batch_size)
       if is_log:
-        learning_rate = float(training.schedule(step - 1))
-        writer.write(
-          step=step,
-          epoch=epoch,
-          split='train',
-          values={**meter.values(), 'lr': learning_rate},
-        )
+        values = meter.values() | {'lr': float(training.schedule(step - 1))}
+        writer.write(step=step, epoch=epoch, split='train', values=values)
         meter.reset()
       measured = None
       if is_eval:
