@@ -57,7 +57,7 @@ def define_flags() -> None:
 
 
 def main(argv: Sequence[str]) -> int:
-  """Prints what there is to say about an annotation file; 1 if it is wrong."""
+  """Prints what is wrong with an annotation file; 2 if training would fail."""
   if len(argv) != 2:
     raise errors.UserError(
       'Name one annotation file, as in python -m data_prep.check ntu60_3d.pkl,'
