@@ -36,8 +36,9 @@ def model_input(
       [B, N, T] (-1 for padding), total_frames [B] and num_valid_persons [B];
       score [B, N, M, T, V] where there are scores; keypoint_next and score_next
       where options.needs_next; img_shape [B, 2] for 2D; box [B, 4] where
-      options.needs_box; index [B], by which training draws. Where options.needs_whole_clip, keypoint and score are
-      whole clips, [B, 1, M, frames, V, C], zero behind total_frames.
+      options.needs_box; index [B], by which training draws. Where
+      options.needs_whole_clip, keypoint and score are whole clips, [B, 1, M,
+      frames, V, C], zero behind total_frames.
     options: what to compute.
     rng: key of this step; None unless training.
     train: whether to draw random views.
