@@ -122,6 +122,8 @@ def to_torch_file(
       f'--checkpoint={path} is a folder, so --output={output} must be a PyTorch'
       ' file, for example model.pth.'
     )
+  if os.path.isdir(output):
+    raise errors.UserError(f'--output={output} is a folder; name a file.')
   loaded = pretrained.load(path, step)
   used = skeljax_to_torch.save(output, loaded.variables, loaded.meta, naming)
   return (

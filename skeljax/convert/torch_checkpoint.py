@@ -12,6 +12,7 @@ import dataclasses
 import os
 import pickle
 import re
+import struct
 import types
 from typing import Any
 import zipfile
@@ -26,10 +27,13 @@ WEIGHTS = ('', 'model', 'ema')
 _SKIPPED_GLOBALS = ('mmengine.', 'mmcv.', 'numpy.', 'builtins.getattr')
 # How files of torch.save begin that are older than its zip format.
 _LEGACY_MAGIC = b'\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.'
+# What torch.load says of a name that it refuses.
+_REFUSED = re.compile(r'GLOBAL (\S+) (?:was not an allowed|whose module)')
 # What torch.load raises for damaged files; it does not sort them further.
 _DAMAGED = (
   pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError,
-  TypeError, IndexError, AttributeError, OSError,
+  TypeError, IndexError, AttributeError, OSError, AssertionError,
+  OverflowError, MemoryError, struct.error, zipfile.BadZipFile,
 )  # fmt: skip
 
 
@@ -76,8 +80,8 @@ def read(path: str, weights: str = '') -> TorchCheckpoint:
 
   Args:
     path: a file of torch.save: a state_dict, or a dictionary that has one.
-    weights: 'model' or 'ema', which of two to take where a file has averaged
-      weights as well; '' refuses to choose.
+    weights: 'model' or 'ema', which of two to take where a file has weights
+      and their moving average; '' refuses to choose.
 
   Returns:
     The tensors as arrays; half precision widened to float32, `module.`
@@ -89,11 +93,12 @@ def read(path: str, weights: str = '') -> TorchCheckpoint:
   """
   path = os.fspath(path)
   content = _load(path)
-  if not isinstance(content, Mapping):
+  if not isinstance(content, dict):
     raise errors.UserError(
       f'{path} holds a {type(content).__name__}, not a dictionary of weights.'
       ' Save it with torch.save(model.state_dict(), FILE).'
     )
+  content = _plain(content)
   tensors, notes = _choose(path, content, weights)
   while tensors and all(name.startswith('module.') for name in tensors):
     tensors = {n.removeprefix('module.'): t for n, t in tensors.items()}
@@ -102,9 +107,8 @@ def read(path: str, weights: str = '') -> TorchCheckpoint:
   if half:
     notes.append(f'widened {half} half-precision tensors to float32')
   meta = content.get('meta')
-  return TorchCheckpoint(
-    path, arrays, meta if isinstance(meta, Mapping) else {}, tuple(notes)
-  )
+  meta = _plain(meta) if isinstance(meta, dict) else {}
+  return TorchCheckpoint(path, arrays, meta, tuple(notes))
 
 
 def write(
@@ -147,9 +151,11 @@ def _load(path: str) -> Any:
       with torch.serialization.safe_globals(stand_ins):
         return torch.load(path, map_location='cpu', weights_only=True)
   except _DAMAGED as error:
-    refused = re.findall(r'GLOBAL (\S+) was not an allowed', str(error))
+    refused = _REFUSED.findall(str(error))
     if not refused:
-      first_line = (str(error).strip() or type(error).__name__).split('\n')[0]
+      # Not what torch says before: that one might load it without a guard.
+      said = str(error).rpartition('WeightsUnpickler error: ')[2].strip()
+      first_line = (said or type(error).__name__).split('\n')[0]
       raise errors.UserError(
         f'{path} cannot be read as a PyTorch file: it is damaged, cut short or'
         f' of another kind. Fetch it again. (torch: {first_line[:200]})'
@@ -199,47 +205,65 @@ def _choose(
   """The tensors by name, and notes on what else there was."""
   notes = []
   tensors = content.get('state_dict', content)
-  if not isinstance(tensors, Mapping) or not tensors:
+  if not isinstance(tensors, dict) or not tensors:
     raise errors.UserError(f"{path}: its 'state_dict' holds no weights.")
   if tensors is content and not all(map(_is_tensor, content.values())):
     raise errors.UserError(_no_weights(path, content))
-  tensors = dict(tensors)
-  averaged = {
-    n.removeprefix('ema_'): t
-    for n, t in tensors.items()
-    if n.startswith('ema_')
-  }
-  model = {n: t for n, t in tensors.items() if not n.startswith('ema_')}
-  if averaged:
-    # mmcv keeps the average of a.b as the buffer ema_a_b.
-    averaged = {
-      n: averaged[n.replace('.', '_')]
-      for n in model
-      if n.replace('.', '_') in averaged
-    }
-  elif isinstance(content.get('ema_state_dict'), Mapping):
-    averaged = {
-      n: t for n, t in content['ema_state_dict'].items() if n != 'steps'
-    }
-  if averaged and not weights:
+  tensors = _plain(tensors)
+  unnamed = [name for name in tensors if not isinstance(name, str)]
+  if unnamed:
     raise errors.UserError(
-      f'{path} holds two sets of weights, those of the model and their moving'
-      ' average (EMA). Choose with --weights=model or --weights=ema. mmaction2'
-      " tests with what the file calls 'state_dict', that is 'model'."
+      f'{path}: its weights have no names but {unnamed[0]!r}. Save them with'
+      ' torch.save(model.state_dict(), FILE).'
     )
-  if weights == 'ema' and not averaged:
+  own = _weights_without_average(content, tensors)
+  averaged = {n: t for n, t in tensors.items() if not n.startswith('ema_')}
+  if own and not weights:
+    raise errors.UserError(
+      f'{path} holds two sets of weights: a moving average (EMA), which its'
+      " code base tests with and calls 'state_dict', and the model's own."
+      ' Choose one: python -m skeljax.convert --weights=ema or'
+      ' --weights=model.'
+    )
+  if weights == 'ema' and not own:
     raise errors.UserError(
       f'--weights=ema: {path} holds no averaged weights, only the model.'
     )
-  if averaged:
+  if own:
     notes.append(f'took the {weights} weights of two sets')
-  left_out = sorted(set(content) - {'state_dict', 'meta'})
-  if tensors is not content and 'state_dict' in content and left_out:
+  left_out = sorted(str(key) for key in set(content) - {'state_dict', 'meta'})
+  if 'state_dict' in content and left_out:
     notes.append(
       f'left out {", ".join(left_out)}: only weights and BatchNorm statistics'
       ' are converted'
     )
-  return (averaged if weights == 'ema' else model), notes
+  return (own if own and weights == 'model' else averaged), notes
+
+
+def _weights_without_average(
+  content: Mapping[str, Any], tensors: Mapping[str, Any]
+) -> dict[str, Any]:
+  """The model's own weights of a file that averaged them; {} of any other.
+
+  NOTE: mmengine and mmcv both exchange the two when they save, so that
+  `state_dict` can be tested with; what is called EMA there is the model.
+  """
+  if any(name.startswith('ema_') for name in tensors):
+    # mmcv calls the other a.b ema_a_b, and averages parameters only.
+    return {
+      n: tensors.get('ema_' + n.replace('.', '_'), t)
+      for n, t in tensors.items()
+      if not n.startswith('ema_')
+    }
+  other = content.get('ema_state_dict')
+  if not isinstance(other, dict):
+    return {}
+  return {n: t for n, t in _plain(other).items() if n != 'steps'}
+
+
+def _plain(mapping: dict[Any, Any]) -> dict[Any, Any]:
+  """Without attributes: a file can give an OrderedDict any, even `items`."""
+  return dict(dict.items(mapping))
 
 
 def _no_weights(path: str, content: Mapping[str, Any]) -> str:
@@ -270,11 +294,13 @@ def _to_arrays(
       problems.append(f'{name}: {type(tensor).__name__}, not a tensor')
     elif tensor.is_quantized or tensor.layout != torch.strided:
       problems.append(f'{name}: {tensor.dtype}, {tensor.layout}')
+    elif tensor.device.type != 'cpu':
+      problems.append(f'{name}: without values ({tensor.device})')
     elif tensor.dtype in (torch.float16, torch.bfloat16):
       arrays[name] = tensor.detach().float().numpy()
       half += 1
     elif tensor.dtype in (torch.float32, torch.int64):
-      arrays[name] = tensor.detach().numpy()
+      arrays[name] = tensor.detach().resolve_neg().numpy()
     else:
       problems.append(f'{name}: {tensor.dtype}')
   if problems:
