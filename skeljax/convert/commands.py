@@ -19,6 +19,7 @@ from skeljax import pretrained
 from skeljax import recipe
 from skeljax import score_file
 from skeljax.convert import published_config
+from skeljax.convert import published_model
 from skeljax.convert import score_dump
 from skeljax.convert import skeljax_to_torch
 from skeljax.convert import torch_checkpoint
@@ -126,11 +127,15 @@ def to_torch_file(
     raise errors.UserError(f'--output={output} is a folder; name a file.')
   loaded = pretrained.load(path, step)
   used = skeljax_to_torch.save(output, loaded.variables, loaded.meta, naming)
-  return (
+  said = [
     f'{loaded.source}: {describe(loaded.config, loaded.facts)}; names of'
     f' {used}',
     _OPTIMIZER,
-  )
+  ]
+  if used in ('mmaction1x', 'pyskl'):
+    model = published_model.mmaction2_model(loaded.config, loaded.facts)
+    said.append(f'mmaction2 loads it into model = {model}')
+  return said
 
 
 def convert_scores(

@@ -10,6 +10,7 @@ import numpy as np
 from skeljax import errors
 from skeljax import graph as graph_lib
 from skeljax import recipe
+from skeljax.convert import published_model
 from skeljax.convert import tensors
 from skeljax.convert import torch_checkpoint
 from skeljax.convert import torch_to_skeljax
@@ -52,6 +53,9 @@ def save(
   if naming != leftovers.get('naming'):
     leftovers = {}
   _check(config, naming)
+  if naming in ('mmaction1x', 'pyskl'):
+    # Says so if there is no such network.
+    published_model.mmaction2_model(config, facts)
   graph = recipe.build_graph(config, facts)
   _check_graph(variables, config.model.name, naming, graph)
   adjacency = leftovers.get('unused_adjacency', graph.adjacency())

@@ -1,0 +1,136 @@
+"""The configuration with which published code builds a network of ours.
+
+A file of weights is of no use without it, and load_state_dict(strict=True)
+needs it exactly.
+"""
+
+from typing import Any
+
+from ml_collections import config_dict
+
+from skeljax import errors
+from skeljax import graph as graph_lib
+from skeljax import recipe
+
+# Layouts that mmaction2 and pyskl know by a name.
+_LAYOUT_NAMES = {
+  'nturgb+d': 'nturgb+d',
+  'coco': 'coco',
+  'openpose-18': 'openpose',
+}
+_DEFAULTS = {
+  'in_channels': 3,
+  'base_channels': 64,
+  'ch_ratio': 2,
+  'num_stages': 10,
+  'inflate_stages': [5, 8],
+  'down_stages': [5, 8],
+  'num_person': 2,
+  'gcn_adaptive': 'importance',
+  'gcn_conv_pos': 'pre',
+  'gcn_with_res': False,
+  'gcn_attention': True,
+  'tcn_type': 'unit_tcn',
+  'tcn_dropout': 0.0,
+}
+
+
+def mmaction2_model(
+  config: config_dict.ConfigDict, facts: recipe.Facts
+) -> dict[str, Any]:
+  """The `model` of a configuration of mmaction2 1.x.
+
+  Args:
+    config: of the checkpoint.
+    facts: of the checkpoint.
+
+  Returns:
+    Arguments of RecognizerGCN; what has its default is left out.
+
+  Raises:
+    UserError: mmaction2 1.x cannot build this network.
+  """
+  model = recipe.build_model(config, facts)
+  is_agcn = config.model.name == 'agcn'
+  options = {
+    'in_channels': facts.num_channels + int(facts.has_score),
+    'base_channels': model.base_channels,
+    'ch_ratio': model.ch_ratio,
+    'num_stages': model.num_stages,
+    'inflate_stages': list(model.inflate_stages),
+    'down_stages': list(model.down_stages),
+    'num_person': facts.num_persons,
+    'tcn_dropout': model.tcn_dropout,
+  }
+  if is_agcn:
+    if model.ch_ratio != 2:
+      raise errors.UserError(
+        f"mmaction2's AAGCN doubles its width at each stage that widens; this"
+        f' network has ch_ratio={model.ch_ratio}, so that no code would load'
+        ' the file.'
+      )
+    options |= {
+      'gcn_adaptive': model.adaptive,
+      'gcn_attention': model.attention,
+    }
+    defaults = _DEFAULTS | {'gcn_adaptive': True}
+  else:
+    adaptive = None if model.adaptive == 'none' else model.adaptive
+    options |= {
+      'gcn_adaptive': adaptive,
+      'gcn_conv_pos': model.conv_pos,
+      'gcn_with_res': model.gcn_with_res,
+      'tcn_type': model.tcn_type,
+    }
+    defaults = _DEFAULTS
+  data_bn = model.data_bn or ('MVC' if is_agcn else 'VC')
+  if data_bn != ('MVC' if is_agcn else 'VC'):
+    options['data_bn_type'] = None if data_bn == 'none' else data_bn
+  return {
+    'type': 'RecognizerGCN',
+    'backbone': {
+      'type': 'AAGCN' if is_agcn else 'STGCN',
+      'graph_cfg': _graph_cfg(model.graph),
+      **{
+        name: value
+        for name, value in options.items()
+        if name not in defaults or defaults[name] != value
+      },
+    },
+    'cls_head': {
+      'type': 'GCNHead',
+      'num_classes': facts.num_classes,
+      'in_channels': _last_width(model),
+      **({'dropout': model.dropout} if model.dropout else {}),
+    },
+  }
+
+
+def _last_width(model: Any) -> int:
+  growths = [s for s in model.inflate_stages if 2 <= s <= model.num_stages]
+  return int(model.base_channels * model.ch_ratio ** len(growths) + 1e-4)
+
+
+def _graph_cfg(graph: graph_lib.Graph) -> dict[str, Any]:
+  """A graph of as many matrices; the file brings their values."""
+  layout = graph.layout
+  named = _LAYOUT_NAMES.get(layout.name)
+  described = {
+    'num_node': layout.num_joints,
+    'inward': [list(edge) for edge in layout.graph_edges(graph.edges)],
+    'center': layout.center,
+  }
+  result: dict[str, Any] = {'layout': named or described}
+  if graph.mode == 'spatial':
+    return result | {'mode': 'spatial'}
+  if graph.num_subsets == 1:
+    return result | {'mode': 'binary_adj'}
+  if graph.num_subsets % 2 == 0:
+    raise errors.UserError(
+      f'mmaction2 1.x has no graph of {graph.num_subsets} matrices, as mode'
+      f' {graph.mode!r} of this network makes, so that no code would load the'
+      ' file. Give --naming=mmaction0x or --naming=original.'
+    )
+  max_hop = (graph.num_subsets - 1) // 2
+  result['mode'] = 'stgcn_spatial'
+  return result | ({'max_hop': max_hop} if max_hop != 1 else {})

@@ -1,0 +1,122 @@
+"""The printed configuration builds the network that loads the written file."""
+
+import ast
+
+import jax
+from ml_collections import config_dict
+from mmaction.registry import MODELS
+import numpy as np
+import pytest
+import torch
+
+from skeljax import errors
+from skeljax import recipe
+from skeljax import skeletons
+from skeljax.convert import published_model
+from skeljax.convert import tensors
+
+_SECTIONS = {
+  'data': {'clip_len': 8},
+  'features': {
+    'stream': 'joint',
+    'rotate': (),
+    'centre_first_frame': False,
+    'min_max': False,
+  },
+}
+_NARROW = {
+  'base_channels': 8,
+  'num_stages': 3,
+  'inflate_stages': (2,),
+  'down_stages': (3,),
+}
+# Model options and graph section of each case.
+CASES = {
+  'stgcn': ({'name': 'stgcn'}, {'mode': 'stgcn_spatial'}),
+  'two hops': ({'name': 'stgcn'}, {'mode': 'stgcn_spatial', 'max_hop': 2}),
+  'uniform': ({'name': 'stgcn', 'adaptive': 'offset'}, {'mode': 'uniform'}),
+  'fixed': ({'name': 'stgcn', 'adaptive': 'none'}, {'mode': 'binary'}),
+  'stgcn++': (
+    {
+      'name': 'stgcn',
+      'adaptive': 'init',
+      'gcn_with_res': True,
+      'tcn_type': 'mstcn',
+      'ch_ratio': 1.5,
+    },
+    {'mode': 'spatial'},
+  ),
+  '2s-agcn': ({'name': 'agcn', 'variant': 'tanh'}, {'mode': 'spatial'}),
+  'aagcn': (
+    {'name': 'agcn', 'variant': 'tanh', 'attention': True, 'data_bn': 'VC'},
+    {'mode': 'spatial'},
+  ),
+  'no input norm': (
+    {'name': 'agcn', 'variant': 'tanh', 'adaptive': False, 'data_bn': 'none'},
+    {'mode': 'spatial'},
+  ),
+}
+
+
+def _parts(case, layout):
+  model, graph = CASES[case]
+  config = config_dict.ConfigDict(
+    {
+      'model': {'dtype': 'float32', **_NARROW, **model},
+      'graph': graph,
+      **_SECTIONS,
+    }
+  )
+  config.data.whole_clip = False
+  facts = recipe.Facts(
+    layout=skeletons.get_layout(layout),
+    class_names=('a', 'b', 'c'),
+    num_channels=2,
+    has_score=layout == 'coco',
+    num_persons=1,
+    normalize='none',
+    keypoint_dtype='float32',
+    max_frames=0,
+  )
+  return config, facts
+
+
+@pytest.mark.parametrize('layout', ['coco', 'handmp'])
+@pytest.mark.parametrize('case', CASES)
+def test_mmaction2_builds_the_network_and_loads_it_strictly(case, layout):
+  config, facts = _parts(case, layout)
+  printed = str(published_model.mmaction2_model(config, facts))
+  theirs = MODELS.build(ast.literal_eval(printed) | {'data_preprocessor': None})
+  abstract = recipe.abstract_variables(config, facts)
+  rng = np.random.default_rng(0)
+  variables = jax.tree.map(
+    lambda a: rng.uniform(0.5, 1, a.shape).astype(np.float32), abstract
+  )
+  state_dict = tensors.to_torch(
+    variables,
+    config.model.name,
+    'mmaction1x',
+    adjacency=recipe.build_graph(config, facts).adjacency(),
+  )
+  theirs.load_state_dict(
+    {name: torch.from_numpy(array) for name, array in state_dict.items()},
+    strict=True,
+  )
+  theirs.eval()
+  model = recipe.build_model(config, facts)
+  x = rng.normal(size=recipe.input_shape(config, facts, 2)).astype(np.float32)
+  with torch.no_grad():
+    expected = theirs.cls_head(theirs.backbone(torch.from_numpy(x))).numpy()
+  found = np.asarray(model.apply(variables, x))
+  assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
+
+
+def test_what_mmaction2_cannot_build_is_refused():
+  config, facts = _parts('stgcn', 'coco')
+  config.graph.mode = 'distance'
+  with pytest.raises(errors.UserError, match='no graph of 2 matrices'):
+    published_model.mmaction2_model(config, facts)
+  config, facts = _parts('2s-agcn', 'coco')
+  config.model.ch_ratio = 1.5
+  with pytest.raises(errors.UserError, match='doubles its width'):
+    published_model.mmaction2_model(config, facts)
