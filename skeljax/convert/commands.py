@@ -133,8 +133,8 @@ def to_torch_file(
     _OPTIMIZER,
   ]
   if used in ('mmaction1x', 'pyskl'):
-    model = published_model.mmaction2_model(loaded.config, loaded.facts)
-    said.append(f'mmaction2 loads it into model = {model}')
+    model = published_model.recognizer(loaded.config, loaded.facts, used)
+    said.append(f'it is loaded there by model = {model}')
   return said
 
 

@@ -4,6 +4,7 @@ A file of weights is of no use without it, and load_state_dict(strict=True)
 needs it exactly.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from ml_collections import config_dict
@@ -12,11 +13,15 @@ from skeljax import errors
 from skeljax import graph as graph_lib
 from skeljax import recipe
 
-# Layouts that mmaction2 and pyskl know by a name.
-_LAYOUT_NAMES = {
+# Layouts that they know by a name.
+_MMACTION_LAYOUTS = {
   'nturgb+d': 'nturgb+d',
   'coco': 'coco',
   'openpose-18': 'openpose',
+}
+_LAYOUTS = {
+  'mmaction1x': _MMACTION_LAYOUTS,
+  'pyskl': _MMACTION_LAYOUTS | {'handmp': 'handmp'},
 }
 _DEFAULTS = {
   'in_channels': 3,
@@ -35,20 +40,21 @@ _DEFAULTS = {
 }
 
 
-def mmaction2_model(
-  config: config_dict.ConfigDict, facts: recipe.Facts
+def recognizer(
+  config: config_dict.ConfigDict, facts: recipe.Facts, naming: str
 ) -> dict[str, Any]:
-  """The `model` of a configuration of mmaction2 1.x.
+  """The `model` of a configuration of mmaction2 1.x or pyskl.
 
   Args:
     config: of the checkpoint.
     facts: of the checkpoint.
+    naming: 'mmaction1x' or 'pyskl', which differ in the layouts they know.
 
   Returns:
     Arguments of RecognizerGCN; what has its default is left out.
 
   Raises:
-    UserError: mmaction2 1.x cannot build this network.
+    UserError: they cannot build this network.
   """
   model = recipe.build_model(config, facts)
   is_agcn = config.model.name == 'agcn'
@@ -90,7 +96,7 @@ def mmaction2_model(
     'type': 'RecognizerGCN',
     'backbone': {
       'type': 'AAGCN' if is_agcn else 'STGCN',
-      'graph_cfg': _graph_cfg(model.graph),
+      'graph_cfg': _graph_cfg(model.graph, _LAYOUTS[naming]),
       **{
         name: value
         for name, value in options.items()
@@ -111,10 +117,12 @@ def _last_width(model: Any) -> int:
   return int(model.base_channels * model.ch_ratio ** len(growths) + 1e-4)
 
 
-def _graph_cfg(graph: graph_lib.Graph) -> dict[str, Any]:
+def _graph_cfg(
+  graph: graph_lib.Graph, layout_names: Mapping[str, str]
+) -> dict[str, Any]:
   """A graph of as many matrices; the file brings their values."""
   layout = graph.layout
-  named = _LAYOUT_NAMES.get(layout.name)
+  named = layout_names.get(layout.name)
   described = {
     'num_node': layout.num_joints,
     'inward': [list(edge) for edge in layout.graph_edges(graph.edges)],

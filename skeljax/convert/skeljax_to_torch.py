@@ -55,7 +55,7 @@ def save(
   _check(config, naming)
   if naming in ('mmaction1x', 'pyskl'):
     # Says so if there is no such network.
-    published_model.mmaction2_model(config, facts)
+    published_model.recognizer(config, facts, naming)
   graph = recipe.build_graph(config, facts)
   _check_graph(variables, config.model.name, naming, graph)
   adjacency = leftovers.get('unused_adjacency', graph.adjacency())

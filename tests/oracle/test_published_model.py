@@ -85,7 +85,7 @@ def _parts(case, layout):
 @pytest.mark.parametrize('case', CASES)
 def test_mmaction2_builds_the_network_and_loads_it_strictly(case, layout):
   config, facts = _parts(case, layout)
-  printed = str(published_model.mmaction2_model(config, facts))
+  printed = str(published_model.recognizer(config, facts, 'mmaction1x'))
   theirs = MODELS.build(ast.literal_eval(printed) | {'data_preprocessor': None})
   abstract = recipe.abstract_variables(config, facts)
   rng = np.random.default_rng(0)
@@ -115,8 +115,8 @@ def test_what_mmaction2_cannot_build_is_refused():
   config, facts = _parts('stgcn', 'coco')
   config.graph.mode = 'distance'
   with pytest.raises(errors.UserError, match='no graph of 2 matrices'):
-    published_model.mmaction2_model(config, facts)
+    published_model.recognizer(config, facts, 'mmaction1x')
   config, facts = _parts('2s-agcn', 'coco')
   config.model.ch_ratio = 1.5
   with pytest.raises(errors.UserError, match='doubles its width'):
-    published_model.mmaction2_model(config, facts)
+    published_model.recognizer(config, facts, 'mmaction1x')
