@@ -59,5 +59,7 @@ def test_guides_name_commands_that_exist(guide):
   for module in set(
     re.findall(r'python -m ((?:skeljax|data_prep)[\w.]*)', text)
   ):
-    path = ROOT.joinpath(*module.split('.')).with_suffix('.py')
-    assert path.exists(), f'{guide.name} names python -m {module}'
+    path = ROOT.joinpath(*module.split('.'))
+    is_command = path.with_suffix('.py').exists()
+    is_command |= (path / '__main__.py').exists()
+    assert is_command, f'{guide.name} names python -m {module}'
