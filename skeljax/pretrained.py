@@ -59,6 +59,7 @@ class Pretrained:
     if self.is_assumed:
       facts = dataclasses.replace(
         facts,
+        normalize=self.config.data.normalize,
         keypoint_dtype=dataset.keypoint_dtype,
         max_frames=self.config.data.max_frames or dataset.max_frames,
       )
@@ -147,10 +148,39 @@ def initialize(
   Raises:
     UserError: another network or skeleton; everything that differs is listed.
   """
-  _check_same_network(pretrained, config, facts)
+  check(pretrained, config, facts)
   new = traverse_util.flatten_dict(dict(state.variables))
   old = traverse_util.flatten_dict(dict(pretrained.variables))
-  replaces_head = _replaces_head(pretrained, facts)
+  replaces_head = _replaces_head(pretrained.facts, facts)
+  _log_head(pretrained, facts)
+  chosen = {
+    path: array
+    if path[:3] == _HEAD and replaces_head
+    else jax.device_put(old[path], array.sharding)
+    for path, array in new.items()
+  }
+  variables = traverse_util.unflatten_dict(chosen)
+  return state.replace(
+    **{name: variables.get(name, {}) for name in state.variables}
+  )
+
+
+def check(
+  pretrained: Pretrained,
+  config: config_dict.ConfigDict,
+  facts: recipe.Facts,
+) -> None:
+  """Raises UserError where a run cannot start from given weights.
+
+  Args:
+    pretrained: the weights.
+    config: of this run.
+    facts: of this run.
+  """
+  _check_same_network(pretrained, config, facts)
+  new = traverse_util.flatten_dict(recipe.abstract_variables(config, facts))
+  old = traverse_util.flatten_dict(dict(pretrained.variables))
+  replaces_head = _replaces_head(pretrained.facts, facts)
   problems = [f'missing: {".".join(p)}' for p in new if p not in old]
   problems += [f'unknown: {".".join(p)}' for p in old if p not in new]
   for path in set(new) & set(old):
@@ -166,40 +196,32 @@ def initialize(
       f'train.init_from={pretrained.source} does not fit this network (other'
       f' channels, persons, graph or width):\n{listed}'
     )
-  chosen = {
-    path: array
-    if path[:3] == _HEAD and replaces_head
-    else jax.device_put(old[path], array.sharding)
-    for path, array in new.items()
-  }
-  variables = traverse_util.unflatten_dict(chosen)
-  return state.replace(
-    **{name: variables.get(name, {}) for name in state.variables}
-  )
 
 
-def _replaces_head(pretrained: Pretrained, facts: recipe.Facts) -> bool:
-  """Whether the classes differ; says in the log what happens."""
+def _replaces_head(theirs: recipe.Facts, ours: recipe.Facts) -> bool:
+  """Whether the classes differ; those of a PyTorch file have no names."""
+  if theirs.num_classes != ours.num_classes:
+    return True
+  return theirs.has_class_names and theirs.class_names != ours.class_names
+
+
+def _log_head(pretrained: Pretrained, facts: recipe.Facts) -> None:
   theirs = pretrained.facts
   if theirs.num_classes != facts.num_classes:
-    logging.info(
-      '%s: %d classes there, %d here: a new classifier is trained',
-      *(pretrained.source, theirs.num_classes, facts.num_classes),
+    what = (
+      f'{theirs.num_classes} classes there, {facts.num_classes} here: a new'
+      ' classifier is trained'
     )
-    return True
-  if theirs.has_class_names and theirs.class_names != facts.class_names:
-    logging.info(
-      '%s: the %d classes have other names there: a new classifier is trained',
-      *(pretrained.source, theirs.num_classes),
+  elif _replaces_head(theirs, facts):
+    what = (
+      f'the {theirs.num_classes} classes have other names there: a new'
+      ' classifier is trained'
     )
-    return True
-  logging.info(
-    '%s: the classifier of %d classes is kept%s',
-    pretrained.source,
-    theirs.num_classes,
-    '' if theirs.has_class_names else ' (the file does not name them)',
-  )
-  return False
+  else:
+    what = f'the classifier of {theirs.num_classes} classes is kept'
+    if not theirs.has_class_names:
+      what += ' (the file does not name them)'
+  logging.info('%s: %s', pretrained.source, what)
 
 
 def _check_same_network(

@@ -102,6 +102,8 @@ def train(config: config_dict.ConfigDict, workdir: str) -> Result:
   training = recipe.build_training(config, dataset.num_clips['train'])
   # Here already, so that a mistake in it is told before there is a workdir.
   recipe.loss_options(config, facts)
+  if config.train.init_from and not os.path.exists(workdir):
+    pretrained.check(_given_weights(config), config, facts)
   workdirs.open_workdir(
     workdir,
     config,
@@ -116,7 +118,9 @@ def train(config: config_dict.ConfigDict, workdir: str) -> Result:
     # Weights come from, in this order: the run's own last checkpoint,
     # train.init_from, chance.
     if saved.latest_step is None and config.train.init_from:
-      state = _initialize_from(state, config, facts)
+      loaded = _given_weights(config)
+      logging.info('starting from the weights of %s', loaded.source)
+      state = pretrained.initialize(state, loaded, config, facts)
     if saved.latest_step is not None:
       start = saved.latest_step
       logging.info('continuing from step %d of %s', start, workdir)
@@ -197,15 +201,9 @@ def _initial_state(
   return state
 
 
-def _initialize_from(
-  state: train_state.TrainState,
-  config: config_dict.ConfigDict,
-  facts: recipe.Facts,
-) -> train_state.TrainState:
-  """The state with the weights that train.init_from names."""
-  loaded = pretrained.load(config.train.init_from, config.train.init_step)
-  logging.info('starting from the weights of %s', loaded.source)
-  return pretrained.initialize(state, loaded, config, facts)
+def _given_weights(config: config_dict.ConfigDict) -> pretrained.Pretrained:
+  """The weights that train.init_from names."""
+  return pretrained.load(config.train.init_from, config.train.init_step)
 
 
 def _loop(

@@ -1,0 +1,479 @@
+"""Files of mmaction2 and its kin through the command, and back to them."""
+
+import dataclasses
+import pathlib
+import pickle
+import types
+
+import comparison
+import jax
+import mmaction
+from mmaction.registry import MODELS
+import mmengine
+from mmengine.runner import load_checkpoint
+import networks
+import numpy as np
+import published_0x
+import pytest
+import torch
+
+from configs import agcn_joint
+from data_prep import options as options_lib
+from data_prep import prepare
+from skeljax import errors
+from skeljax import evaluate
+from skeljax import graph as graph_lib
+from skeljax import pretrained
+from skeljax import recipe
+from skeljax import score_file
+from skeljax import skeletons
+from skeljax.convert import commands
+from skeljax.convert import published_config
+from skeljax.convert import torch_to_skeljax
+
+DRAWS = 3
+NAMES = {
+  'stgcn': 'ST-GCN',
+  'stgcnpp': 'ST-GCN++',
+  'agcn': '2s-AGCN',
+  'aagcn': 'AAGCN',
+}
+_SKELETON = pathlib.Path(mmaction.__file__).parent / '.mim/configs/skeleton'
+CONFIGS = sorted(
+  path
+  for folder in ('stgcn', 'stgcnpp', '2s-agcn')
+  for path in (_SKELETON / folder).glob('*.py')
+)
+
+
+def settle(network, seed):
+  """Moves what has been learned, and numbers the counters of the BatchNorms."""
+  generator = torch.Generator().manual_seed(seed)
+  parameters = dict(network.named_parameters())
+  with torch.no_grad():
+    for i, (name, tensor) in enumerate(network.state_dict().items()):
+      if name.endswith('num_batches_tracked'):
+        tensor.fill_(100 + i)
+      elif name.endswith('.A') and name in parameters:
+        tensor.add_(0.05 * torch.randn(tensor.shape, generator=generator))
+
+
+def draw(family, seed, index):
+  """A configuration whose network a file can tell, with what it cannot."""
+  config = networks.draw(family, seed, index)
+  options = dict(config.options)
+  if config.graph.num_subsets == 1 and 'conv_pos' in options:
+    # One matrix: before or after the convolution cannot be told.
+    options['conv_pos'] = 'pre'
+  *shape, channels = config.shape
+  config = dataclasses.replace(
+    config, options=tuple(options.items()), shape=(*shape, min(channels, 3))
+  )
+  layout = config.graph.layout
+  given = torch_to_skeljax.Given(
+    layout=None if layout.name in skeletons.LAYOUTS else layout,
+    down_stages=options['down_stages'],
+    num_persons=config.shape[1],
+  )
+  return config, given
+
+
+def relative_difference(ours, theirs):
+  return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+
+
+def assert_there_and_back(
+  network, state, given, x, tmp_path, *, naming, note, record=None
+):
+  """A file becomes a workdir of equal logits, and the same file again.
+
+  Args:
+    network: of PyTorch.
+    state: what a file of it holds.
+    given: what the user says of the file.
+    x: input.
+    tmp_path: where to write.
+    naming: whose names `state` has.
+    note: names the configuration in failures.
+    record: takes the largest differences.
+  """
+  path, folder = str(tmp_path / 'theirs.pth'), str(tmp_path / 'ours')
+  back = str(tmp_path / 'back.pth')
+  torch.save({'meta': {'epoch': 1}, 'state_dict': state}, path)
+  said = commands.to_workdir(path, folder, given)
+  assert f'names of {naming}' in said[0], note
+  loaded = pretrained.load(folder)
+  model = recipe.build_model(loaded.config, loaded.facts)
+  apply = jax.jit(model.apply, compiler_options=comparison.QUICK)
+  ours = np.asarray(apply(loaded.variables, x))
+  with torch.no_grad():
+    theirs = network.eval()(torch.from_numpy(x)).numpy()
+  difference = relative_difference(ours, theirs)
+  assert difference < 1e-5, f'{note}: {difference}'
+  commands.to_torch_file(folder, back, 'last', '')
+  again = torch.load(back, weights_only=True)['state_dict']
+  assert sorted(again) == sorted(state), note
+  for name, tensor in state.items():
+    assert again[name].dtype == tensor.dtype, f'{note}: {name}'
+    assert again[name].shape == tensor.shape, f'{note}: {name}'
+    assert torch.equal(again[name], tensor), f'{note}: {name}'
+  if record:
+    record('round trip', 0.0)
+    record('logits of a converted file', difference)
+  return folder, back
+
+
+def random_input(config):
+  rng = np.random.default_rng([config.seed, 5])
+  return rng.normal(size=config.shape).astype(np.float32)
+
+
+@pytest.mark.parametrize('index', range(DRAWS))
+@pytest.mark.parametrize('family', networks.FAMILIES)
+def test_files_of_mmaction2_cross_and_come_back(
+  family, index, oracle_seed, tmp_path, record_difference
+):
+  config, given = draw(family, oracle_seed, index)
+  network = networks.build(config).theirs
+  settle(network, config.seed)
+  state = network.state_dict()
+  naming = ('mmaction1x', 'pyskl')[index % 2]
+  if naming == 'pyskl':
+    state = {n.replace('head.fc.', 'head.fc_cls.'): t for n, t in state.items()}
+  folder, back = assert_there_and_back(
+    network,
+    state,
+    given,
+    random_input(config),
+    tmp_path,
+    naming=naming,
+    note=str(config),
+    record=lambda kind, value: record_difference(NAMES[family], kind, value),
+  )
+  # mmaction2 itself takes it, without any exception.
+  if naming == 'pyskl':
+    commands.to_torch_file(folder, back, 'last', 'mmaction1x')
+  fresh = networks.build(config).theirs
+  load_checkpoint(fresh, back, map_location='cpu', strict=True)
+  for name, tensor in network.state_dict().items():
+    if naming == 'pyskl' and name.endswith('num_batches_tracked'):
+      continue  # Counters are kept within a code base only.
+    assert torch.equal(fresh.state_dict()[name], tensor), f'{config}: {name}'
+
+
+def as_stgcn_of_the_authors(state):
+  return {
+    n.removeprefix('backbone.').replace('cls_head.fc.', 'fcn.'): t
+    for n, t in state.items()
+  }
+
+
+def as_aagcn_of_the_authors(state):
+  """mmaction2's AAGCN under the names of the authors' aagcn.py."""
+  result = {}
+  for name, tensor in state.items():
+    if name == 'backbone.A':
+      continue
+    name = name.replace('cls_head.', '').removeprefix('backbone.')
+    if name.startswith('gcn.'):
+      _, block, unit, rest = name.split('.', 3)
+      unit = {'gcn': 'gcn1', 'tcn': 'tcn1'}.get(unit, unit)
+      rest = 'PA' if rest == 'A' else rest
+      name = f'l{int(block) + 1}.{unit}.{rest}'
+    result[name] = tensor
+  return result
+
+
+@pytest.mark.parametrize('index', range(2))
+@pytest.mark.parametrize(
+  'kind', ['stgcn-mmaction0x', 'stgcn-original', 'agcn-mmaction0x',
+           'agcn-original'],
+)  # fmt: skip
+def test_files_of_0x_and_of_the_authors_cross_and_come_back(
+  kind, index, oracle_seed, tmp_path
+):
+  family, naming = kind.split('-')
+  rng = np.random.default_rng([oracle_seed, len(kind), index])
+  layout = skeletons.get_layout(('nturgb+d', 'coco')[rng.integers(2)])
+  mode = 'spatial'
+  if family == 'stgcn':
+    mode = ('stgcn_spatial', 'uniform', 'distance')[rng.integers(3)]
+  graph = graph_lib.Graph(layout, mode, edges='0x')
+  widths, width = [], int(rng.integers(8, 13))
+  for stage in range(4):
+    width *= 1 + (stage > 0 and int(rng.integers(2)))
+    widths.append(width)
+  strides = [1] + [1 + (b != a) for a, b in zip(widths, widths[1:])]
+  stages = list(zip(widths, strides))
+  persons = int(rng.integers(1, 4))
+  note = f'{kind} seed={oracle_seed} {layout.name} {mode} {stages} M={persons}'
+  adjacency = torch.from_numpy(graph.adjacency())
+  if family == 'stgcn':
+    network = published_0x.STGCN(adjacency, stages, networks.NUM_CLASSES)
+  else:
+    apart = persons if naming == 'original' else 0
+    network = published_0x.AGCN(
+      adjacency, stages, networks.NUM_CLASSES, num_persons=apart
+    )
+  state = {
+    n: torch.from_numpy(networks.fill(n, t.numpy(), index))
+    for n, t in network.state_dict().items()
+  }
+  network.load_state_dict(state)
+  settle(network, index)
+  state = network.state_dict()
+  if kind == 'stgcn-original':
+    state = as_stgcn_of_the_authors(state)
+  x = rng.normal(size=(2, persons, 12, layout.num_joints, 3))
+  given = torch_to_skeljax.Given(num_persons=persons)
+  assert_there_and_back(
+    network,
+    state,
+    given,
+    x.astype(np.float32),
+    tmp_path,
+    naming=naming,
+    note=note,
+  )
+
+
+@pytest.mark.parametrize('family', ['agcn', 'aagcn'])
+def test_aagcn_of_the_authors_crosses_and_comes_back(
+  family, oracle_seed, tmp_path
+):
+  options = dict(
+    variant='tanh',
+    attention=family == 'aagcn',
+    base_channels=8,
+    num_stages=3,
+    inflate_stages=(3,),
+    down_stages=(3,),
+  )
+  graph = graph_lib.Graph(skeletons.get_layout('nturgb+d'), 'spatial')
+  config = networks.Config(
+    family, graph, tuple(options.items()), (2, 2, 10, 25, 3), seed=oracle_seed
+  )
+  network = networks.build(config).theirs
+  settle(network, 0)
+  assert_there_and_back(
+    network,
+    as_aagcn_of_the_authors(network.state_dict()),
+    torch_to_skeljax.Given(),
+    random_input(config),
+    tmp_path,
+    naming='original',
+    note=str(config),
+  )
+
+
+# What a published configuration says.
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+def test_a_published_configuration_is_recognised(path, tmp_path):
+  cfg = mmengine.Config.fromfile(str(path))
+  backbone = dict(cfg.model.backbone)
+  # Narrow, for speed alone.
+  network = networks.Network(
+    MODELS.build(dict(backbone, base_channels=8)),
+    MODELS.build(dict(cfg.model.cls_head, in_channels=32)),
+  )
+  settle(network, 0)
+  file = str(tmp_path / 'file.pth')
+  torch.save(
+    {'state_dict': network.state_dict(), 'meta': {'cfg': cfg.pretty_text}}, file
+  )
+  converted = torch_to_skeljax.load(file)
+  config, facts = converted.meta['config'], converted.meta['facts']
+
+  transforms = {t['type']: t for t in cfg.test_pipeline}
+  is_3d = 'PreNormalize3D' in transforms
+  assert is_3d == ('3d' in path.stem)
+  sampled = transforms['UniformSampleFrames']
+  stream = {
+    'j': 'joint',
+    'b': 'bone',
+    'jm': 'joint_motion',
+    'bm': 'bone_motion',
+  }[transforms['GenSkeFeat']['feats'][0]]
+  assert stream.replace('_', '-') in path.stem
+  assert config['features']['stream'] == stream
+  data = config['data']
+  assert data['frames'] == 'uniform'
+  assert data['clip_len'] == sampled['clip_len'] == 100
+  assert data['num_clips'] == sampled['num_clips'] == 10
+  assert data['dims'] == (3 if is_3d else 2)
+  assert data['normalize'] == ('mmaction1x' if is_3d else 'none')
+  assert config['features']['normalize_2d'] == (
+    'none' if is_3d else 'mmaction1x'
+  )
+  assert facts['num_persons'] == transforms['FormatGCNInput']['num_person']
+  assert facts['has_score'] == (not is_3d)
+  assert len(facts['class_names']) == cfg.model.cls_head.num_classes
+  graph_cfg = backbone['graph_cfg']
+  assert facts['layout']['name'] == graph_cfg['layout']
+  assert config['graph']['mode'] == graph_cfg['mode']
+  model = config['model']
+  assert model['name'] == {'STGCN': 'stgcn', 'AAGCN': 'agcn'}[backbone['type']]
+  assert (model['num_stages'], model['inflate_stages']) == (10, (5, 8))
+  assert model['down_stages'] == (5, 8)
+  if model['name'] == 'stgcn':
+    assert model['adaptive'] == backbone.get('gcn_adaptive', 'importance')
+    assert model['tcn_type'] == backbone.get('tcn_type', 'unit_tcn')
+    assert model['gcn_with_res'] == backbone.get('gcn_with_res', False)
+  else:
+    assert model['attention'] == backbone.get('gcn_attention', True)
+  # Nothing was guessed but the strides.
+  assert [n for n in converted.notes if 'overrides' in n] == [
+    n for n in converted.notes if 'stride' in n
+  ]
+  # The file with its bases says the same as the resolved text.
+  given = commands.read_configuration(str(path))
+  resolved = published_config.test_pipeline(
+    published_config.parse(cfg.pretty_text)
+  )
+  for is_pyskl in (False, True):
+    assert published_config.preprocessing(
+      given.pipeline, is_pyskl
+    ) == published_config.preprocessing(resolved, is_pyskl)
+
+
+# Evaluation.
+
+
+@pytest.fixture(scope='module')
+def prepared_root(tmp_path_factory):
+  """Root of `tiny`: eleven clips of 25 joints, not normalised."""
+  folder = tmp_path_factory.mktemp('evaluated')
+  rng = np.random.default_rng(0)
+  items = [
+    dict(
+      frame_dir=f'clip{i:02d}',
+      label=i % networks.NUM_CLASSES,
+      total_frames=int(frames),
+      keypoint=rng.normal(size=(1 + i % 2, frames, 25, 3)).astype(np.float16),
+    )
+    for i, frames in enumerate(rng.integers(5, 30, size=11))
+  ]
+  names = [item['frame_dir'] for item in items]
+  with open(folder / 'tiny.pkl', 'wb') as f:
+    split = {'train': names[:4], 'val': names[4:]}
+    pickle.dump({'split': split, 'annotations': items}, f)
+  (folder / 'names.txt').write_text(
+    '\n'.join(f'class{i}' for i in range(networks.NUM_CLASSES)) + '\n'
+  )
+  options = options_lib.Options(
+    source='pickle',
+    inputs={'': str(folder / 'tiny.pkl')},
+    protocol='',
+    layout='nturgb+d',
+    normalize='none',
+    name='tiny',
+    output=str(folder),
+    class_names=str(folder / 'names.txt'),
+  )
+  prepare.prepare(options, ['--runner=FnApiRunner'])
+  return str(folder)
+
+
+@pytest.fixture(scope='module')
+def aagcn_file(tmp_path_factory, oracle_seed):
+  """A file of mmaction2's 2s-AGCN of three stages."""
+  options = dict(
+    variant='tanh',
+    attention=False,
+    base_channels=8,
+    num_stages=3,
+    inflate_stages=(3,),
+    down_stages=(3,),
+  )
+  graph = graph_lib.Graph(skeletons.get_layout('nturgb+d'), 'spatial')
+  config = networks.Config(
+    'agcn', graph, tuple(options.items()), (1, 2, 8, 25, 3), seed=oracle_seed
+  )
+  network = networks.build(config).theirs
+  settle(network, 0)
+  path = tmp_path_factory.mktemp('files') / 'agcn.pth'
+  torch.save({'state_dict': network.state_dict()}, path)
+  return str(path)
+
+
+def u100_bone(frames):
+  """A configuration of ours for raw 3D."""
+  config = agcn_joint.get_config('u100,bone')
+  config.data.update(normalize='none', clip_len=frames, num_clips=2)
+  config.eval.batch_size = 4
+  return config
+
+
+@pytest.fixture
+def score(monkeypatch, tmp_path, prepared_root):
+  """score(checkpoint, config) -> what the command evaluate writes."""
+
+  def function(checkpoint, config=None, **flags):
+    output = str(tmp_path / 'scores.npz')
+    usual = dict(
+      checkpoint=checkpoint, step='last', output=output, split='val',
+      data_dir=prepared_root, dataset='tiny', num_clips=0, average='',
+      batch_size=0, distributed='off', config=config,
+    )  # fmt: skip
+    args = types.SimpleNamespace(**usual | flags)
+    monkeypatch.setattr(evaluate, 'flags', types.SimpleNamespace(FLAGS=args))
+    assert evaluate.main([]) == 0
+    return score_file.read(output)
+
+  return function
+
+
+def assert_equal_scores(a, b):
+  assert a.ids == b.ids
+  np.testing.assert_array_equal(a.scores, b.scores)
+
+
+def test_a_file_and_its_conversion_score_alike(aagcn_file, score, tmp_path):
+  config = u100_bone(8)
+  from_file = score(aagcn_file, config)
+  assert len(from_file.ids) == 7
+  # Converted with the configuration it needs no flag.
+  sections = {
+    name: config[name].to_dict() for name in ('data', 'features', 'eval')
+  }
+  folder = str(tmp_path / 'with_config')
+  given = torch_to_skeljax.Given(sections=sections)
+  commands.to_workdir(aagcn_file, folder, given)
+  assert_equal_scores(score(folder), from_file)
+  # And written again it is still as good.
+  back = str(tmp_path / 'back.pth')
+  commands.to_torch_file(folder, back, 'last', '')
+  assert_equal_scores(score(back), from_file)
+  # Another configuration replaces another guess.
+  folder = str(tmp_path / 'folder')
+  commands.to_workdir(aagcn_file, folder, torch_to_skeljax.Given())
+  config.features.stream = 'joint'
+  assert not np.array_equal(score(folder, config).scores, from_file.scores)
+
+
+def test_a_dataset_that_does_not_fit_is_said(aagcn_file, score, tmp_path):
+  # Without a configuration mmaction2's normalisation is assumed.
+  with pytest.raises(errors.UserError, match='normalisation none'):
+    score(aagcn_file)
+  file = torch.load(aagcn_file, weights_only=True)
+  state = file['state_dict']
+  for leaf in ('weight', 'bias'):
+    state[f'cls_head.fc.{leaf}'] = state[f'cls_head.fc.{leaf}'][:5]
+  path = str(tmp_path / 'five.pth')
+  torch.save(file, path)
+  with pytest.raises(errors.UserError, match='classes 7.*with 5') as error:
+    score(path, u100_bone(8))
+  assert path in str(error.value)
+
+
+def test_meta_of_the_written_file_is_plain(aagcn_file, tmp_path):
+  folder, back = str(tmp_path / 'folder'), str(tmp_path / 'back.pth')
+  commands.to_workdir(aagcn_file, folder, torch_to_skeljax.Given())
+  commands.to_torch_file(folder, back, 'last', '')
+  # What weights_only refuses would be refused by others too.
+  file = torch.load(back, weights_only=True)
+  assert set(file) == {'meta', 'state_dict'}
+  leaves = jax.tree.leaves(file['meta'])
+  assert {type(leaf) for leaf in leaves} <= {str, int, float, bool}

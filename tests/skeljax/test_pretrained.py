@@ -1,0 +1,412 @@
+"""Claims about starting from weights that are already there."""
+
+import dataclasses
+import logging as python_logging
+import os
+import shutil
+
+import jax
+from ml_collections import config_dict
+import numpy as np
+import pytest
+
+from skeljax import checkpoints
+from skeljax import errors
+from skeljax import pretrained
+from skeljax import recipe
+from skeljax import sharding
+from skeljax import skeletons
+from skeljax import train
+from skeljax import train_state
+
+FACTS = recipe.Facts(
+  layout=skeletons.get_layout('nturgb+d'),
+  class_names=('sit', 'stand', 'walk'),
+  num_channels=3,
+  has_score=False,
+  num_persons=2,
+  normalize='none',
+  keypoint_dtype='float32',
+  max_frames=0,
+)
+OTHER_CLASSES = dataclasses.replace(
+  FACTS, class_names=('sit', 'stand', 'walk', 'run')
+)
+
+
+@pytest.fixture(scope='module')
+def config():
+  """An ST-GCN of two narrow stages; nothing is trained with it."""
+  from configs import stgcn_joint_3d
+
+  config = stgcn_joint_3d.get_config('')
+  config.model.update(
+    base_channels=8,
+    num_stages=2,
+    inflate_stages=(2,),
+    down_stages=(2,),
+    norm_group=0,
+  )
+  config.data.update(clip_len=4, normalize='none')
+  return config
+
+
+def fill(config, facts, seed):
+  """Variables of random numbers; no function of a network is compiled."""
+  rng = np.random.default_rng(seed)
+  return jax.tree.map(
+    lambda a: rng.random(a.shape, np.float32),
+    recipe.abstract_variables(config, facts),
+  )
+
+
+def make_state(config, facts):
+  """A fresh state, replicated as in a run, that has taken no step."""
+  replicated = sharding.replicated(sharding.make_mesh())
+  training = recipe.build_training(config, num_train_clips=100)
+  variables = fill(config, facts, seed=1)
+  state = train_state.TrainState(
+    step=np.int32(0),
+    opt_state=training.optimizer.init(variables['params']),
+    **variables,
+  )
+  return jax.device_put(state, replicated)
+
+
+def make_pretrained(config, facts, **kwargs):
+  usual = dict(
+    source='old step 5',
+    config=config_dict.ConfigDict(config.to_dict()),
+    facts=facts,
+    variables=fill(config, facts, seed=2),
+    is_assumed=False,
+    meta={},
+  )
+  return pretrained.Pretrained(**usual | kwargs)
+
+
+def leaves(tree):
+  """Arrays by path."""
+  return {
+    jax.tree_util.keystr(path): np.asarray(leaf)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+  }
+
+
+def assert_taken(state, old, fresh, replaced=()):
+  """All weights are the old ones, but those whose path has a replaced part."""
+  now, old, fresh = (
+    leaves(dict(t)) for t in (state.variables, old.variables, fresh.variables)
+  )
+  assert sorted(now) == sorted(old)
+  assert replaced == () or any(
+    part in path for path in now for part in replaced
+  )
+  for path, array in now.items():
+    is_new = any(part in path for part in replaced)
+    np.testing.assert_array_equal(
+      array, (fresh if is_new else old)[path], err_msg=path
+    )
+
+
+@pytest.fixture
+def log(caplog):
+  """Text of what was logged at INFO."""
+  with caplog.at_level(python_logging.INFO, logger='absl'):
+    yield lambda: caplog.text
+
+
+def test_equal_classes_keep_the_classifier(config, log):
+  fresh, old = make_state(config, FACTS), make_pretrained(config, FACTS)
+  state = pretrained.initialize(fresh, old, config, FACTS)
+  assert_taken(state, old, fresh)
+  assert 'old step 5: the classifier of 3 classes is kept' in log()
+  # What was saved of the optimiser is not asked for: it starts anew.
+  assert int(state.step) == 0
+  for path, array in leaves(state.opt_state).items():
+    np.testing.assert_array_equal(
+      array, leaves(fresh.opt_state)[path], err_msg=path
+    )
+  assert {a.sharding for a in jax.tree.leaves(state.variables)} == {
+    a.sharding for a in jax.tree.leaves(fresh.variables)
+  }
+
+
+def test_another_number_of_classes_replaces_the_classifier(config, log):
+  fresh = make_state(config, OTHER_CLASSES)
+  old = make_pretrained(config, FACTS)
+  state = pretrained.initialize(fresh, old, config, OTHER_CLASSES)
+  assert_taken(state, old, fresh, replaced=("['head']['fc']",))
+  assert 'old step 5: 3 classes there, 4 here' in log()
+  assert 'a new classifier is trained' in log()
+
+
+def test_other_names_replace_the_classifier(config, log):
+  other = dataclasses.replace(FACTS, class_names=('walk', 'stand', 'sit'))
+  fresh, old = make_state(config, other), make_pretrained(config, FACTS)
+  state = pretrained.initialize(fresh, old, config, other)
+  assert_taken(state, old, fresh, replaced=("['head']['fc']",))
+  assert 'the 3 classes have other names there' in log()
+
+
+def test_numbered_classes_may_be_any(config, log):
+  numbered = dataclasses.replace(FACTS, class_names=recipe.numbered_classes(3))
+  fresh = make_state(config, FACTS)
+  old = make_pretrained(config, numbered, is_assumed=True)
+  state = pretrained.initialize(fresh, old, config, FACTS)
+  assert_taken(state, old, fresh)
+  assert 'is kept (the file does not name them)' in log()
+
+
+def changed(config, **model):
+  result = config_dict.ConfigDict(config.to_dict())
+  with result.unlocked():
+    result.model.update(model)
+  return result
+
+
+def refusal(config, facts, old):
+  """What initialize says, asked to start `config` on `facts` from `old`."""
+  fresh = make_state(config, facts)
+  with pytest.raises(errors.UserError) as error:
+    pretrained.initialize(fresh, old, config, facts)
+  text = str(error.value)
+  assert text.startswith('train.init_from=old step 5 ')
+  return text
+
+
+def test_another_network_is_refused_by_all_that_differs(config):
+  other = changed(
+    config, base_channels=12, adaptive='offset', down_stages=(), conv_pos='post'
+  )
+  text = refusal(config, FACTS, make_pretrained(other, FACTS))
+  for line in (
+    'model.base_channels is 12 there and 8 here',
+    "model.adaptive is 'offset' there and 'importance' here",
+    'model.down_stages is () there and (2,) here',
+    "model.conv_pos is 'post' there and 'pre' here",
+    '--config.model.FIELD=VALUE',
+  ):
+    assert line in text, line
+  assert 'inflate_stages' not in text
+
+
+def test_a_stride_counts_though_it_changes_no_array(config):
+  other = changed(config, down_stages=())
+  text = refusal(config, FACTS, make_pretrained(other, FACTS))
+  assert text.count('there and') == 1
+
+
+def test_another_family_is_refused(config):
+  from configs import agcn_joint
+
+  other = agcn_joint.get_config('')
+  other.data.clip_len = 4
+  text = refusal(config, FACTS, make_pretrained(other, FACTS))
+  assert 'the network is agcn there and stgcn here' in text
+
+
+def test_another_layout_is_refused(config):
+  ucla = dataclasses.replace(FACTS, layout=skeletons.get_layout('ucla'))
+  text = refusal(config, FACTS, make_pretrained(config, ucla))
+  assert "layout 'ucla' (20 joints) there, 'nturgb+d' (25) here" in text
+
+
+def test_other_channels_are_refused_by_their_arrays(config):
+  scored = dataclasses.replace(FACTS, has_score=True)
+  text = refusal(config, FACTS, make_pretrained(config, scored))
+  assert 'params.data_bn.scale: [100] there, here [75]' in text
+  assert 'params.block_0.gcn.conv.kernel: [4, ' in text
+
+
+def test_other_persons_are_refused_where_they_are_in_the_weights(config):
+  apart = changed(config, data_bn='MVC')
+  one = dataclasses.replace(FACTS, num_persons=1)
+  text = refusal(apart, FACTS, make_pretrained(apart, one))
+  assert 'params.data_bn.bias: [75] there, here [150]' in text
+  assert 'batch_stats.data_bn.mean: [75] there, here [150]' in text
+  # Elsewhere any number will do.
+  fresh, old = make_state(config, FACTS), make_pretrained(config, one)
+  state = pretrained.initialize(fresh, old, config, FACTS)
+  assert_taken(state, old, fresh)
+
+
+def test_the_graph_comes_along(config):
+  """A fixed adjacency belongs to the weights that were trained on it."""
+  fresh, old = make_state(config, FACTS), make_pretrained(config, FACTS)
+  state = pretrained.initialize(fresh, old, config, FACTS)
+  np.testing.assert_array_equal(
+    state.graph['adjacency'], old.variables['graph']['adjacency']
+  )
+
+
+def save_workdir(path, config, facts, steps=(3,)):
+  """A workdir of checkpoints; the weights of step s are fill(seed=s)."""
+  with checkpoints.Checkpoints(str(path)) as saved:
+    for step in steps:
+      saved.save_variables(
+        step,
+        fill(config, facts, seed=step),
+        recipe.checkpoint_meta(config, facts),
+      )
+  return str(path)
+
+
+def test_a_workdir_gives_weights_configuration_and_facts(config, tmp_path):
+  path = save_workdir(tmp_path / 'run', config, FACTS)
+  loaded = pretrained.load(path)
+  assert loaded.source == f'{path} step 3'
+  assert loaded.facts == FACTS
+  assert loaded.config.model.base_channels == 8
+  assert not loaded.is_assumed
+  now, expected = leaves(loaded.variables), leaves(fill(config, FACTS, seed=3))
+  assert sorted(now) == sorted(expected)
+  for path, array in expected.items():
+    np.testing.assert_array_equal(now[path], array, err_msg=path)
+
+
+def test_what_is_no_checkpoint_is_said(config, tmp_path):
+  with pytest.raises(errors.UserError, match='neither the workdir'):
+    pretrained.load(str(tmp_path / 'absent'))
+  (tmp_path / 'notes.txt').write_text('x')
+  with pytest.raises(errors.UserError, match='neither the workdir'):
+    pretrained.load(str(tmp_path / 'notes.txt'))
+  with pytest.raises(errors.UserError, match='no checkpoints/ folder'):
+    pretrained.load(str(tmp_path))
+  path = save_workdir(tmp_path / 'run', config, FACTS)
+  with pytest.raises(errors.UserError, match='step'):
+    pretrained.load(path, '7')
+
+
+class Dataset:
+  """As much of a prepared dataset as facts_for asks for."""
+
+  directory = '/data/own'
+  layout = FACTS.layout
+  num_channels, has_score, num_persons = 3, False, 2
+  normalize = 'none'
+  keypoint_dtype, max_frames = 'float32', 77
+  class_names = FACTS.class_names
+  num_classes = 3
+
+
+def test_a_dataset_fills_in_what_a_pytorch_file_leaves_open(config):
+  numbered = dataclasses.replace(
+    FACTS, class_names=recipe.numbered_classes(3), keypoint_dtype='float16'
+  )
+  assumed = make_pretrained(config, numbered, is_assumed=True)
+  facts = assumed.facts_for(Dataset())
+  assert facts.class_names == FACTS.class_names
+  assert (facts.keypoint_dtype, facts.max_frames) == ('float32', 77)
+  # A checkpoint of ours knows, and may not be overruled.
+  known = make_pretrained(config, numbered)
+  with pytest.raises(errors.UserError, match="class 0 is 'sit' there"):
+    known.facts_for(Dataset())
+
+
+def test_normalisation_of_an_assumed_checkpoint_is_what_the_config_says(config):
+  other = dataclasses.replace(FACTS, normalize='mmaction1x')
+  replaced = config_dict.ConfigDict(config.to_dict())
+  replaced.data.normalize = 'none'
+  assumed = make_pretrained(replaced, other, is_assumed=True)
+  assert assumed.facts_for(Dataset()).normalize == 'none'
+  known = make_pretrained(replaced, other)
+  with pytest.raises(errors.UserError, match='normalisation'):
+    known.facts_for(Dataset())
+
+
+# A whole run.
+
+
+@pytest.fixture(scope='module')
+def short_config(new_tiny_config):
+  """A function that makes the configuration of a run of two steps."""
+
+  def function(**train_fields):
+    config = new_tiny_config()
+    config.model.update(num_stages=2, inflate_stages=(2,), down_stages=(2,))
+    config.train.update(epochs=0.75, batch_size=8, **train_fields)
+    config.eval.every_epochs = 0.0
+    config.checkpoint.every_epochs = 0.4
+    # Weights that hardly move show where they came from.
+    config.optim.base_lr = 1e-6
+    return config
+
+  return function
+
+
+@pytest.fixture(scope='module')
+def given_weights(short_config, tmp_path_factory):
+  """A workdir with random weights of the same network and dataset."""
+  config = short_config()
+  facts = recipe.facts_of(recipe.open_dataset(config), config)
+  return save_workdir(
+    tmp_path_factory.mktemp('given') / 'run', config, facts, steps=(3, 4)
+  )
+
+
+@pytest.fixture(scope='module')
+def started_run(short_config, given_weights, tmp_path_factory):
+  workdir = str(tmp_path_factory.mktemp('started') / 'run')
+  result = train.train(
+    short_config(init_from=given_weights, init_step='3'), workdir
+  )
+  return workdir, result
+
+
+def test_a_run_starts_from_given_weights(started_run, given_weights):
+  _, result = started_run
+  given = leaves(pretrained.load(given_weights, '3').variables['params'])
+  other = leaves(pretrained.load(given_weights, '4').variables['params'])
+  for path, array in leaves(result.state.params).items():
+    assert abs(array - given[path]).max() < 1e-3, path
+    assert abs(array - other[path]).max() > 1e-3, path
+
+
+def test_a_resumed_run_goes_on_where_it_was(
+  started_run, short_config, given_weights, tmp_path
+):
+  workdir, result = started_run
+  again = str(tmp_path / 'run')
+  shutil.copytree(workdir, again)
+  # As if it had been stopped after its first step.
+  os.unlink(os.path.join(again, 'results.json'))
+  shutil.rmtree(os.path.join(again, 'checkpoints', '2'))
+  config = short_config(init_from=given_weights, init_step='3')
+  # The weights that it once started from are no longer needed.
+  moved = given_weights + '.moved'
+  os.rename(given_weights, moved)
+  try:
+    resumed = train.train(config, again)
+  finally:
+    os.rename(moved, given_weights)
+  assert int(resumed.state.step) == 2
+  for path, array in leaves(resumed.state.variables).items():
+    np.testing.assert_array_equal(
+      array, leaves(result.state.variables)[path], err_msg=path
+    )
+
+
+@pytest.mark.parametrize(
+  'fields', [dict(init_from=''), dict(init_step='4')], ids=str
+)
+def test_other_weights_to_start_from_are_another_run(
+  fields, started_run, short_config, given_weights
+):
+  workdir, _ = started_run
+  usual = dict(init_from=given_weights, init_step='3')
+  with pytest.raises(errors.UserError, match='other settings') as error:
+    train.train(short_config(**usual | fields), workdir)
+  assert next(iter(fields)) in str(error.value)
+
+
+def test_weights_that_do_not_fit_leave_no_workdir(
+  short_config, given_weights, tmp_path
+):
+  config = short_config(init_from=given_weights)
+  config.model.base_channels = 12
+  workdir = tmp_path / 'run'
+  with pytest.raises(errors.UserError, match='base_channels is 8 there and 12'):
+    train.train(config, str(workdir))
+  # Nothing stands in the way of the mended command.
+  assert not workdir.exists()
