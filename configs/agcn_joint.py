@@ -24,7 +24,13 @@ def get_config(words: str = '') -> config_dict.ConfigDict:
 def agcn(name: str, words: str, stream: str) -> config_dict.ConfigDict:
   """AGCN in the variant of each recipe: three published ones, never mixed."""
   config, recipe = common.base(name, words, stream)
-  config.model.name = 'agcn'
+  config.model.update(
+    name='agcn',
+    variant='',  # softmax_0x, softmax_original or tanh; see below.
+    attention=False,  # AAGCN; tanh only.
+    adaptive=True,  # False: the graph alone; tanh only.
+    data_bn='',  # VC, MVC or none; empty: that of the variant.
+  )
   if recipe == 'published':
     # mmaction2 0.x: softmax attention over a fixed graph plus a learned one.
     config.model.variant = 'softmax_0x'

@@ -12,7 +12,9 @@ A configuration is one file; what follows the colon are words in any order:
     other    the name of a prepared dataset in data.dir
 """
 
+from collections.abc import Iterator
 import sys
+from typing import Any
 
 from ml_collections import config_dict
 
@@ -84,6 +86,12 @@ def _add_training_sections(config: config_dict.ConfigDict) -> None:
   config.model = config_dict.create(
     name='stgcn',
     base_channels=64,
+    ch_ratio=2.0,  # Factor on the width at each of inflate_stages.
+    num_stages=10,
+    inflate_stages=(5, 8),  # Stages, counted from 1, that widen.
+    down_stages=(5, 8),  # Stages that halve the number of frames.
+    tcn_dropout=0.0,  # In the temporal units.
+    dropout=0.0,  # Before the classifier.
     norm_group=0,  # Clips per BatchNorm group; 0: the global batch.
     dtype='float32',  # Of the computation: float32 or bfloat16.
     remat=False,  # Recompute activations: less memory, more time.
@@ -140,10 +148,21 @@ def finish(
   """Adds the demo preset; prints and exits when the word `help` was given."""
   config.demo = demo_preset(config)
   if 'help' in words.split(','):
-    print(__doc__ + '\nFields, as --config.section.field=value:\n')
-    print(config)
+    print(__doc__ + '\nFields and their values with these words:\n')
+    for field, value in _fields(config):
+      print(f'    --config.{field}={value!r}')
     sys.exit(0)
   return config
+
+
+def _fields(config: config_dict.ConfigDict) -> Iterator[tuple[str, Any]]:
+  """What a user may set, as ('section.field', value)."""
+  yield 'seed', config.seed
+  yield 'deterministic', config.deterministic
+  for section, fields in config.items():
+    if isinstance(fields, config_dict.ConfigDict) and section != 'demo':
+      for field, value in fields.items():
+        yield f'{section}.{field}', value
 
 
 def u100(config: config_dict.ConfigDict) -> None:

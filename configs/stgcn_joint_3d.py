@@ -24,7 +24,17 @@ def get_config(words: str = '') -> config_dict.ConfigDict:
 def stgcn(name: str, words: str, dims: int) -> config_dict.ConfigDict:
   """ST-GCN for 2D (pixels and scores) or 3D (metres) skeletons."""
   config, recipe = common.base(name, words, stream='joint')
-  config.model.name = 'stgcn'
+  # ST-GCN++ is adaptive=init, gcn_with_res=True, tcn_type=mstcn on a graph of
+  # mode spatial.
+  config.model.update(
+    name='stgcn',
+    adaptive='importance',  # importance, init, offset or none.
+    conv_pos='pre',  # 1x1 convolution before (pre) or after (post) the graph.
+    gcn_with_res=False,  # Residual around the graph unit.
+    tcn_type='unit_tcn',  # unit_tcn or mstcn.
+    data_bn='VC',  # VC, MVC (a part for each person) or none.
+    weight_init='mmaction1x',  # mmaction1x or mmaction0x.
+  )
   config.graph.mode = 'stgcn_spatial'
   config.data.dims = dims
   config.data.dataset = config.data.dataset or (

@@ -10,6 +10,7 @@ import os
 from typing import Any
 
 from absl import logging
+from flax import linen as nn
 from flax import traverse_util
 import jax
 from ml_collections import config_dict
@@ -23,6 +24,7 @@ from skeljax import train_state
 from skeljax.convert import torch_checkpoint
 from skeljax.convert import torch_to_skeljax
 from skeljax.data import datasets
+from skeljax.models import agcn
 
 _HEAD = ('params', 'head', 'fc')
 
@@ -224,6 +226,21 @@ def _log_head(pretrained: Pretrained, facts: recipe.Facts) -> None:
   logging.info('%s: %s', pretrained.source, what)
 
 
+# What changes the function of a network, besides the shapes of its arrays.
+_SHAPING = (
+  'base_channels', 'ch_ratio', 'num_stages', 'inflate_stages', 'down_stages',
+  'data_bn', 'adaptive', 'conv_pos', 'gcn_with_res', 'tcn_type', 'variant',
+  'attention',
+)  # fmt: skip
+
+
+def _value(model: nn.Module, field: str) -> Any:
+  """A field of a network; AGCN's normalisation of the input may be implied."""
+  if field == 'data_bn' and not model.data_bn:
+    return agcn.VARIANTS[model.variant].data_bn
+  return getattr(model, field, None)
+
+
 def _check_same_network(
   pretrained: Pretrained,
   config: config_dict.ConfigDict,
@@ -240,10 +257,10 @@ def _check_same_network(
     model = recipe.build_model(config, facts)
     other = recipe.build_model(pretrained.config, pretrained.facts)
     for field in _SHAPING:
-      if getattr(model, field, None) != getattr(other, field, None):
+      here, there = (_value(m, field) for m in (model, other))
+      if here != there:
         differences.append(
-          f'model.{field} is {getattr(other, field)!r} there and'
-          f' {getattr(model, field)!r} here'
+          f'model.{field} is {there!r} there and {here!r} here'
         )
   layout = pretrained.facts.layout
   if (layout.name, layout.num_joints) != (
@@ -261,11 +278,3 @@ def _check_same_network(
       f' run trains:\n{listed}\nSet the fields with --config.model.FIELD=VALUE,'
       ' or choose another configuration.'
     )
-
-
-# What changes the function of a network, besides the shapes of its arrays.
-_SHAPING = (
-  'base_channels', 'ch_ratio', 'num_stages', 'inflate_stages', 'down_stages',
-  'data_bn', 'adaptive', 'conv_pos', 'gcn_with_res', 'tcn_type', 'variant',
-  'attention',
-)  # fmt: skip

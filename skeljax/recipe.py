@@ -148,8 +148,8 @@ def check_same_data(
   for what, found, expected in pairs:
     if found != expected:
       raise errors.UserError(
-        f'{dataset.directory} does not fit {source}: {what}'
-        f' {found}, where the checkpoint was trained with {expected}. Name a dataset that was'
+        f'{dataset.directory} does not fit {source}: {what} {found}, where the'
+        f' checkpoint was trained with {expected}. Name a dataset that was'
         ' prepared in the same way.'
       )
   if dataset.num_persons > facts.num_persons:

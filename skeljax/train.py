@@ -102,8 +102,10 @@ def train(config: config_dict.ConfigDict, workdir: str) -> Result:
   training = recipe.build_training(config, dataset.num_clips['train'])
   # Here already, so that a mistake in it is told before there is a workdir.
   recipe.loss_options(config, facts)
-  if config.train.init_from and not os.path.exists(workdir):
-    pretrained.check(_given_weights(config), config, facts)
+  given = None
+  if config.train.init_from and workdirs.is_new(workdir):
+    given = pretrained.load(config.train.init_from, config.train.init_step)
+    pretrained.check(given, config, facts)
   workdirs.open_workdir(
     workdir,
     config,
@@ -118,9 +120,11 @@ def train(config: config_dict.ConfigDict, workdir: str) -> Result:
     # Weights come from, in this order: the run's own last checkpoint,
     # train.init_from, chance.
     if saved.latest_step is None and config.train.init_from:
-      loaded = _given_weights(config)
-      logging.info('starting from the weights of %s', loaded.source)
-      state = pretrained.initialize(state, loaded, config, facts)
+      given = given or pretrained.load(
+        config.train.init_from, config.train.init_step
+      )
+      logging.info('starting from the weights of %s', given.source)
+      state = pretrained.initialize(state, given, config, facts)
     if saved.latest_step is not None:
       start = saved.latest_step
       logging.info('continuing from step %d of %s', start, workdir)
@@ -199,11 +203,6 @@ def _initial_state(
   count = sum(p.size for p in jax.tree.leaves(state.params))
   logging.info('%s: %s parameters', config.model.name, f'{count:,}')
   return state
-
-
-def _given_weights(config: config_dict.ConfigDict) -> pretrained.Pretrained:
-  """The weights that train.init_from names."""
-  return pretrained.load(config.train.init_from, config.train.init_step)
 
 
 def _loop(

@@ -54,7 +54,7 @@ def manifest(
     'batch_size': config.train.batch_size,
     'seed': config.seed,
     'total_steps': total_steps,
-    'init_from': config.train.init_from,
+    'init_from': _absolute(config.train.init_from),
     'init_step': config.train.init_step,
     'demo': config.use_demo,
     'code_version': skeljax.__version__,
@@ -63,6 +63,15 @@ def manifest(
     'num_devices': jax.device_count(),
     'num_processes': jax.process_count(),
   }
+
+
+def _absolute(path: str) -> str:
+  return os.path.abspath(path) if path else ''
+
+
+def is_new(path: str) -> bool:
+  """Whether there is no run in this workdir yet."""
+  return not os.path.exists(os.path.join(path, CONFIG_FILE))
 
 
 def open_workdir(

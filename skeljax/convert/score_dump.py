@@ -254,6 +254,9 @@ class _Storage:
       storage = torch.load(
         io.BytesIO(data), map_location='cpu', weights_only=True
       )
+      # NOTE: a tensor would bring a shape of its own, larger than its memory.
+      if not isinstance(storage, torch.storage.TypedStorage):
+        raise TypeError('not a storage')
       tensor = torch.tensor([], dtype=storage.dtype).set_(storage)
       if tensor.dtype == torch.bfloat16:
         tensor = tensor.float()

@@ -28,7 +28,8 @@ class Given:
   Attributes:
     weights: 'model' or 'ema' where a file has both.
     layout: of its skeletons; None to find it among the known ones.
-    down_stages: stages with temporal stride 2; None for those that widen.
+    down_stages: stages with temporal stride 2; None for those whose residual is
+      a convolution.
     num_persons: M; 0 to find it.
     class_names: one a class; () names them 0, 1, ...
     sections: of a configuration, data, features and eval; None to find them.

@@ -1,6 +1,7 @@
 """Score dumps that are damaged, something else, or out to run something."""
 
 import collections
+import io
 import os
 import pickle
 
@@ -67,6 +68,15 @@ def beyond_its_storage():
   return Calls(torch._utils._rebuild_tensor_v2, *arguments)
 
 
+def tensor_for_a_storage():
+  """A tensor where its storage should be: 4000 numbers in the memory of one."""
+  inside = io.BytesIO()
+  torch.save(torch.zeros(1).expand(4000), inside)
+  storage = Calls(torch.storage._load_from_bytes, inside.getvalue())
+  arguments = (storage, 0, (4000,), (1,), False, collections.OrderedDict())
+  return Calls(torch._utils._rebuild_tensor_v2, *arguments)
+
+
 def attacks(marker):
   command = f'touch {marker}'
   system = Calls(os.system, command)
@@ -96,6 +106,13 @@ def test_hostile_dump_runs_nothing(name, tmp_path):
     score_dump.read(path, score_dumps.SOURCE)
   assert not marker.exists()
   assert str(path) in str(raised.value)
+
+
+def test_a_tensor_cannot_bring_memory_that_is_not_its_own(tmp_path):
+  path = tmp_path / 'joint.pkl'
+  path.write_bytes(pickle.dumps([tensor_for_a_storage()], 2))
+  with pytest.raises(errors.UserError, match='asks for more than numbers'):
+    score_dump.read(path, score_dumps.SOURCE)
 
 
 @pytest.mark.filterwarnings('ignore:TypedStorage')

@@ -18,6 +18,7 @@ from skeljax import sharding
 from skeljax import skeletons
 from skeljax import train
 from skeljax import train_state
+from skeljax.models import agcn
 
 FACTS = recipe.Facts(
   layout=skeletons.get_layout('nturgb+d'),
@@ -191,6 +192,24 @@ def test_another_network_is_refused_by_all_that_differs(config):
   assert 'inflate_stages' not in text
 
 
+@pytest.mark.parametrize('recipe_word', ['', 'u100'])
+def test_the_input_norm_of_agcn_may_be_implied(recipe_word):
+  """As it is in its configurations, and never in a PyTorch file."""
+  from configs import agcn_joint
+
+  ours = agcn_joint.get_config(recipe_word)
+  ours.model.update(
+    base_channels=8, num_stages=1, inflate_stages=(), down_stages=()
+  )
+  ours.data.clip_len = 4
+  implied = agcn.VARIANTS[ours.model.variant].data_bn
+  theirs = changed(ours, data_bn=implied)
+  pretrained.check(make_pretrained(theirs, FACTS), ours, FACTS)
+  other = changed(ours, data_bn={'VC': 'MVC', 'MVC': 'VC'}[implied])
+  with pytest.raises(errors.UserError, match='model.data_bn is'):
+    pretrained.check(make_pretrained(other, FACTS), ours, FACTS)
+
+
 def test_a_stride_counts_though_it_changes_no_array(config):
   other = changed(config, down_stages=())
   text = refusal(config, FACTS, make_pretrained(other, FACTS))
@@ -324,7 +343,7 @@ def short_config(new_tiny_config):
 
   def function(**train_fields):
     config = new_tiny_config()
-    config.model.update(num_stages=2, inflate_stages=(2,), down_stages=(2,))
+    config.model.update(num_stages=1, inflate_stages=(), down_stages=())
     config.train.update(epochs=0.75, batch_size=8, **train_fields)
     config.eval.every_epochs = 0.0
     config.checkpoint.every_epochs = 0.4
