@@ -5,26 +5,29 @@ parameter and of the input, and the BatchNorm statistics after the step, all
 under the published names.
 
 Distances. d(a, b) of a tensor is max |a - b| / scale, where scale is the
-largest magnitude in the exact tensor, that of PyTorch in float64. A gradient
+largest magnitude in the exact tensors, those of PyTorch in float64. A gradient
 that vanishes in exact arithmetic (of a bias before a BatchNorm, say) has no
 digits of its own: float64 shows it as 1e-16 of its neighbours, and its scale is
 the largest gradient of its block.
 
 Claims. In float64 both networks agree to 1e-9: they compute the same function.
 In float32 they agree to 1e-5, or else skeljax is no farther from the exact
-result than 4 times what PyTorch's float32 is: sums that cancel (of an attention
+result than 8 times what PyTorch's float32 is: sums that cancel (of an attention
 over a whole clip, of a scale that the next BatchNorm undoes) leave a gradient
-fewer digits. Both distances are the largest over a few inputs, as a single one
-may be met by luck.
+fewer digits. (Over all tensors it is 1.4 times, from the Fourier form of the
+temporal convolution; single numbers scatter.) How far PyTorch is gets read off
+all tensors of the same name in the network, and everything is the largest over
+a few inputs.
 
 Kinks. The gradient of these networks jumps where the argument of a ReLU is 0 or
 two frames tie in a max-pooling. Of the 1e5 such decisions in a small network
 some always lie within the rounding of float32, and then two correct programs
 take different sides and differ by percents. So the inputs are drawn again until
-PyTorch's float32 is sure of every decision, by its distance from float64.
+PyTorch's float32 is sure of every decision, by its distance from float64; where
+none is found (ten stages of six branches), gradients are compared in float64.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 import functools
 from typing import NamedTuple
 
@@ -39,10 +42,12 @@ _VANISHING = 1e-10
 # Rounding errors that a decision has to be away from its kink, draws of an
 # input before it gets fewer frames.
 _MARGIN = 2
-_DRAWS = 20
+_DRAWS = 16
+# Gradients that a tie leaves open.
+_AMBIGUOUS = ('the input', '.A', '.PA')
 # Inputs of one comparison.
-NUM_INPUTS = 3
-DOUBLE_LIMIT, SINGLE_LIMIT, FACTOR = 1e-9, 1e-5, 4
+NUM_INPUTS = 4
+DOUBLE_LIMIT, SINGLE_LIMIT, FACTOR = 1e-9, 1e-5, 8
 # First word of a tensor's name -> column of the report.
 KINDS = {
   'logits': 'forward',
@@ -67,11 +72,15 @@ class Inputs(NamedTuple):
     dlogits: gradient of a loss by the logits, [B, classes] float32.
     is_sure: whether all keypoints are away from the kinks. If not, gradients
       can be compared in float64 only.
+    has_ties: whether float64 is not sure either. Then the gradient of the
+      input depends on which of two equal frames a max-pooling takes, and so
+      does that of a learned graph, at the entries that are still 0.
   """
 
   keypoints: list[np.ndarray]
   dlogits: np.ndarray
   is_sure: bool
+  has_ties: bool
 
 
 class Distances(NamedTuple):
@@ -93,43 +102,54 @@ class Distances(NamedTuple):
 def random_inputs(
   pair: networks.Pair, make: Callable[..., np.ndarray] | None = None
 ) -> Inputs:
-  """Keypoints away from every kink.
+  """Keypoints away from every kink, where there are any.
 
   Args:
     pair: its config says the shape; where a shape is so large that some
-      decision is always a toss-up, there are fewer frames.
+      decision is always a toss-up, fewer frames are tried.
     make: (rng, shape) -> keypoints; normal numbers when not given.
   """
   config = pair.config
-  b, m, frames, v, c = config.shape
   make = make or (lambda rng, shape: rng.normal(size=shape))
   rng = np.random.default_rng([config.seed, 1])
-  dlogits = rng.normal(size=(b, networks.NUM_CLASSES)).astype(np.float32) / b
-  while True:
-    drawn = [
-      make(rng, (b, m, frames, v, c)).astype(np.float32) for _ in range(_DRAWS)
-    ]
-    sure = [x for x in drawn if _is_sure(pair, x)]
-    if len(sure) >= NUM_INPUTS or frames == 1:
-      break
-    frames //= 2
-  is_sure = len(sure) >= NUM_INPUTS
-  return Inputs((sure if is_sure else drawn)[:NUM_INPUTS], dlogits, is_sure)
+  dlogits = rng.normal(size=(config.shape[0], networks.NUM_CLASSES))
+  dlogits = (dlogits / config.shape[0]).astype(np.float32)
+
+  def draw(frames):
+    b, m, _, v, c = config.shape
+    return np.asarray(make(rng, (b, m, frames, v, c)), np.float32)
+
+  for frames in sorted({max(config.shape[2] // n, 1) for n in (1, 2, 4)})[::-1]:
+    sure: list[np.ndarray] = []
+    for tries in range(_DRAWS):
+      x = draw(frames)
+      tossups, ties = _toss_ups(pair, x)
+      if not tossups:
+        sure.append(x)
+      if len(sure) == NUM_INPUTS:
+        return Inputs(sure, dlogits, True, False)
+      if ties or (not sure and (tossups > 3 or tries > _DRAWS // 2)):
+        break
+  drawn = [draw(config.shape[2]) for _ in range(NUM_INPUTS)]
+  has_ties = any(_toss_ups(pair, x)[1] for x in drawn)
+  return Inputs(drawn, dlogits, False, has_ties)
 
 
-def _is_sure(pair: networks.Pair, x: np.ndarray) -> bool:
-  """Whether float32 rounding cannot turn any decision of the network."""
+def _toss_ups(pair: networks.Pair, x: np.ndarray) -> tuple[int, bool]:
+  """Modules whose decisions rounding may turn, and if it may in float64."""
   rough, exact = (
     _decisions(pair, x, dtype) for dtype in (torch.float32, torch.float64)
   )
+  count, ties = 0, False
   for a, b in zip(rough, exact, strict=True):
-    if not torch.equal(a.isnan(), b.isnan()):
-      return False
     # By channel: BatchNorm enlarges what varies little, rounding included.
     rounding = (a.double() - b).abs().nan_to_num(0).amax(1)
-    if (b.abs().nan_to_num(torch.inf).amin(1) <= _MARGIN * rounding).any():
-      return False
-  return True
+    closest = b.abs().nan_to_num(torch.inf).amin(1)
+    differ = not torch.equal(a.isnan(), b.isnan())
+    count += bool(differ or (closest <= _MARGIN * rounding).any())
+    # 2**-29 of float32's rounding is that of float64.
+    ties |= bool((closest <= 2.0**-20 * rounding).any())
+  return count, ties
 
 
 def _decisions(pair, x, dtype) -> list[torch.Tensor]:
@@ -259,9 +279,12 @@ def run_ours(
   return results
 
 
-def scales(exact: Results) -> dict[str, float]:
+def scales(exact: Sequence[Results]) -> dict[str, float]:
   """The unit of every tensor's distance; see the module docstring."""
-  largest = {name: float(np.abs(a).max()) for name, a in exact.items()}
+  largest = {
+    name: max(float(np.abs(results[name]).max()) for results in exact)
+    for name in exact[0]
+  }
   blocks: dict[str, float] = {}
   for name, value in largest.items():
     block = _block(name)
@@ -296,22 +319,22 @@ def distances(a: Results, b: Results, scale: Mapping[str, float]):
 
 def measure(pair: networks.Pair, inputs: Inputs) -> Distances:
   """Runs both networks in both precisions on every input."""
-  largest: tuple[dict[str, float], ...] = ({}, {}, {}, {})
-  for x in inputs.keypoints:
-    theirs, ours = (
-      {
-        dtype: run(pair, x, inputs.dlogits, dtype)
-        for dtype in (np.float32, np.float64)
-      }
+  runs = [
+    [
+      run(pair, x, inputs.dlogits, dtype)
       for run in (run_theirs, run_ours)
-    )
-    exact = theirs[np.float64]
-    scale = scales(exact)
+      for dtype in (np.float64, np.float32)
+    ]
+    for x in inputs.keypoints
+  ]
+  scale = scales([exact for exact, *_ in runs])
+  largest: tuple[dict[str, float], ...] = ({}, {}, {}, {})
+  for exact, theirs, ours_exact, ours in runs:
     pairs = (
-      (ours[np.float64], exact),
-      (ours[np.float32], theirs[np.float32]),
-      (ours[np.float32], exact),
-      (theirs[np.float32], exact),
+      (ours_exact, exact),
+      (ours, theirs),
+      (ours, exact),
+      (theirs, exact),
     )
     for into, (a, b) in zip(largest, pairs, strict=True):
       for name, value in distances(a, b, scale).items():
@@ -319,21 +342,31 @@ def measure(pair: networks.Pair, inputs: Inputs) -> Distances:
   return Distances(*largest)
 
 
-def failures(distances: Distances, is_sure: bool = True) -> list[str]:
+def failures(distances: Distances, inputs: Inputs) -> list[str]:
   """One line for every tensor that breaks a claim of the module docstring."""
+  rounding: dict[str, float] = {}
+  for name, value in distances.theirs.items():
+    rounding[_kin(name)] = max(rounding.get(_kin(name), 0.0), value)
   lines = []
   for name, double in distances.double.items():
-    single = distances.single[name]
-    ours, theirs = distances.ours[name], distances.theirs[name]
+    if inputs.has_ties and name.endswith(_AMBIGUOUS):
+      continue
+    single, ours = distances.single[name], distances.ours[name]
     is_exact = double <= DOUBLE_LIMIT
-    is_close = single <= SINGLE_LIMIT or ours <= FACTOR * theirs
-    is_close |= not is_sure and name.startswith('gradient')
+    is_close = single <= SINGLE_LIMIT or ours <= FACTOR * rounding[_kin(name)]
+    is_close |= not inputs.is_sure and name.startswith('gradient')
     if not (is_exact and is_close):
       lines.append(
-        f'{name}: float64 {double:.1e}, float32 {single:.1e} (from the exact '
-        f'tensor: {ours:.1e}, PyTorch {theirs:.1e})'
+        f'{name}: float64 {double:.1e}, float32 {single:.1e}; from the exact '
+        f'tensor {ours:.1e}, PyTorch {distances.theirs[name]:.1e}, and in other '
+        f'blocks {rounding[_kin(name)]:.1e}'
       )
   return lines
+
+
+def _kin(name: str) -> str:
+  """The name without its numbers: the same tensor of any block."""
+  return ''.join(char for char in name if not char.isdigit())
 
 
 def check(
@@ -352,9 +385,11 @@ def check(
   """
   inputs = random_inputs(pair, make)
   distances = measure(pair, inputs)
-  lines = failures(distances, inputs.is_sure)
+  lines = failures(distances, inputs)
   assert not lines, '\n'.join([str(pair.config), *lines])
   for tensor, double in distances.double.items():
+    if inputs.has_ties and tensor.endswith(_AMBIGUOUS):
+      continue
     kind = KINDS[tensor.split()[0]]
     record(name, f'{kind}, float64', double)
     if inputs.is_sure or kind != 'gradient':

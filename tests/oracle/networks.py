@@ -7,6 +7,7 @@ through its own conversion, as those of a file do.
 
 from collections.abc import Mapping
 import dataclasses
+from typing import Any
 import zlib
 
 import jax
@@ -94,10 +95,22 @@ class Pair:
   config: Config
   theirs: torch.nn.Module
   model: object
-  variables: Mapping[str, object]
+  variables: Mapping[str, Any]
   naming: str = 'mmaction1x'
 
-  def to_torch(self, variables: Mapping[str, object]) -> dict[str, np.ndarray]:
+  def from_torch(self, changed: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+    """Our variables out of the tensors of `theirs`, or what replaces them."""
+    state = self.theirs.state_dict() | dict(changed)
+    return tensors.from_torch(
+      # Copied: training changes tensors in place.
+      {name: tensor.numpy().copy() for name, tensor in state.items()},
+      self.variables,
+      self.config.our_family,
+      self.naming,
+      adjacency=self.config.graph.adjacency(),
+    )
+
+  def to_torch(self, variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Our arrays under their names."""
     return tensors.to_torch(
       variables,
@@ -117,7 +130,8 @@ def draw(family: str, seed: int, index: int) -> Config:
   layout = _draw_layout(rng)
   mode = choose('spatial', 'stgcn_spatial', 'binary')
   max_hop = choose(1, 2) if mode == 'stgcn_spatial' else 1
-  num_stages = int(rng.integers(2, 6))
+  # Compiling the six branches of a stage of ST-GCN++ takes a while.
+  num_stages = int(rng.integers(2, 4 if family == 'stgcnpp' else 6))
   stages = range(2, num_stages + 1)
   options = dict(
     # Six branches share the channels of ST-GCN++.
@@ -201,9 +215,8 @@ def default(family: str, seed: int) -> Config:
 
 
 def build(config: Config) -> Pair:
-  """Both networks, with the same weights."""
-  theirs = Network(*_published_parts(config)).train()
-  return pair_with(config, theirs, 'mmaction1x')
+  """Both networks, with the same random weights."""
+  return pair_with(config, make_theirs(config), 'mmaction1x')
 
 
 def pair_with(config: Config, theirs: torch.nn.Module, naming: str) -> Pair:
@@ -213,6 +226,11 @@ def pair_with(config: Config, theirs: torch.nn.Module, naming: str) -> Pair:
     for name, tensor in theirs.state_dict().items()
   }
   theirs.load_state_dict({n: torch.from_numpy(a) for n, a in state.items()})
+  return join(config, theirs, naming)
+
+
+def join(config: Config, theirs: torch.nn.Module, naming: str) -> Pair:
+  """Our network beside a PyTorch network, with the weights of that."""
   model = models.build_model(
     config.our_family,
     graph=config.graph,
@@ -223,14 +241,8 @@ def pair_with(config: Config, theirs: torch.nn.Module, naming: str) -> Pair:
   like = jax.eval_shape(
     model.init, jax.random.key(0), np.zeros(config.shape, np.float32)
   )
-  variables = tensors.from_torch(
-    state,
-    like,
-    config.our_family,
-    naming,
-    adjacency=config.graph.adjacency(),
-  )
-  return Pair(config, theirs, model, variables, naming)
+  pair = Pair(config, theirs, model, like, naming)
+  return dataclasses.replace(pair, variables=pair.from_torch({}))
 
 
 def fill(name: str, tensor: np.ndarray, seed: int) -> np.ndarray:
@@ -258,8 +270,8 @@ def fill(name: str, tensor: np.ndarray, seed: int) -> np.ndarray:
   return np.asarray(r, np.float32)
 
 
-def _published_parts(config: Config):
-  """mmaction2's backbone and head."""
+def make_theirs(config: Config) -> Network:
+  """The network of mmaction2 1.x, not yet initialised."""
   options = dict(config.options)
   layout = config.graph.layout
   graph_cfg = dict(
@@ -301,4 +313,4 @@ def _published_parts(config: Config):
   backbone = kind(**kwargs)
   with torch.no_grad():
     channels = backbone.eval()(torch.zeros(1, *config.shape[1:])).shape[2]
-  return backbone, published.GCNHead(NUM_CLASSES, channels)
+  return Network(backbone, published.GCNHead(NUM_CLASSES, channels)).train()

@@ -1,0 +1,64 @@
+"""Weights of ours into the published network and back, tensor by tensor."""
+
+import dataclasses
+
+import comparison
+import jax
+import jax.numpy as jnp
+import networks
+import numpy as np
+import pytest
+from test_models import NAMES
+import torch
+
+
+def new_variables(pair, seed):
+  """Random values for all our arrays but a fixed graph."""
+  rng = np.random.default_rng(seed)
+
+  def draw(path, array):
+    name = path[-1].key
+    if path[0].key == 'graph':
+      return array
+    if name in ('var', 'scale'):
+      return rng.uniform(0.5, 1.5, array.shape).astype(np.float32)
+    std = 1 / np.sqrt(max(array.size / array.shape[-1], 1))
+    return rng.normal(0, std, array.shape).astype(np.float32)
+
+  return jax.tree_util.tree_map_with_path(draw, pair.variables)
+
+
+@pytest.mark.parametrize('family', networks.FAMILIES)
+def test_our_weights_reach_mmaction2_and_come_back(
+  family, oracle_seed, record_difference
+):
+  for index in (100, 101):
+    config = networks.draw(family, oracle_seed, index)
+    pair = networks.build(config)
+    variables = new_variables(pair, config.seed)
+
+    state = dataclasses.replace(pair, variables=variables).to_torch(variables)
+    pair.theirs.load_state_dict(
+      {name: torch.from_numpy(array) for name, array in state.items()},
+      strict=True,
+    )
+    # In float64: what is left is how the weights arrived.
+    x = np.random.default_rng(config.seed).normal(size=config.shape)
+    with torch.no_grad():
+      theirs = pair.theirs.double().eval()(torch.from_numpy(x)).numpy()
+    pair.theirs.float()
+    with jax.enable_x64(True):
+      ours = jax.jit(pair.model.apply, compiler_options=comparison.QUICK)(
+        *jax.tree.map(lambda a: jnp.asarray(a, jnp.float64), (variables, x))
+      )
+    difference = np.abs(ours - theirs).max() / np.abs(theirs).max()
+    assert difference <= 1e-10, str(config)
+    record_difference(NAMES[family], 'round trip, logits', difference)
+
+    back = pair.from_torch({})
+    assert jax.tree.structure(back) == jax.tree.structure(variables)
+    jax.tree.map(np.testing.assert_array_equal, back, variables)
+    again = pair.to_torch(back)
+    for name, tensor in pair.theirs.state_dict().items():
+      np.testing.assert_array_equal(again[name], tensor.numpy(), str(config))
+    record_difference(NAMES[family], 'round trip, weights', 0.0)
