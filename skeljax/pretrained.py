@@ -93,6 +93,12 @@ def load(path: str, step: str = 'last') -> Pretrained:
   converted = torch_to_skeljax.load(path)
   for note in converted.notes:
     logging.info('%s: %s', path, note)
+  if converted.meta['torch']['is_assumed']:
+    logging.info(
+      '%s: to say otherwise, convert it first (python -m skeljax.convert'
+      ' --help) and use the folder',
+      path,
+    )
   return _of_meta(path, converted.meta, converted.variables)
 
 

@@ -1,6 +1,6 @@
 """The blocks of a network, seen through the names of a code base."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import re
 from typing import Any
 
@@ -10,6 +10,8 @@ from skeljax import errors
 from skeljax.convert.naming import Naming
 
 StateDict = Mapping[str, np.ndarray]
+# Of a BatchNorm; a convolution or linear map has the first two.
+_LEAVES = ('weight', 'bias', 'running_mean', 'running_var')
 
 
 def tensor(
@@ -30,6 +32,21 @@ def tensor(
   return array
 
 
+def _incomplete(state_dict: StateDict) -> list[str]:
+  """What modules lack of which another tensor is there."""
+  found: dict[str, set[str]] = {}
+  for name in state_dict:
+    module, _, leaf = name.rpartition('.')
+    if leaf in _LEAVES:
+      found.setdefault(module, set()).add(leaf)
+  missing = []
+  for module, leaves in found.items():
+    is_bn = any(leaf.startswith('running') for leaf in leaves)
+    whole = _LEAVES if is_bn else _LEAVES[:2]
+    missing += [f'{module}.{leaf}' for leaf in whole if leaf not in leaves]
+  return missing
+
+
 class Blocks:
   """The tensors of each block, by what follows the block's prefix."""
 
@@ -42,6 +59,28 @@ class Blocks:
       raise errors.UserError(
         f'{source}: the blocks are numbered {sorted(found)}, with a gap. Is'
         ' the file whole?'
+      )
+
+  def require(self, paths: Sequence[tuple[str, ...]]) -> None:
+    """Raises UserError if the network cannot be told; lists what is missing.
+
+    Args:
+      paths: what the first block must have, as ('tcn', 'bn', 'bias').
+    """
+    needed = [self.name(0, *path).replace('{subset}', '0') for path in paths]
+    needed += [
+      self.name(block, 'tcn', 'bn', 'bias') for block in range(self.num_blocks)
+    ]
+    names = self._names
+    needed += [names.head + '.weight', *names.adjacency_names(self.num_blocks)]
+    missing = [name for name in needed if name not in self._state_dict]
+    if missing:
+      missing = sorted({*missing, *_incomplete(self._state_dict)})
+      listed = '\n'.join(f'  missing: {name}' for name in missing)
+      raise errors.UserError(
+        f'{self._source}: {len(missing)} tensors are missing without which the'
+        f' network cannot be told:\n{listed}\nThe file is not whole, or holds'
+        ' another network than skeljax has.'
       )
 
   def name(self, block: int, *modules_and_leaf: str) -> str:

@@ -147,8 +147,8 @@ def convert_scores(
     scores = score_file.read(path)
     score_dump.write(output, scores)
     return (
-      f'{len(scores.ids)} samples in the order of {path}, which is that of the'
-      ' annotation file',
+      f'{len(scores.ids)} samples in the order of {path}; that of'
+      ' skeljax.evaluate is the order of the annotation file, as in mmaction2',
     )
   if kinds != ('.pkl', '.npz'):
     raise errors.UserError(

@@ -57,10 +57,10 @@ def find(
   Raises:
     UserError: the persons contradict those the weights were made for.
   """
-  dims = _dims(architecture)
+  dims, notes = _dims(architecture, pipeline)
   found = _published(architecture, dims)
-  notes = []
   if sections is not None:
+    notes = []
     found = {name: dict(sections[name]) for name in found}
   elif pipeline:
     data, feature_fields = published_config.preprocessing(
@@ -112,16 +112,29 @@ def pipeline_of(meta: Mapping[str, Any]) -> Pipeline:
   return published_config.test_pipeline(published_config.parse(text))
 
 
-def _dims(architecture: recognize.Architecture) -> int:
-  """Coordinates of a joint: of 3 channels one may be a score."""
+def _dims(
+  architecture: recognize.Architecture, pipeline: Pipeline
+) -> tuple[int, list[str]]:
+  """Coordinates of a joint, of 3 channels one may be a score; and notes."""
   if architecture.num_channels not in (2, 3):
     raise errors.UserError(
       f'The checkpoint takes {architecture.num_channels} channels a joint;'
       ' skeljax makes 2 (pixels) or 3 (metres, or pixels and score).'
     )
-  # Layouts without a spine are only ever filmed.
-  is_3d = architecture.graph.layout.spine is not None
-  return 3 if is_3d and architecture.num_channels == 3 else 2
+  if architecture.num_channels == 2:
+    return 2, []
+  kinds = {transform['type'] for transform in pipeline}
+  if 'PreNormalize3D' in kinds:
+    return 3, []
+  if kinds & {'PreNormalize2D', 'PoseNormalize'}:
+    return 2, []
+  # Layouts without a spine are mostly filmed.
+  layout = architecture.graph.layout
+  dims, what = (3, 'x, y, z') if layout.spine else (2, 'pixels and a score')
+  return dims, [
+    f'the 3 channels were taken for {what}, as usual in layout'
+    f' {layout.name!r}; the file does not say (--config=FILE overrides)'
+  ]
 
 
 def _published(architecture: recognize.Architecture, dims: int) -> Sections:

@@ -19,10 +19,47 @@ _STREAMS = {
   'jm': 'joint_motion',
   'bm': 'bone_motion',
 }
-# PreNormalize3D as data_prep does it; mmaction2 and pyskl can vary it.
-_NORMALIZE_3D = {
-  'zaxis': [0, 1], 'xaxis': [8, 4], 'align_spine': True,
-  'align_shoulder': True, 'align_center': True,
+# An argument that is read, whatever it is.
+_READ = object()
+_SAMPLING = {
+  'type': _READ, 'clip_len': _READ, 'num_clips': _READ, 'test_mode': True,
+  'seed': 255, 'p_interval': 1,
+}  # fmt: skip
+# The transforms that skeljax has, or that change nothing in a test, with their
+# arguments; where these are not read they must be what skeljax does.
+_TRANSFORMS = {
+  'PreNormalize3D': {
+    'type': _READ, 'zaxis': [0, 1], 'xaxis': [8, 4], 'align_spine': True,
+    'align_shoulder': True, 'align_center': True,
+  },
+  'PreNormalize2D': {
+    'type': _READ, 'img_shape': [1080, 1920], 'mode': _READ,
+    'threshold': _READ,
+  },
+  'PoseNormalize': {
+    'type': _READ, 'mean': [960, 540, 0.5], 'min_value': [0, 0, 0],
+    'max_value': [1920, 1080, 1],
+  },
+  'GenSkeFeat': {
+    'type': _READ, 'dataset': _READ, 'feats': _READ, 'axis': -1,
+  },
+  'JointToBone': {'type': _READ, 'dataset': _READ, 'target': 'keypoint'},
+  'ToMotion': {
+    'type': _READ, 'dataset': _READ, 'source': 'keypoint', 'target': 'keypoint',
+  },
+  'UniformSampleFrames': _SAMPLING,
+  'UniformSample': _SAMPLING,
+  'PaddingWithLoop': {'type': _READ, 'clip_len': _READ, 'num_clips': 1},
+  'PadTo': {'type': _READ, 'length': _READ, 'mode': _READ},
+  'FormatGCNInput': {
+    'type': _READ, 'num_person': _READ, 'mode': 'zero', 'input_format': 'NCTVM',
+  },
+  'PoseDecode': {'type': _READ},
+  'Collect': {'type': _READ, 'keys': _READ, 'meta_keys': _READ},
+  'ToTensor': {'type': _READ, 'keys': _READ},
+  'PackActionInputs': {
+    'type': _READ, 'collect_keys': _READ, 'meta_keys': _READ,
+  },
 }  # fmt: skip
 
 
@@ -151,39 +188,27 @@ def preprocessing(
     Fields of the sections data and features.
 
   Raises:
-    UserError: a transform has an argument that skeljax has not.
+    UserError: a transform or an argument that skeljax has not.
   """
   data: dict[str, Any] = {}
   features: dict[str, Any] = {}
+  is_bone = is_motion = False
   for transform in pipeline:
-    kind, get = transform['type'], transform.get
+    _check_arguments(transform)
+    kind = transform['type']
     if kind == 'PreNormalize3D':
-      for name, published in _NORMALIZE_3D.items():
-        if get(name, published) != published:
-          raise _unknown_argument(transform, name, f'{published!r}')
       data['normalize'] = 'mmaction1x'
     elif kind == 'PreNormalize2D':
-      features['normalize_2d'] = 'mmaction1x'
-      if is_pyskl:
-        mode, threshold = get('mode', 'fix'), get('threshold', 0.01)
-        if mode not in ('fix', 'auto'):
-          raise _unknown_argument(transform, 'mode', "'fix' or 'auto'")
-        if not isinstance(threshold, (int, float)):
-          raise _unknown_argument(transform, 'threshold', 'a number')
-        features['normalize_2d'] = f'pyskl_{mode}'
-        features['normalize_2d_threshold'] = float(threshold)
+      features |= _normalize_2d(transform, is_pyskl)
     elif kind == 'PoseNormalize':
       features['normalize_2d'] = 'mmaction0x'
     elif kind == 'GenSkeFeat':
-      streams = get('feats', ['j'])
-      # Several streams in one input are published for no checkpoint.
-      if streams not in [[name] for name in _STREAMS]:
-        raise _unknown_argument(
-          transform, 'feats', f'one of {", ".join(_STREAMS)}, in a list'
-        )
-      features['stream'] = _STREAMS[streams[0]]
-    elif kind == 'JointToBone':
-      features['stream'] = 'bone'
+      features['stream'] = _stream(transform)
+    elif kind in ('JointToBone', 'ToMotion'):
+      is_bone |= kind == 'JointToBone'
+      is_motion |= kind == 'ToMotion'
+      stream = 'bone' if is_bone else 'joint'
+      features['stream'] = f'{stream}_motion' if is_motion else stream
     elif kind in ('UniformSampleFrames', 'UniformSample'):
       data['frames'] = 'uniform_pyskl' if is_pyskl else 'uniform'
       data['clip_len'] = _count(transform, 'clip_len', 100)
@@ -192,9 +217,56 @@ def preprocessing(
       length = _count(transform, 'clip_len', 300)
       data.update(frames='loop', clip_len=length, num_clips=1)
     elif kind == 'PadTo':
-      data['frames'] = 'zero' if get('mode', 'loop') == 'zero' else 'loop'
-      data.update(clip_len=_count(transform, 'length', 300), num_clips=1)
+      mode = transform.get('mode', 'loop')
+      if mode not in ('loop', 'zero'):
+        raise _unknown_argument(transform, 'mode', "'loop' or 'zero'")
+      length = _count(transform, 'length', 300)
+      data.update(frames=mode, clip_len=length, num_clips=1)
   return data, features
+
+
+def _check_arguments(transform: Mapping[str, Any]) -> None:
+  """Raises UserError for what would be left out of the input otherwise."""
+  kind = transform['type']
+  known = _TRANSFORMS.get(kind) if isinstance(kind, str) else None
+  if known is None:
+    raise errors.UserError(
+      f'The configuration that the checkpoint was trained with has the'
+      f' transform {kind!r} in its test_pipeline, which skeljax has not. Give'
+      ' one without it by --config=FILE of skeljax.convert.'
+    )
+  for name, value in transform.items():
+    expected = known.get(name)
+    if expected is not _READ and value != expected:
+      what = 'nothing' if name not in known else repr(expected)
+      raise _unknown_argument(transform, name, what)
+
+
+def _normalize_2d(
+  transform: Mapping[str, Any], is_pyskl: bool
+) -> dict[str, Any]:
+  if not is_pyskl:
+    return {'normalize_2d': 'mmaction1x'}
+  mode = transform.get('mode', 'fix')
+  threshold = transform.get('threshold', 0.01)
+  if mode not in ('fix', 'auto'):
+    raise _unknown_argument(transform, 'mode', "'fix' or 'auto'")
+  if not isinstance(threshold, (int, float)):
+    raise _unknown_argument(transform, 'threshold', 'a number')
+  return {
+    'normalize_2d': f'pyskl_{mode}',
+    'normalize_2d_threshold': float(threshold),
+  }
+
+
+def _stream(transform: Mapping[str, Any]) -> str:
+  streams = transform.get('feats', ['j'])
+  # Several streams in one input are published for no checkpoint.
+  if streams not in [[name] for name in _STREAMS]:
+    raise _unknown_argument(
+      transform, 'feats', f'one of {", ".join(_STREAMS)}, in a list'
+    )
+  return _STREAMS[streams[0]]
 
 
 def _count(transform: Mapping[str, Any], name: str, default: int) -> int:
@@ -209,6 +281,7 @@ def _unknown_argument(
 ) -> errors.UserError:
   return errors.UserError(
     f'The configuration that the checkpoint was trained with says'
-    f' {transform["type"]}({name}={transform.get(name)!r}); expected {expected}.'
-    ' Give one with another test_pipeline by --config=FILE.'
+    f' {transform["type"]}({name}={transform.get(name)!r}) in its test_pipeline,'
+    f' where skeljax has {expected}. Give another one by --config=FILE of'
+    ' skeljax.convert.'
   )

@@ -4,7 +4,6 @@ A file of weights is of no use without it, and load_state_dict(strict=True)
 needs it exactly.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from ml_collections import config_dict
@@ -96,7 +95,7 @@ def recognizer(
     'type': 'RecognizerGCN',
     'backbone': {
       'type': 'AAGCN' if is_agcn else 'STGCN',
-      'graph_cfg': _graph_cfg(model.graph, _LAYOUTS[naming]),
+      'graph_cfg': _graph_cfg(model.graph, naming),
       **{
         name: value
         for name, value in options.items()
@@ -117,12 +116,16 @@ def _last_width(model: Any) -> int:
   return int(model.base_channels * model.ch_ratio ** len(growths) + 1e-4)
 
 
-def _graph_cfg(
-  graph: graph_lib.Graph, layout_names: Mapping[str, str]
-) -> dict[str, Any]:
+def _graph_cfg(graph: graph_lib.Graph, naming: str) -> dict[str, Any]:
   """A graph of as many matrices; the file brings their values."""
   layout = graph.layout
-  named = layout_names.get(layout.name)
+  named = _LAYOUTS[naming].get(layout.name)
+  if naming == 'pyskl' and named is None:
+    raise errors.UserError(
+      f'--naming=pyskl: pyskl knows layouts by name only ('
+      f'{", ".join(_LAYOUTS[naming])}), and {layout.name!r} is not one of them,'
+      ' so that no code would load the file. Give --naming=mmaction1x.'
+    )
   described = {
     'num_node': layout.num_joints,
     'inward': [list(edge) for edge in layout.graph_edges(graph.edges)],

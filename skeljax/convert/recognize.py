@@ -3,8 +3,9 @@
 Family, code base, widths, joints, channels, persons, classes and graph are in
 the tensors. Not in them: temporal strides (taken to fall where the width
 grows or a block of equal width has a convolution as its residual, as in every
-published network), the number of persons where the input's BatchNorm does not
-depend on it, whether ST-GCN convolves before it gathers where its graph has
+published network), dilations of ST-GCN++ (as published), whether a graph that
+is the same in all blocks was to be learned (taken to be in ST-GCN++), the
+number of persons where the input's BatchNorm does not depend on it, whether ST-GCN convolves before it gathers where its graph has
 one matrix, and all of the preprocessing.
 """
 
@@ -34,6 +35,14 @@ _MARKS = (
   ('st_gcn_networks.', 'stgcn', 'original'),
   ('l1.gcn1.', 'agcn', 'original'),
 )
+
+# Of the first block, what the network is told from.
+_NEEDED = {
+  'stgcn': (
+    ('gcn', 'conv', 'kernel'), ('gcn', 'bn', 'bias'), ('tcn', 'bn', 'bias'),
+  ),
+  'agcn': (('gcn', 'conv_d_kernel'), ('tcn', 'bn', 'bias')),
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,13 +107,19 @@ def recognize(
   Raises:
     UserError: not a graph network, or one of a form that skeljax has not.
   """
-  family, naming = _family(state_dict, source)
+  family, naming = tell_code_base(state_dict, source)
   names = tensors.get_naming(family, naming)
   blocks = blocks_lib.Blocks(state_dict, names, source)
+  blocks.require(_NEEDED[family])
   options, notes = _width(blocks, down_stages, source)
   num_joints = _num_joints(state_dict, blocks, family, source)
   is_agcn = family == 'agcn'
   options |= (_agcn if is_agcn else _stgcn)(blocks, state_dict)
+  if options.get('tcn_type') == 'mstcn':
+    notes.append(
+      'the multi-scale units were taken to have dilations 1, 2, 3 and 4, as'
+      ' published; the file does not say'
+    )
   if not is_agcn and blocks.num_subsets() == 1:
     notes.append(
       'with one adjacency matrix the file does not say whether neighbours are'
@@ -142,7 +157,12 @@ def recognize(
   )
 
 
-def _family(state_dict: StateDict, source: str) -> tuple[str, str]:
+def tell_code_base(state_dict: StateDict, source: str) -> tuple[str, str]:
+  """Family ('stgcn', 'agcn') and naming (tensors.NAMINGS) of a file.
+
+  Raises:
+    UserError: neither is told by its names.
+  """
   for mark, family, naming in _MARKS:
     if any(name.startswith(mark) for name in state_dict):
       return family, naming

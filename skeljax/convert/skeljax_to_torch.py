@@ -66,8 +66,8 @@ def save(
     adjacency=np.asarray(adjacency, np.float32),
     counters=leftovers.get('counters', 0),
   )
-  kept = {k: meta[k] for k in ('config', 'facts', 'stream', 'code_version')}
-  kept['is_assumed'] = is_assumed
+  kept = {k: meta[k] for k in ('facts', 'stream', 'code_version')}
+  kept |= {'is_assumed': is_assumed, 'config': _given_away(config)}
   torch_checkpoint.write(
     path,
     state_dict,
@@ -75,6 +75,15 @@ def save(
     json.loads(json.dumps({torch_to_skeljax.META_KEY: kept})),
   )
   return naming
+
+
+def _given_away(config: config_dict.ConfigDict) -> dict[str, Any]:
+  """What travels in a file that is given away: no folders of its maker."""
+  kept = {name: config[name] for name in torch_to_skeljax.SECTIONS}
+  kept = config_dict.ConfigDict(kept).to_dict()
+  kept['recipe'] = config.get('recipe', '')
+  kept['data']['dir'] = ''
+  return kept
 
 
 def _default_naming(config: config_dict.ConfigDict) -> str:

@@ -7,7 +7,7 @@ stand-ins, so they are skipped and never run. A file that asks for anything
 else is refused.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 import dataclasses
 import os
 import pickle
@@ -140,18 +140,24 @@ def _load(path: str) -> Any:
   """The content of a file, by the restricted unpickler only."""
   _check_kind(path)
   torch = import_torch()
-  skipped, refused = [], []
+  skipped: set[str] = set()
+  refused: set[str] = set()
   try:
     if zipfile.is_zipfile(path):
-      for name in torch.serialization.get_unsafe_globals_in_checkpoint(path):
-        is_skipped = name.startswith(_SKIPPED_GLOBALS)
-        (skipped if is_skipped else refused).append(name)
-    if not refused:
-      stand_ins = [(_Skipped, name) for name in skipped]
-      with torch.serialization.safe_globals(stand_ins):
-        return torch.load(path, map_location='cpu', weights_only=True)
+      skipped.update(torch.serialization.get_unsafe_globals_in_checkpoint(path))
+    while not refused:
+      refused = {n for n in skipped if not n.startswith(_SKIPPED_GLOBALS)}
+      if not refused:
+        try:
+          return _load_with_stand_ins(path, skipped)
+        except pickle.UnpicklingError as error:
+          # Files of the older format name what they hold only one by one.
+          asked = set(_REFUSED.findall(str(error))) - skipped
+          if not asked:
+            raise
+          skipped |= asked
   except _DAMAGED as error:
-    refused = _REFUSED.findall(str(error))
+    refused = set(_REFUSED.findall(str(error)))
     if not refused:
       # Not what torch says before: that one might load it without a guard.
       said = str(error).rpartition('WeightsUnpickler error: ')[2].strip()
@@ -166,6 +172,12 @@ def _load(path: str) -> Any:
     " and save the weights alone: torch.save({'state_dict':"
     ' model.state_dict()}, FILE).'
   )
+
+
+def _load_with_stand_ins(path: str, names: Iterable[str]) -> Any:
+  torch = import_torch()
+  with torch.serialization.safe_globals([(_Skipped, name) for name in names]):
+    return torch.load(path, map_location='cpu', weights_only=True)
 
 
 def _check_kind(path: str) -> None:
@@ -296,6 +308,10 @@ def _to_arrays(
       problems.append(f'{name}: {tensor.dtype}, {tensor.layout}')
     elif tensor.device.type != 'cpu':
       problems.append(f'{name}: without values ({tensor.device})')
+    elif tensor.numel() * tensor.itemsize > tensor.untyped_storage().nbytes():
+      problems.append(
+        f'{name}: {list(tensor.shape)}, more numbers than the file has for it'
+      )
     elif tensor.dtype in (torch.float16, torch.bfloat16):
       arrays[name] = tensor.detach().float().numpy()
       half += 1
@@ -306,7 +322,7 @@ def _to_arrays(
   if problems:
     listed = '\n'.join(f'  {p}' for p in problems)
     raise errors.UserError(
-      f'{path}: {len(problems)} tensors are neither float32 nor half precision,'
+      f'{path}: {len(problems)} tensors are not plain float32 or half precision,'
       f' so they cannot be carried over bit for bit:\n{listed}\nSave the model'
       ' in float32: torch.save(model.float().state_dict(), FILE). Quantised'
       ' weights have to come from the model before its quantisation.'

@@ -18,7 +18,8 @@ from skeljax.convert import torch_checkpoint
 
 # Where a file that skeljax wrote keeps the meta of its checkpoint.
 META_KEY = 'skeljax'
-_SECTIONS = ('name', 'model', 'graph', 'data', 'features', 'eval')
+# What shapes a network and its input; a file carries no more of a run.
+SECTIONS = ('name', 'model', 'graph', 'data', 'features', 'eval')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,54 +76,64 @@ def load(path: str, given: Given = Given()) -> Converted:
       tensor that does not fit is listed.
   """
   file = torch_checkpoint.read(path, given.weights)
-  own, layout, pipeline = None, given.layout, given.pipeline
-  if META_KEY in file.meta:
-    own = _own_meta(file.meta[META_KEY], given, path)
-    layout = own[1].layout
-  elif pipeline is None:
-    pipeline = preprocessing.pipeline_of(file.meta)
-  architecture = recognize.recognize(
-    file.state_dict,
-    source=path,
-    layout=layout,
-    down_stages=given.down_stages,
-    num_persons=given.num_persons
-    or published_config.num_persons(pipeline or []),
-  )
+  family, naming = recognize.tell_code_base(file.state_dict, path)
   notes = list(file.notes)
-  if own is None:
-    is_assumed = True
-    found = preprocessing.find(
-      architecture,
-      sections=given.sections,
-      pipeline=pipeline,
-      num_persons=given.num_persons,
-      source=path,
-    )
-    config = _config(architecture, found)
-    facts = _facts(architecture, found, given.class_names, path)
-    notes += [*architecture.notes, *found.notes]
-  else:
-    config, facts, is_assumed = own
+  if META_KEY in file.meta:
+    config, facts, is_assumed = _own_meta(file.meta[META_KEY], given, path)
     notes.append('written by skeljax, with configuration and class names')
+  else:
+    is_assumed = True
+    config, facts, assumed = _told(file, given)
+    notes += assumed
   graph = recipe.build_graph(config, facts)
   like = recipe.abstract_variables(config, facts)
   variables = tensors.from_torch(
     file.state_dict,
     like,
-    architecture.family,
-    architecture.naming,
+    family,
+    naming,
     adjacency=graph.adjacency(),
     source=path,
   )
   meta = recipe.checkpoint_meta(config, facts)
-  meta['torch'] = _leftovers(file.state_dict, architecture, graph.adjacency())
-  meta['torch']['is_assumed'] = is_assumed
+  meta['torch'] = {
+    'naming': naming,
+    'is_assumed': is_assumed,
+    **_leftovers(file.state_dict, family, naming, graph.adjacency()),
+  }
   return Converted(
     {name: variables.get(name, {}) for name in like},
     meta,
-    architecture.naming,
+    naming,
     tuple(notes),
+  )
+
+
+def _told(
+  file: torch_checkpoint.TorchCheckpoint, given: Given
+) -> tuple[config_dict.ConfigDict, recipe.Facts, list[str]]:
+  """Configuration, facts and what was assumed, of a published file."""
+  pipeline = given.pipeline
+  if pipeline is None:
+    pipeline = preprocessing.pipeline_of(file.meta)
+  architecture = recognize.recognize(
+    file.state_dict,
+    source=file.path,
+    layout=given.layout,
+    down_stages=given.down_stages,
+    num_persons=given.num_persons or published_config.num_persons(pipeline),
+  )
+  found = preprocessing.find(
+    architecture,
+    sections=given.sections,
+    pipeline=pipeline,
+    num_persons=given.num_persons,
+    source=file.path,
+  )
+  return (
+    _config(architecture, found),
+    _facts(architecture, found, given.class_names, file.path),
+    [*architecture.notes, *found.notes],
   )
 
 
@@ -149,20 +160,17 @@ def _own_meta(
   try:
     config = config_dict.ConfigDict(own['config'])
     facts = recipe.Facts.from_dict(own['facts'], source=source)
-    missing = [name for name in _SECTIONS if name not in config]
-    is_assumed = bool(own['is_assumed'])
-  except (KeyError, TypeError, AttributeError) as error:
-    raise errors.UserError(
-      f"{source}: its entry meta['{META_KEY}'] is not what skeljax writes"
-      f' ({type(error).__name__}: {error}). Delete the entry, and the network'
-      ' is told from the tensors.'
-    ) from error
-  if missing:
-    raise errors.UserError(
-      f"{source}: its entry meta['{META_KEY}'] lacks {', '.join(missing)}."
-      ' Delete the entry, and the network is told from the tensors.'
-    )
-  return config, facts, is_assumed
+    # Whatever else is wrong with it shows when the network is built.
+    recipe.abstract_variables(config, facts)
+    if {*SECTIONS} <= {*config}:
+      return config, facts, bool(own['is_assumed'])
+    problem = f'it lacks {", ".join(sorted({*SECTIONS} - {*config}))}'
+  except (KeyError, TypeError, ValueError, AttributeError) as error:
+    problem = f'{type(error).__name__}: {error}'
+  raise errors.UserError(
+    f"{source}: its entry meta['{META_KEY}'] is not what skeljax writes"
+    f' ({problem}). Delete the entry, and the network is told from the tensors.'
+  )
 
 
 def _config(
@@ -220,7 +228,8 @@ def _facts(
 
 def _leftovers(
   state_dict: Mapping[str, np.ndarray],
-  architecture: recognize.Architecture,
+  family: str,
+  naming: str,
   adjacency: np.ndarray,
 ) -> dict[str, Any]:
   """What the file holds that the network does not, for writing it back."""
@@ -231,10 +240,8 @@ def _leftovers(
   }
   if len(set(counters.values())) == 1:
     counters = next(iter(counters.values()))
-  result = {'naming': architecture.naming, 'counters': counters}
-  unused = tensors.unused_adjacency(
-    state_dict, architecture.family, architecture.naming
-  )
+  result = {'counters': counters}
+  unused = tensors.unused_adjacency(state_dict, family, naming)
   if unused is not None and not np.array_equal(unused, adjacency):
     # A float32 survives JSON: its shortest decimal is exact.
     result['unused_adjacency'] = np.asarray(unused, np.float64).tolist()

@@ -83,8 +83,10 @@ def test_a_silent_file_is_taken_for_the_published_test_pipeline(
   assert result.sections['features']['stream'] == 'joint'
   assert result.sections['eval']['average'] == average
   assert result.num_persons == 2
-  assert '--config=FILE overrides' in result.notes[0]
-  assert '--num_persons overrides' in result.notes[1]
+  said = '; '.join(result.notes)
+  assert 'the published test pipeline' in said
+  assert '--num_persons overrides' in said
+  assert ('3 channels were taken for' in said) == (found.num_channels == 3)
 
 
 def test_a_pipeline_says_it_all():
@@ -97,7 +99,17 @@ def test_a_pipeline_says_it_all():
   assert data['normalize'] == 'none'
   assert result.sections['features']['stream'] == 'bone'
   assert result.num_persons == 1
-  assert len(result.notes) == 1
+  assert '--num_persons overrides' not in '; '.join(result.notes)
+
+
+def test_a_pipeline_that_normalises_says_what_three_channels_are():
+  solid = [dict(type='PreNormalize3D')]
+  flat = [dict(type='PreNormalize2D')]
+  for layout in ('coco', 'nturgb+d'):
+    for pipeline, dims in ((solid, 3), (flat, 2)):
+      result = find(architecture('mmaction1x', layout), pipeline=pipeline)
+      assert result.sections['data']['dims'] == dims
+      assert '3 channels' not in '; '.join(result.notes)
 
 
 def test_normalisation_of_0x_happened_before_training():
@@ -110,7 +122,7 @@ def test_normalisation_of_0x_happened_before_training():
   assert result.sections['data']['normalize'] == 'none'
   assert result.sections['data']['clip_len'] == 150
   assert result.num_persons == 1
-  assert 'chooses frames in no way' in result.notes[1]
+  assert 'chooses frames in no way' in '; '.join(result.notes)
 
 
 def test_given_sections_win():

@@ -243,3 +243,34 @@ def test_text_in_meta_is_that_of_mmengine_or_mmcv():
   assert published_config.text_of({'cfg': 'a = 1'}) == 'a = 1'
   assert published_config.text_of({'config': 'b = 1'}) == 'b = 1'
   assert published_config.text_of({'cfg': {'a': 1}, 'epoch': 3}) == ''
+
+
+@pytest.mark.parametrize(
+  'transform, words',
+  [
+    (dict(type='RandomRot'), "'RandomRot' in its test_pipeline"),
+    (dict(type=None), 'None in its test_pipeline'),
+    (dict(type='UniformSampleFrames', seed=7), 'skeljax has 255'),
+    (dict(type='UniformSampleFrames', clip_len=4, p_interval=2), 'has 1'),
+    (dict(type='FormatGCNInput', mode='loop'), "skeljax has 'zero'"),
+    (dict(type='PoseNormalize', mean=[320, 240, 0.5]), 'has .960, 540'),
+    (dict(type='PreNormalize2D', img_shape=[480, 640]), 'has .1080, 1920'),
+    (dict(type='PoseDecode', speed=2), 'skeljax has nothing'),
+  ],
+)
+def test_what_skeljax_does_not_do_is_refused_and_never_left_out(
+  transform, words
+):
+  with pytest.raises(errors.UserError, match=words):
+    published_config.preprocessing([transform], is_pyskl=False)
+
+
+def test_bones_and_motion_of_0x_may_be_steps_of_their_own():
+  bone, motion = dict(type='JointToBone'), dict(type='ToMotion')
+  for pipeline, stream in (
+    ([bone], 'bone'),
+    ([motion], 'joint_motion'),
+    ([bone, motion], 'bone_motion'),
+  ):
+    _, features = published_config.preprocessing(pipeline, is_pyskl=False)
+    assert features['stream'] == stream

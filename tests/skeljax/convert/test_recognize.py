@@ -40,7 +40,7 @@ def draw(kind, index):
   def choose(*values):
     return values[rng.integers(len(values))]
 
-  num_stages = int(rng.integers(1, 5))
+  num_stages = int(rng.integers(1, 4))
   stages = range(2, num_stages + 1)
   inflate = tuple(s for s in stages if rng.random() < 0.4)
   options = dict(
