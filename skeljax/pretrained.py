@@ -90,6 +90,11 @@ def load(path: str, step: str = 'last') -> Pretrained:
       f'--checkpoint={path} is neither the workdir of a run nor a PyTorch file'
       ' (.pth, .pt).'
     )
+  if step != 'last':
+    raise errors.UserError(
+      f'{path} is a PyTorch file, which holds one set of weights: step {step!r}'
+      ' is for the workdir of a run.'
+    )
   converted = torch_to_skeljax.load(path)
   for note in converted.notes:
     logging.info('%s: %s', path, note)

@@ -62,6 +62,32 @@ def define_flags() -> None:
   flags.DEFINE_string('split', 'val', 'Split that a dump (.pkl) is of.')
 
 
+# What each direction takes besides --output.
+_FLAGS = {
+  '.pth to a folder': (
+    'checkpoint', 'config', 'layout', 'num_persons', 'class_names',
+    'down_stages', 'weights',
+  ),
+  'folder to .pth': ('checkpoint', 'step', 'naming'),
+  'scores': ('scores', 'data_dir', 'dataset', 'split'),
+}  # fmt: skip
+
+
+def _check_flags(direction: str) -> None:
+  """Raises UserError for a flag that would have no effect."""
+  known = {name for names in _FLAGS.values() for name in names}
+  useless = [
+    f'--{name}'
+    for name in sorted(known - set(_FLAGS[direction]))
+    if flags.FLAGS[name].present
+  ]
+  if useless:
+    raise errors.UserError(
+      f'{", ".join(useless)} has no effect on the conversion of {direction};'
+      f' that takes {", ".join(f"--{name}" for name in _FLAGS[direction])}.'
+    )
+
+
 def main(argv: Sequence[str]) -> int:
   """Converts one file or folder."""
   del argv
@@ -80,14 +106,17 @@ def main(argv: Sequence[str]) -> int:
   if os.path.realpath(source) == os.path.realpath(args.output):
     raise errors.UserError(f'--output={args.output} is the input itself.')
   if args.scores:
+    _check_flags('scores')
     said = commands.convert_scores(
       args.scores, args.output, args.data_dir, args.dataset, args.split
     )
   elif os.path.isdir(args.checkpoint):
+    _check_flags('folder to .pth')
     said = commands.to_torch_file(
       args.checkpoint, args.output, args.step, args.naming
     )
   else:
+    _check_flags('.pth to a folder')
     said = commands.to_workdir(args.checkpoint, args.output, _given(args))
   for line in said:
     logging.info('%s', line)
@@ -100,11 +129,6 @@ def _given(args):
   from skeljax.convert import commands
   from skeljax.data import class_names
 
-  if args.naming:
-    raise errors.UserError(
-      '--naming is for writing a .pth file; that of a file to read is told'
-      ' from its tensors.'
-    )
   stages = args.down_stages
   if stages is not None and not all(s.isdigit() for s in stages):
     raise errors.UserError(
