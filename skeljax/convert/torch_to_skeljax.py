@@ -79,7 +79,7 @@ def load(path: str, given: Given = Given()) -> Converted:
   family, naming = recognize.tell_code_base(file.state_dict, path)
   notes = list(file.notes)
   if META_KEY in file.meta:
-    config, facts, is_assumed = _own_meta(file.meta[META_KEY], given, path)
+    config, facts, is_assumed = _own_meta(file, given)
     notes.append('written by skeljax, with configuration and class names')
   else:
     is_assumed = True
@@ -138,9 +138,10 @@ def _told(
 
 
 def _own_meta(
-  own: Any, given: Given, source: str
+  file: torch_checkpoint.TorchCheckpoint, given: Given
 ) -> tuple[config_dict.ConfigDict, recipe.Facts, bool]:
   """Configuration, facts and is_assumed of a file that skeljax wrote."""
+  own, source = file.meta[META_KEY], file.path
   ignored = [
     f'--{flag}'
     for flag, is_given in (
@@ -160,6 +161,13 @@ def _own_meta(
   try:
     config = config_dict.ConfigDict(own['config'])
     facts = recipe.Facts.from_dict(own['facts'], source=source)
+    # NOTE: a forged entry could ask for a network that takes hours to build.
+    model, largest = config.model, max(a.size for a in file.state_dict.values())
+    if (
+      max(model.num_stages, config.graph.max_hop) > len(file.state_dict)
+      or model.base_channels > largest
+    ):
+      raise ValueError('it has more stages, hops or channels than the tensors')
     # Whatever else is wrong with it shows when the network is built.
     recipe.abstract_variables(config, facts)
     if {*SECTIONS} <= {*config}:

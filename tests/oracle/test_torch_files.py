@@ -527,6 +527,27 @@ def test_a_forged_entry_of_ours_is_an_error(own, state, save, tmp_path):
   assert path in text
 
 
+@pytest.mark.parametrize(
+  'section,field,value',
+  [
+    ('model', 'num_stages', 10**9),
+    ('graph', 'max_hop', 10**9),
+    ('model', 'num_stages', '3'),
+    ('model', 'base_channels', 10**9),
+    ('model', 'name', 'agcn'),
+    ('graph', 'mode', 3),
+  ],
+)
+def test_an_entry_of_ours_cannot_ask_for_another_network(
+  section, field, value, state, save, tmp_path
+):
+  path = written_by_us(state, save, tmp_path)
+  meta = torch.load(path, weights_only=True)['meta']
+  meta['skeljax']['config'][section][field] = value
+  other = save({'state_dict': state, 'meta': meta})
+  assert other in refusal(other, tmp_path)
+
+
 def written_by_us(state, save, tmp_path):
   """A file that came, was converted and written again."""
   folder, _ = convert(save(state), tmp_path / 'first')
