@@ -275,6 +275,7 @@ if __name__ == '__main__':
   import conftest
 
   conftest.make_importable()
+  jax.config.update('jax_platforms', 'cpu')
   jax.config.update('jax_enable_x64', True)
   jax.config.update('jax_default_matmul_precision', 'highest')
   losses = {f: train_both(f, args.seed) for f in args.families.split(',')}

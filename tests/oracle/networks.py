@@ -21,6 +21,16 @@ from skeljax import skeletons
 from skeljax.convert import tensors
 
 FAMILIES = ('stgcn', 'stgcnpp', 'agcn', 'aagcn')
+# What the report calls the families, those that published_0x.py holds too.
+NAMES = {
+  'stgcn': 'ST-GCN',
+  'stgcnpp': 'ST-GCN++',
+  'agcn': '2s-AGCN (tanh)',
+  'aagcn': 'AAGCN',
+  'stgcn_0x': 'ST-GCN (0.x)',
+  'agcn_0x': '2s-AGCN (softmax, 0.x)',
+  'agcn_original': '2s-AGCN (softmax, authors)',
+}
 NUM_CLASSES = 7
 # Layouts that mmaction2 1.x knows by name; any other goes in as a dict.
 _PUBLISHED_LAYOUTS = {

@@ -6,7 +6,7 @@ Runs the tests of models, conversion and training beside mmaction2 and tables
 the largest difference that any of them saw.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 import importlib.metadata
 import json
 import os
@@ -19,15 +19,6 @@ _HERE = pathlib.Path(__file__).resolve().parent
 _REPOSITORY = _HERE.parents[1]
 _TESTS = ('models', 'published_0x', 'training_curve', 'round_trip')
 _PACKAGES = ('jax', 'flax', 'optax', 'numpy', 'torch', 'mmaction2')
-_MODELS = (
-  'ST-GCN',
-  'ST-GCN++',
-  '2s-AGCN (tanh)',
-  'AAGCN',
-  'ST-GCN (0.x)',
-  '2s-AGCN (softmax, 0.x)',
-  '2s-AGCN (softmax, authors)',
-)
 # Column -> the kinds of difference in it, one below the other.
 _COLUMNS = {
   'forward': ('forward, float64', 'forward, float32'),
@@ -98,13 +89,15 @@ def largest(path: pathlib.Path) -> dict[tuple[str, str], float]:
   return result
 
 
-def table(values: Mapping[tuple[str, str], float]) -> str:
-  """Markdown."""
+def table(
+  values: Mapping[tuple[str, str], float], models: Iterable[str]
+) -> str:
+  """Markdown, a row for each model."""
   lines = [
     '| model | ' + ' | '.join(_COLUMNS) + ' |',
     '|---' * (1 + len(_COLUMNS)) + '|',
   ]
-  for model in _MODELS:
+  for model in models:
     cells = [
       '<br>'.join(
         _number(values[model, kind]) if (model, kind) in values else '–'
@@ -123,20 +116,21 @@ def _number(value: float) -> str:
 def main() -> None:
   sys.path.insert(0, str(_HERE))
   import conftest
+
+  conftest.make_importable()
   import curve_worker
+  import networks
 
   with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder) / 'differences.jsonl'
     run(path)
     values = largest(path)
-  unknown = {model for model, _ in values} - set(_MODELS)
-  assert not unknown, f'models that the table has no row for: {unknown}'
   text = _TEXT.format(
     seed=os.environ.get('SKELJAX_ORACLE_SEED') or conftest.DEFAULT_SEED,
     versions=', '.join(
       f'{name} {importlib.metadata.version(name)}' for name in _PACKAGES
     ),
-    table=table(values),
+    table=table(values, networks.NAMES.values()),
     steps=curve_worker.NUM_STEPS,
   )
   (_REPOSITORY / 'docs' / 'equality.md').write_text(text)

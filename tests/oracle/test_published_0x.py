@@ -17,11 +17,7 @@ from skeljax import graph as graph_lib
 from skeljax import skeletons
 from skeljax.models import network
 
-NAMES = {
-  'stgcn_0x': 'ST-GCN (0.x)',
-  'agcn_0x': '2s-AGCN (softmax, 0.x)',
-  'agcn_original': '2s-AGCN (softmax, authors)',
-}
+FAMILIES = ('stgcn_0x', 'agcn_0x', 'agcn_original')
 _GOLDEN = pathlib.Path(__file__).parents[1] / 'skeljax/models/test_golden.py'
 
 
@@ -81,7 +77,7 @@ def test_modules_give_the_numbers_of_the_original_code(name):
 
 def draw(family, seed, index):
   """A configuration and its PyTorch network."""
-  rng = np.random.default_rng([seed, list(NAMES).index(family), index, 1])
+  rng = np.random.default_rng([seed, FAMILIES.index(family), index, 1])
   layouts = ('nturgb+d', 'coco', 'openpose-18', 'ucla')
   layout = skeletons.get_layout(layouts[rng.integers(len(layouts))])
   mode = 'stgcn_spatial' if family == 'stgcn_0x' else 'spatial'
@@ -128,10 +124,10 @@ def draw(family, seed, index):
   )
 
 
-@pytest.mark.parametrize('index', range(4))
-@pytest.mark.parametrize('family', NAMES)
+@pytest.mark.parametrize('index', range(3))
+@pytest.mark.parametrize('family', FAMILIES)
 def test_drawn_network(family, index, oracle_seed, record_difference):
   config, theirs = draw(family, oracle_seed, index)
   naming = 'original' if family == 'agcn_original' else 'mmaction0x'
   pair = networks.pair_with(config, theirs, naming)
-  comparison.check(pair, NAMES[family], record_difference)
+  comparison.check(pair, networks.NAMES[family], record_difference)

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import networks
 import numpy as np
 import pytest
-from test_models import NAMES
 import torch
 
 
@@ -51,9 +50,10 @@ def test_our_weights_reach_mmaction2_and_come_back(
       ours = jax.jit(pair.model.apply, compiler_options=comparison.QUICK)(
         *jax.tree.map(lambda a: jnp.asarray(a, jnp.float64), (variables, x))
       )
+      ours = np.asarray(ours)
     difference = np.abs(ours - theirs).max() / np.abs(theirs).max()
     assert difference <= 1e-10, str(config)
-    record_difference(NAMES[family], 'round trip, logits', difference)
+    record_difference(networks.NAMES[family], 'round trip, logits', difference)
 
     back = pair.from_torch({})
     assert jax.tree.structure(back) == jax.tree.structure(variables)
@@ -61,4 +61,4 @@ def test_our_weights_reach_mmaction2_and_come_back(
     again = pair.to_torch(back)
     for name, tensor in pair.theirs.state_dict().items():
       np.testing.assert_array_equal(again[name], tensor.numpy(), str(config))
-    record_difference(NAMES[family], 'round trip, weights', 0.0)
+    record_difference(networks.NAMES[family], 'round trip, weights', 0.0)

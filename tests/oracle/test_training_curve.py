@@ -19,14 +19,12 @@ import sys
 import curve_worker
 import jax
 import jax.numpy as jnp
+import networks
 import numpy as np
 import optax
 import pytest
-from test_models import NAMES as NAMES_1X
-from test_published_0x import NAMES as NAMES_0X
 
 _HERE = pathlib.Path(__file__).resolve().parent
-NAMES = NAMES_1X | NAMES_0X
 LIMITS = {'loss': 1e-5, 'update': 1e-4, 'statistics': 1e-5}
 
 
@@ -54,7 +52,9 @@ def test_float64_losses_agree_to_1e_8(
     assert len(ours) == curve_worker.NUM_STEPS
     difference = np.abs(ours - theirs).max() / theirs.min()
     assert difference <= 1e-8, (family, oracle_seed, run)
-    record_difference(NAMES[family], 'training curve, float64', difference)
+    record_difference(
+      networks.NAMES[family], 'training curve, float64', difference
+    )
 
 
 def _distance(a, b, ulps: int = 0) -> float:
@@ -131,4 +131,6 @@ def test_float32_steps_from_the_same_state_agree(
   assert all(worst[n] <= LIMITS[n] for n in worst), (family, oracle_seed, worst)
   print(family, worst, num_repeats)
   assert num_repeats <= curve_worker.NUM_STEPS // 5, (family, oracle_seed)
-  record_difference(NAMES[family], 'training step, float32', worst['update'])
+  record_difference(
+    networks.NAMES[family], 'training step, float32', worst['update']
+  )
