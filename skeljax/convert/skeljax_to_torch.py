@@ -21,6 +21,17 @@ _AGCN_NAMINGS = {
   'softmax_original': ('original',),
   'tanh': ('mmaction1x', 'pyskl', 'original'),
 }
+# Of the code before mmaction2 1.x, what later became an option.
+_FIRST_FORMS = {
+  'mmaction0x': {
+    'stgcn': {'conv_pos': 'pre', 'data_bn': 'VC'},
+    'agcn': {'data_bn': 'VC'},
+  },
+  'original': {
+    'stgcn': {'conv_pos': 'pre', 'data_bn': 'VC'},
+    'agcn': {'data_bn': 'MVC'},
+  },
+}
 
 
 def save(
@@ -99,6 +110,14 @@ def _variant(config: config_dict.ConfigDict) -> str:
 def _check(config: config_dict.ConfigDict, naming: str) -> None:
   """Raises UserError where a code base has not this form of a network."""
   tensors.get_naming(config.model.name, naming)
+  if naming in _FIRST_FORMS:
+    # These change no name and no shape, only what is computed.
+    for field, value in _FIRST_FORMS[naming][config.model.name].items():
+      if config.model.get(field) not in (None, '', value):
+        raise errors.UserError(
+          f'--naming={naming}: that code base has {field}={value} only, and'
+          f' this network has {config.model[field]!r}. Give --naming=mmaction1x.'
+        )
   if config.model.name != 'agcn':
     return
   allowed = _AGCN_NAMINGS[_variant(config)]

@@ -162,10 +162,10 @@ def _own_meta(
     config = config_dict.ConfigDict(own['config'])
     facts = recipe.Facts.from_dict(own['facts'], source=source)
     # NOTE: a forged entry could ask for a network that takes hours to build.
-    model, largest = config.model, max(a.size for a in file.state_dict.values())
+    largest = max(array.size for array in file.state_dict.values())
+    counts = (config.model.get('num_stages', 0), config.graph.max_hop)
     if (
-      max(model.num_stages, config.graph.max_hop) > len(file.state_dict)
-      or model.base_channels > largest
+      max(counts) > len(file.state_dict) or config.model.base_channels > largest
     ):
       raise ValueError('it has more stages, hops or channels than the tensors')
     # Whatever else is wrong with it shows when the network is built.

@@ -1,0 +1,95 @@
+"""What is written into a PyTorch file, and what is refused."""
+
+import jax
+from ml_collections import config_dict
+import numpy as np
+import pytest
+import torch
+
+from configs import agcn_joint
+from configs import stgcn_joint_3d
+from skeljax import errors
+from skeljax import recipe
+from skeljax import skeletons
+from skeljax.convert import skeljax_to_torch
+from skeljax.convert import torch_to_skeljax
+
+_NARROW = {
+  'base_channels': 8,
+  'num_stages': 2,
+  'inflate_stages': (2,),
+  'down_stages': (2,),
+}
+
+
+def _save(path, config, naming='', layout='nturgb+d', **model):
+  """Writes random weights of a configuration, narrowed."""
+  config.model.update(_NARROW | model)
+  config.data.update(dir='/home/somebody/data', clip_len=8)
+  facts = recipe.Facts(
+    layout=skeletons.get_layout(layout),
+    class_names=('sit', 'stand', 'walk'),
+    num_channels=3,
+    has_score=False,
+    num_persons=2,
+    normalize='none',
+    keypoint_dtype='float32',
+    max_frames=0,
+  )
+  rng = np.random.default_rng(0)
+  variables = jax.tree.map(
+    lambda a: rng.random(a.shape, np.float32),
+    recipe.abstract_variables(config, facts),
+  )
+  meta = recipe.checkpoint_meta(config, facts)
+  return skeljax_to_torch.save(str(path), variables, meta, naming)
+
+
+@pytest.mark.parametrize(
+  'config, naming, model, words',
+  [
+    (stgcn_joint_3d, 'original', {'conv_pos': 'post'}, 'conv_pos=pre only'),
+    (stgcn_joint_3d, 'mmaction0x', {'data_bn': 'MVC'}, 'data_bn=VC only'),
+    (stgcn_joint_3d, 'mmaction0x', {'tcn_type': 'mstcn'}, 'has no block_0'),
+    (agcn_joint, 'mmaction0x', {'data_bn': 'MVC'}, 'data_bn=VC only'),
+    (agcn_joint, 'original', {}, "no AGCN of the form 'softmax_0x'"),
+    (agcn_joint, 'mmaction1x', {}, "no AGCN of the form 'softmax_0x'"),
+  ],
+)
+def test_a_code_base_gets_no_network_that_it_has_not(
+  config, naming, model, words, tmp_path
+):
+  path = tmp_path / 'model.pth'
+  with pytest.raises(errors.UserError, match=words):
+    _save(path, config.get_config(''), naming, **model)
+  assert not list(tmp_path.iterdir())
+
+
+def test_pyskl_gets_no_layout_that_it_has_no_name_for(tmp_path):
+  config = stgcn_joint_3d.get_config('u100')
+  with pytest.raises(errors.UserError, match='knows layouts by name only'):
+    _save(tmp_path / 'model.pth', config, 'pyskl', layout='ucla')
+
+
+def test_a_file_that_is_given_away_names_no_folder_of_its_maker(tmp_path):
+  path = tmp_path / 'model.pth'
+  config = stgcn_joint_3d.get_config('u100')
+  config.train.init_from = '/home/somebody/weights.pth'
+  assert _save(path, config) == 'mmaction1x'
+  meta = torch.load(path, weights_only=True)['meta']
+  assert 'somebody' not in str(meta)
+  kept = meta[torch_to_skeljax.META_KEY]
+  assert kept['facts']['class_names'] == ['sit', 'stand', 'walk']
+  found = torch_to_skeljax.load(str(path))
+  model = config_dict.ConfigDict(found.meta['config']).model
+  assert tuple(model.down_stages) == (2,)
+
+
+def test_a_graph_of_many_hops_comes_back(tmp_path):
+  path = tmp_path / 'model.pth'
+  config = stgcn_joint_3d.get_config('')
+  config.graph.update(mode='stgcn_spatial', max_hop=6)
+  _save(path, config, 'mmaction0x')
+  found = torch_to_skeljax.load(str(path))
+  assert found.meta['config']['graph']['max_hop'] == 6
+  assert found.variables['graph']['adjacency'].shape == (13, 25, 25)
