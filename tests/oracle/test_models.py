@@ -3,6 +3,7 @@
 import dataclasses
 
 import comparison
+import kinks
 import networks
 import numpy as np
 import pytest
@@ -69,6 +70,6 @@ def test_extreme_inputs(family, oracle_seed):
   )
   pair = networks.build(config)
   for make in (absent_person, constant, pixels, tiny, single_frame):
-    inputs = comparison.random_inputs(pair, make)
+    inputs = kinks.random_inputs(pair, make)
     lines = comparison.failures(comparison.measure(pair, inputs), inputs)
     assert not lines, '\n'.join([str(config), make.__doc__, *lines])

@@ -6,7 +6,7 @@ starts from the state of PyTorch's run: weights, BatchNorm statistics, momentum.
 
 Nearly every update then agrees to 1e-6 of its norm, and a few jump to 1e-4 or
 1e-3, where the argument of one ReLU lies within rounding of 0 and the programs
-take different sides (see comparison.py). Such a step is done again, by both,
+take different sides (see kinks.py). Such a step is done again, by both,
 with the joints moved by a tenth of a millimetre.
 """
 

@@ -1,0 +1,137 @@
+"""Draws inputs at which the gradient of a network is one number.
+
+The gradient of these networks jumps where the argument of a ReLU is 0 or
+two frames tie in a max-pooling. Of the 1e5 such decisions in a small network
+some always lie within the rounding of float32, and then two correct programs
+take different sides and differ by percents. So the inputs are drawn again until
+PyTorch's float32 is sure of every decision, by its distance from float64; where
+none is found (ten stages of six branches), gradients are compared in float64.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import networks
+import numpy as np
+import torch
+
+# Rounding errors that a decision has to be away from its kink, draws of an
+# input before it gets fewer frames.
+_MARGIN = 2
+_DRAWS = 16
+# Inputs of one comparison.
+NUM_INPUTS = 4
+
+
+class Inputs(NamedTuple):
+  """What the networks are run on.
+
+  Attributes:
+    keypoints: each [B, M, T, V, C] float32.
+    dlogits: gradient of a loss by the logits, [B, classes] float32.
+    is_sure: whether all keypoints are away from the kinks. If not, gradients
+      can be compared in float64 only.
+    has_ties: whether float64 is not sure either. Then the gradient of the
+      input depends on which of two equal frames a max-pooling takes, and so
+      does that of a learned graph, at the entries that are still 0.
+  """
+
+  keypoints: list[np.ndarray]
+  dlogits: np.ndarray
+  is_sure: bool
+  has_ties: bool
+
+
+def random_inputs(
+  pair: networks.Pair, make: Callable[..., np.ndarray] | None = None
+) -> Inputs:
+  """Keypoints away from every kink, where there are any.
+
+  Args:
+    pair: its config says the shape; where a shape is so large that some
+      decision is always a toss-up, fewer frames are tried.
+    make: (rng, shape) -> keypoints; normal numbers when not given.
+  """
+  config = pair.config
+  make = make or (lambda rng, shape: rng.normal(size=shape))
+  rng = np.random.default_rng([config.seed, 1])
+  dlogits = rng.normal(size=(config.shape[0], networks.NUM_CLASSES))
+  dlogits = (dlogits / config.shape[0]).astype(np.float32)
+
+  def draw(frames):
+    b, m, _, v, c = config.shape
+    return np.asarray(make(rng, (b, m, frames, v, c)), np.float32)
+
+  for frames in sorted({max(config.shape[2] // n, 1) for n in (1, 2, 4)})[::-1]:
+    sure: list[np.ndarray] = []
+    for tries in range(_DRAWS):
+      x = draw(frames)
+      tossups, ties = _toss_ups(pair, x)
+      if not tossups:
+        sure.append(x)
+      if len(sure) == NUM_INPUTS:
+        return Inputs(sure, dlogits, True, False)
+      if ties or (not sure and (tossups > 3 or tries > _DRAWS // 2)):
+        break
+  drawn = [draw(config.shape[2]) for _ in range(NUM_INPUTS)]
+  has_ties = any(_toss_ups(pair, x)[1] for x in drawn)
+  return Inputs(drawn, dlogits, False, has_ties)
+
+
+def _toss_ups(pair: networks.Pair, x: np.ndarray) -> tuple[int, bool]:
+  """Modules whose decisions rounding may turn, and if it may in float64."""
+  rough, exact = (
+    _decisions(pair, x, dtype) for dtype in (torch.float32, torch.float64)
+  )
+  count, ties = 0, False
+  for a, b in zip(rough, exact, strict=True):
+    # By channel: BatchNorm enlarges what varies little, rounding included.
+    rounding = (a.double() - b).abs().nan_to_num(0).amax(1)
+    closest = b.abs().nan_to_num(torch.inf).amin(1)
+    differ = not torch.equal(a.isnan(), b.isnan())
+    count += bool(differ or (closest <= _MARGIN * rounding).any())
+    # 2**-29 of float32's rounding is that of float64.
+    ties |= bool((closest <= 2.0**-20 * rounding).any())
+  return count, ties
+
+
+def _decisions(pair, x, dtype) -> list[torch.Tensor]:
+  """What every ReLU compares with 0, and the lead of every maximum.
+
+  Returns:
+    One [C, n] for each module and group; NaN where nothing is decided.
+  """
+  network = pair.theirs.to(dtype).train()
+  state = {n: t.clone() for n, t in network.state_dict().items()}
+  found: list[torch.Tensor] = []
+
+  def relu(module, args):
+    del module
+    # A constant 0 (of a joint without neighbours) is 0 in any precision.
+    found.append(args[0].masked_fill(args[0] == 0, torch.nan))
+
+  def pool(module, args):
+    size, pad = module.kernel_size[0], module.padding[0]
+    y = torch.nn.functional.pad(args[0], (0, 0, pad, pad), value=-torch.inf)
+    y = y.unfold(2, size, module.stride[0])
+    first, second = y.topk(2, dim=-1).values.unbind(-1)
+    # Where the ReLU before cut all off there is no gradient, whichever is
+    # taken; a frame may also be alone with the padding.
+    is_open = (first > 0) & second.isfinite()
+    found.append((first - second).masked_fill(~is_open, torch.nan))
+
+  kinds = {torch.nn.ReLU: relu, torch.nn.MaxPool2d: pool}
+  handles = [
+    module.register_forward_pre_hook(kinds[type(module)])
+    for module in network.modules()
+    if type(module) in kinds
+  ]
+  size = pair.config.norm_group or len(x)
+  with torch.no_grad():
+    for rows in torch.from_numpy(x).to(dtype).split(size):
+      network(rows)
+  for handle in handles:
+    handle.remove()
+  network.load_state_dict(state)
+  network.to(torch.float32)
+  return [d.transpose(0, 1).flatten(1) for d in found]
