@@ -51,10 +51,10 @@ def make_importable() -> None:
     from mmengine.registry import init_default_scope
     import torch
 
+    init_default_scope('mmaction')
+    # `init_weights` logs every tensor. (A second call warns.)
+    MMLogger.get_instance('oracle', log_level='ERROR')
   torch.set_num_threads(1)
-  init_default_scope('mmaction')
-  # `init_weights` logs every tensor.
-  MMLogger.get_instance('oracle', log_level='ERROR')
 
 
 if _MISSING:
