@@ -6,6 +6,7 @@ import comparison
 import jax
 import jax.numpy as jnp
 import networks
+import networks_0x
 import numpy as np
 import pytest
 import torch
@@ -27,13 +28,19 @@ def new_variables(pair, seed):
   return jax.tree_util.tree_map_with_path(draw, pair.variables)
 
 
-@pytest.mark.parametrize('family', networks.FAMILIES)
-def test_our_weights_reach_mmaction2_and_come_back(
+def draw(family, seed, index):
+  if family in networks_0x.FAMILIES:
+    return networks_0x.draw(family, seed, index)
+  return networks.build(networks.draw(family, seed, index))
+
+
+@pytest.mark.parametrize('family', networks.NAMES)
+def test_our_weights_reach_the_published_network_and_come_back(
   family, oracle_seed, record_difference
 ):
   for index in (100, 101):
-    config = networks.draw(family, oracle_seed, index)
-    pair = networks.build(config)
+    pair = draw(family, oracle_seed, index)
+    config = pair.config
     variables = new_variables(pair, config.seed)
 
     state = dataclasses.replace(pair, variables=variables).to_torch(variables)
