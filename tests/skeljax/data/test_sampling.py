@@ -252,7 +252,10 @@ def test_pass_orders_are_permutations_of_their_own():
 @pytest.mark.parametrize(
   'options, words',
   [
-    (dict(frames='unifrom', clip_len=4), r"'unifrom'; known are uniform, uniform_"),
+    (
+      dict(frames='unifrom', clip_len=4),
+      r"'unifrom'; known are uniform, uniform_",
+    ),
     (dict(frames='uniform', clip_len=0), 'at least 1, but are 0 and 1'),
     (dict(frames='loop', clip_len=4, num_clips=10), 'set num_clips to 1'),
     (
