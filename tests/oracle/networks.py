@@ -324,3 +324,15 @@ def make_theirs(config: Config) -> Network:
   with torch.no_grad():
     channels = backbone.eval()(torch.zeros(1, *config.shape[1:])).shape[2]
   return Network(backbone, published.GCNHead(NUM_CLASSES, channels)).train()
+
+
+def settle(network, seed):
+  """Moves what has been learned, and numbers the counters of the BatchNorms."""
+  generator = torch.Generator().manual_seed(seed)
+  parameters = dict(network.named_parameters())
+  with torch.no_grad():
+    for i, (name, tensor) in enumerate(network.state_dict().items()):
+      if name.endswith('num_batches_tracked'):
+        tensor.fill_(100 + i)
+      elif name.endswith('.A') and name in parameters:
+        tensor.add_(0.05 * torch.randn(tensor.shape, generator=generator))
