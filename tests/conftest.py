@@ -3,9 +3,18 @@
 import importlib.util
 import os
 import pathlib
+import shutil
+import tempfile
 
 # Set before JAX starts a backend: tests are numeric claims about the CPU.
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+# Many tests and their subprocesses train the same small networks: what one has
+# compiled the others load. A new folder for each run, so that nothing is stale.
+_COMPILED = 'JAX_COMPILATION_CACHE_DIR'
+_own_cache = None
+if _COMPILED not in os.environ:
+  _own_cache = os.environ[_COMPILED] = tempfile.mkdtemp(prefix='compiled-')
+  os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.2'
 
 from absl import flags  # noqa: E402
 import jax  # noqa: E402
@@ -18,6 +27,12 @@ jax.config.update('jax_default_matmul_precision', 'highest')
 flags.FLAGS.mark_as_parsed()
 
 _ORACLE = pathlib.Path(__file__).resolve().parent / 'oracle'
+
+
+def pytest_unconfigure():
+  """Removes the folder, where this process made it."""
+  if _own_cache is not None:
+    shutil.rmtree(_own_cache, ignore_errors=True)
 
 
 def pytest_terminal_summary(terminalreporter, config):

@@ -40,10 +40,7 @@ def start(tiny_root, tmp_path_factory):
     textwrap.dedent(_CONFIG.format(conftest=conftest, root=tiny_root))
   )
   environment = dict(
-    os.environ,
-    JAX_PLATFORMS='cpu',
-    PYTHONPATH=str(_REPOSITORY),
-    JAX_COMPILATION_CACHE_DIR=str(folder / 'compiled'),
+    os.environ, JAX_PLATFORMS='cpu', PYTHONPATH=str(_REPOSITORY)
   )
 
   def run(workdir):
