@@ -8,6 +8,7 @@ The checkpoint knows its configuration, layout and classes.
 
 from collections.abc import Mapping, Sequence
 import csv
+import dataclasses
 import os
 from typing import Any
 
@@ -195,6 +196,7 @@ def main(argv: Sequence[str]) -> int:
   mesh = sharding.make_mesh()
   loaded = pretrained.load(args.checkpoint, args.step)
   config = _config_of(loaded, args)
+  loaded = dataclasses.replace(loaded, config=config)
   dataset = recipe.open_dataset(config)
   evaluator = scoring.Evaluator(
     config,
@@ -222,7 +224,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _config_of(loaded: pretrained.Pretrained, args) -> config_dict.ConfigDict:
   """The checkpoint's configuration, with what the flags replace."""
-  config = loaded.config
+  config = config_dict.ConfigDict(loaded.config.to_dict())
   if args.config is not None:
     # The stream of a PyTorch file is as unknown as its frames.
     sections = ('data', 'eval') + ('features',) * loaded.is_assumed

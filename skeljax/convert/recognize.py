@@ -14,12 +14,10 @@ import dataclasses
 import math
 from typing import Any
 
-from flax import linen as nn
 import numpy as np
 
 from skeljax import errors
 from skeljax import graph as graph_lib
-from skeljax import models
 from skeljax import skeletons
 from skeljax.convert import blocks as blocks_lib
 from skeljax.convert import known_graphs
@@ -68,21 +66,6 @@ class Architecture:
   num_channels: int
   num_persons: int | None
   notes: tuple[str, ...] = ()
-
-  def build_model(self) -> nn.Module:
-    """The network, for input [B, M, T, V, C]."""
-    return models.build_model(
-      self.family,
-      graph=self.graph,
-      num_classes=self.num_classes,
-      **self.options,
-    )
-
-  @property
-  def input_shape(self) -> tuple[int, int, int, int, int]:
-    """[B, M, T, V, C] of one clip; T only shapes a trace."""
-    joints = self.graph.layout.num_joints
-    return (1, self.num_persons or 1, 8, joints, self.num_channels)
 
 
 def recognize(

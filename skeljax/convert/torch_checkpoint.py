@@ -22,7 +22,6 @@ import numpy as np
 from skeljax import atomic_file
 from skeljax import errors
 
-WEIGHTS = ('', 'model', 'ema')
 # What a training checkpoint holds besides tensors, by the start of its name.
 _SKIPPED_GLOBALS = ('mmengine.', 'mmcv.', 'numpy.', 'builtins.getattr')
 # How files of torch.save begin that are older than its zip format.

@@ -97,3 +97,24 @@ def record_difference():
       f.write(line + '\n')
 
   return record
+
+
+@pytest.fixture
+def state():
+  """The tensors of a small network of mmaction2, to be changed at will."""
+  import torch_files
+
+  return torch_files.make_state()
+
+
+@pytest.fixture
+def save(tmp_path):
+  """save(content) -> path of a file of torch.save."""
+  import torch
+
+  def function(content, name='file.pth', **kwargs):
+    path = str(tmp_path / name)
+    torch.save(content, path, **kwargs)
+    return path
+
+  return function

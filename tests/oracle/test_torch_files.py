@@ -11,23 +11,6 @@ import torch_files
 from skeljax.convert import torch_checkpoint
 
 
-@pytest.fixture
-def state():
-  return torch_files.make_state()
-
-
-@pytest.fixture
-def save(tmp_path):
-  """save(content) -> path of a file of torch.save."""
-
-  def function(content, name='file.pth', **kwargs):
-    path = str(tmp_path / name)
-    torch.save(content, path, **kwargs)
-    return path
-
-  return function
-
-
 def test_a_training_checkpoint_of_mmengine_is_read(state, save, tmp_path):
   history = HistoryBuffer([1.0, 2.0], [1, 1])
   weight = torch.nn.Parameter(torch.zeros(3))

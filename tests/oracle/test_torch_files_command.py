@@ -20,23 +20,6 @@ from skeljax.convert import torch_to_skeljax
 _REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def state():
-  return torch_files.make_state()
-
-
-@pytest.fixture
-def save(tmp_path):
-  """save(content) -> path of a file of torch.save."""
-
-  def function(content, name='file.pth', **kwargs):
-    path = str(tmp_path / name)
-    torch.save(content, path, **kwargs)
-    return path
-
-  return function
-
-
 def test_tensors_that_do_not_fit_are_all_listed(state, save, tmp_path):
   del state['backbone.gcn.1.gcn.bn.bias']
   state['backbone.gcn.2.tcn.bn.weight'] = torch.zeros(3)

@@ -9,29 +9,11 @@ import zipfile
 
 import numpy as np
 import pytest
-import torch
 import torch_files
 
 from skeljax import errors
 from skeljax.convert import torch_checkpoint
 from skeljax.convert import torch_to_skeljax
-
-
-@pytest.fixture
-def state():
-  return torch_files.make_state()
-
-
-@pytest.fixture
-def save(tmp_path):
-  """save(content) -> path of a file of torch.save."""
-
-  def function(content, name='file.pth', **kwargs):
-    path = str(tmp_path / name)
-    torch.save(content, path, **kwargs)
-    return path
-
-  return function
 
 
 @pytest.mark.parametrize(

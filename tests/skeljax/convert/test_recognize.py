@@ -5,6 +5,7 @@ import pytest
 
 from skeljax import errors
 from skeljax import graph as graph_lib
+from skeljax import models
 from skeljax import skeletons
 from skeljax.convert import recognize
 
@@ -92,7 +93,12 @@ def test_a_drawn_network_is_told(kind, index, make_network):
   print('drawn:', graph, options)
   network = make_network(family, graph=graph, seed=index, **options)
   found = recognize.recognize(network.state_dict(naming), source='drawn.pth')
-  model = found.build_model()
+  model = models.build_model(
+    found.family,
+    graph=found.graph,
+    num_classes=found.num_classes,
+    **found.options,
+  )
 
   assert (found.family, found.naming) == (family, naming)
   assert found.num_classes == options['num_classes']
