@@ -1,5 +1,6 @@
 """Runs of the real command that are killed, stopped, and continued."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -40,39 +41,66 @@ def start(tiny_root, tmp_path_factory):
     textwrap.dedent(_CONFIG.format(conftest=conftest, root=tiny_root))
   )
   environment = dict(
-    os.environ, JAX_PLATFORMS='cpu', PYTHONPATH=str(_REPOSITORY)
+    os.environ,
+    JAX_PLATFORMS='cpu',
+    PYTHONPATH=str(_REPOSITORY),
+    PYTHONFAULTHANDLER='1',
   )
 
   def run(workdir):
-    return subprocess.Popen(
-      [sys.executable, '-m', 'skeljax.main', f'--config={config}',
-       f'--workdir={workdir}'],
-      cwd=_REPOSITORY, env=environment, text=True,
-      stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+    # A file, because a pipe that nobody empties stops its writer when full.
+    with open(folder / f'{workdir.name}.log', 'a') as log:
+      process = subprocess.Popen(
+        [sys.executable, '-m', 'skeljax.main', f'--config={config}',
+         f'--workdir={workdir}'],
+        cwd=_REPOSITORY, env=environment, stdout=log, stderr=log,
+      )  # fmt: skip
+    return Command(process, pathlib.Path(log.name))
 
   return run
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+  """A started command and the file that it writes to."""
+
+  process: subprocess.Popen
+  log: pathlib.Path
+
+  def finish(self, timeout: float) -> str:
+    """Waits for the end; what the command wrote."""
+    try:
+      self.process.wait(timeout)
+    except subprocess.TimeoutExpired:
+      self.abort(f'no end after {timeout} s')
+    return self.log.read_text()
+
+  def abort(self, reason: str) -> None:
+    """Fails, with the stacks of all threads of the command."""
+    self.process.send_signal(signal.SIGABRT)
+    self.process.wait()
+    raise AssertionError(f'{reason}:\n{self.log.read_text()}')
 
 
 @pytest.fixture(scope='module')
 def straight_run(start, tmp_path_factory):
   workdir = tmp_path_factory.mktemp('runs') / 'straight'
-  process = start(workdir)
-  text, _ = process.communicate(timeout=300)
-  assert process.returncode == 0, text
-  return workdir, text
+  command = start(workdir)
+  text = command.finish(timeout=300)
+  assert command.process.returncode == 0, text
+  return workdir
 
 
-def _wait_for_step(process, workdir, step) -> None:
+def _wait_for_step(command, workdir, step) -> None:
   path = workdir / 'metrics.jsonl'
   deadline = time.monotonic() + 240
   while time.monotonic() < deadline:
-    assert process.poll() is None, process.communicate()[0]
+    assert command.process.poll() is None, command.log.read_text()
     lines = path.read_text().splitlines() if path.exists() else []
     if lines and json.loads(lines[-1])['step'] >= step:
       return
     time.sleep(0.02)
-  raise AssertionError(f'step {step} was not reached')
+  command.abort(f'step {step} was not reached')
 
 
 def _final_state(workdir) -> list[np.ndarray]:
@@ -96,36 +124,36 @@ def test_killed_run_continues_to_the_same_bits(start, straight_run, tmp_path):
   step = random.randint(2, 25)
   print('killed after step', step)
   workdir = tmp_path / 'killed'
-  process = start(workdir)
-  _wait_for_step(process, workdir, step)
-  process.send_signal(signal.SIGKILL)
-  process.wait()
+  killed = start(workdir)
+  _wait_for_step(killed, workdir, step)
+  killed.process.send_signal(signal.SIGKILL)
+  killed.process.wait()
   again = start(workdir)
-  text, _ = again.communicate(timeout=300)
-  assert again.returncode == 0, text
-  _assert_same_end(workdir, straight_run[0])
+  text = again.finish(timeout=300)
+  assert again.process.returncode == 0, text
+  _assert_same_end(workdir, straight_run)
 
 
 def test_sigterm_saves_exits_143_and_the_same_command_continues(
   start, straight_run, tmp_path
 ):
   workdir = tmp_path / 'stopped'
-  process = start(workdir)
-  _wait_for_step(process, workdir, 3)
-  process.send_signal(signal.SIGTERM)
-  text, _ = process.communicate(timeout=120)
-  assert process.returncode == 143, text
+  stopped = start(workdir)
+  _wait_for_step(stopped, workdir, 3)
+  stopped.process.send_signal(signal.SIGTERM)
+  text = stopped.finish(timeout=120)
+  assert stopped.process.returncode == 143, text
   assert 'the same command continues' in text
   again = start(workdir)
-  text, _ = again.communicate(timeout=300)
-  assert again.returncode == 0, text
+  text = again.finish(timeout=300)
+  assert again.process.returncode == 0, text
   assert 'continuing from step' in text
-  _assert_same_end(workdir, straight_run[0])
+  _assert_same_end(workdir, straight_run)
 
 
 def test_finished_run_says_so_and_exits_0(start, straight_run):
-  process = start(straight_run[0])
-  text, _ = process.communicate(timeout=120)
-  assert process.returncode == 0, text
+  command = start(straight_run)
+  text = command.finish(timeout=120)
+  assert command.process.returncode == 0, text
   assert 'is done' in text
   assert 'top-1' in text
