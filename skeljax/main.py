@@ -11,10 +11,7 @@ same command continues a run that was stopped, and says so when it is done.
 """
 
 from collections.abc import Mapping, Sequence
-import importlib.util
 import os
-import subprocess
-import sys
 from typing import Any
 
 from absl import flags
@@ -23,6 +20,7 @@ from ml_collections import config_dict
 from ml_collections import config_flags
 
 from skeljax import cli
+from skeljax import demo
 from skeljax import errors
 
 INTERRUPTED_STATUS = 143  # 128 + SIGTERM, as shells and schedulers expect.
@@ -163,53 +161,9 @@ def use_demo(
     ' with a narrow model. For real data see --config.data.dir in README.md.',
     config.data.dataset,
   )
-  config.data.dir = build_demo(
+  config.data.dir = demo.build(
     config.data.dataset, config.data.dims, config.data.normalize
   )
-
-
-def build_demo(name: str, dims: int, normalize: str) -> str:
-  """Root of the demo dataset, made once under the cache directory.
-
-  Runs data_prep in a process of its own: training needs no Beam.
-  """
-  if importlib.util.find_spec('apache_beam') is None:
-    raise errors.UserError(
-      'The demo motions are prepared by Apache Beam, which is not installed:'
-      " pip install 'skeljax[prep]'. (From the clone: pip install"
-      " '.[prep]'.) Training on prepared data does not need it."
-    )
-  cache = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
-  root = os.path.join(cache, 'skeljax', 'demo')
-  os.makedirs(root, exist_ok=True)
-  command = [
-    sys.executable,
-    '-m',
-    'data_prep.main',
-    '--source=demo',
-    f'--layout={"nturgb+d" if dims == 3 else "coco"}',
-    f'--normalize={normalize}',
-    f'--name={name}',
-    f'--output={root}',
-    # A newer version of the demo replaces the cached one.
-    '--overwrite',
-  ]
-  done = subprocess.run(command, env=_demo_environment(), check=False)
-  if done.returncode:
-    raise errors.UserError(
-      f'The demo motions could not be prepared (status {done.returncode}, see'
-      f' above). The command was: {" ".join(command)}'
-    )
-  return root
-
-
-def _demo_environment() -> dict[str, str]:
-  """The child must find data_prep where this process found skeljax."""
-  environment = dict(os.environ)
-  here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-  paths = [here, environment.get('PYTHONPATH', '')]
-  environment['PYTHONPATH'] = os.pathsep.join(p for p in paths if p)
-  return environment
 
 
 if __name__ == '__main__':

@@ -4,6 +4,7 @@ import pytest
 
 from configs import agcn_bone
 from configs import stgcn_joint_2d
+from skeljax import demo
 from skeljax import errors
 from skeljax import main
 from skeljax import workdir
@@ -22,7 +23,7 @@ def demo_root(monkeypatch, tmp_path):
     built.append((name, dims, normalize))
     return str(tmp_path)
 
-  monkeypatch.setattr(main, 'build_demo', build)
+  monkeypatch.setattr(demo, 'build', build)
   return built
 
 
