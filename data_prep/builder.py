@@ -40,6 +40,7 @@ class ClipsConfig(tfds.core.BuilderConfig):
     layout: their skeleton layout.
     class_names: one name a label.
     normalize: a key of shards.NORMALIZERS.
+    project: a key of shards.PROJECTIONS.
     spec: how the records are to be stored.
     num_shards: files by split.
     notes: metadata that do not depend on the clips.
@@ -49,6 +50,7 @@ class ClipsConfig(tfds.core.BuilderConfig):
   layout: skeletons.Layout
   class_names: tuple[str, ...]
   normalize: str
+  project: str
   spec: records.RecordSpec
   num_shards: dict[str, int]
   notes: dict[str, Any]
@@ -96,6 +98,8 @@ class SkeletonClips(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       layout=config.layout.to_dict(),
       class_names=list(config.class_names),
       normalize=config.normalize,
+      project=config.project,
+      has_img_shape=config.clips.has_img_shape or config.project != 'none',
       num_persons=config.clips.num_persons,
     )
     return tfds.core.DatasetInfo(
@@ -123,6 +127,7 @@ class SkeletonClips(tfds.core.GeneratorBasedBuilder, skip_registration=True):
           stop=rows[stop - 1] + 1,
           layout=config.layout,
           normalize=config.normalize,
+          project=config.project,
           scratch_spec=config.clips.spec,
           spec=config.spec,
         )

@@ -70,6 +70,14 @@ def define_flags() -> None:
     '3D normalisation: mmaction1x (PreNormalize3D), mmaction0x (the one of the'
     ' 0.x generator), or none. The recipe that you train says which.',
   )
+  flags.DEFINE_enum(
+    'project',
+    'none',
+    list(shards.PROJECTIONS),
+    'Makes a 2D dataset of 3D skeletons, for PoseC3D: orthographic leaves the'
+    ' depth out (x right, y up) and fits each clip, with one scale, into a'
+    ' picture of 1920 x 1080 pixels; absent joints get score 0, others 1.',
+  )
   flags.DEFINE_string(
     'name', '', 'Name of the dataset, as you will ask for it.'
   )
@@ -121,6 +129,7 @@ def main(argv: Sequence[str]) -> None:
       protocol=values.protocol,
       layout=values.layout or ('nturgb+d' if values.source == 'demo' else ''),
       normalize=values.normalize,
+      project=values.project,
       name=values.name,
       output=values.output,
       class_names=values.class_names,

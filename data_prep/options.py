@@ -36,6 +36,7 @@ class Options:
     protocol: which splits of the file: 'xview' for xview_train and xview_val.
     layout: a layout's name or layout file.
     normalize: a key of shards.NORMALIZERS.
+    project: a key of shards.PROJECTIONS: 3D becomes 2D.
     name: the dataset's name.
     output: directory that holds prepared datasets.
     class_names: a list's name or a file with one name a line; '' takes the
@@ -56,6 +57,7 @@ class Options:
   output: str
   class_names: str = ''
   third_channel: str = 'auto'
+  project: str = 'none'
   max_persons: int = 2
   drop_empty: bool = False
   num_shards: int = 0
@@ -94,6 +96,17 @@ def check_options(options: Options) -> skeletons.Layout:
     raise errors.UserError(
       f'--normalize={options.normalize} is not known; it is one of'
       f' {", ".join(shards.NORMALIZERS)}.'
+    )
+  if options.project not in shards.PROJECTIONS:
+    raise errors.UserError(
+      f'--project={options.project} is not known; it is one of'
+      f' {", ".join(shards.PROJECTIONS)}.'
+    )
+  if options.project != 'none' and options.normalize != 'none':
+    raise errors.UserError(
+      f'--project={options.project} makes 2D clips of skeletons as the camera'
+      f' saw them, and --normalize={options.normalize} turns 3D skeletons away'
+      ' from it. Choose one: --normalize=none with --project, or no --project.'
     )
   for path in options.inputs.values():
     if not os.path.isfile(path):
@@ -135,7 +148,13 @@ def describe(options: Options, layout: skeletons.Layout) -> dict[str, Any]:
   names = None
   if options.class_names:
     names = list(class_names_lib.load_class_names(options.class_names))
+  # What is usually left out is described only where it is given, so that a
+  # dataset keeps its fingerprint when there is one more option.
+  given = {}
+  if options.project != 'none':
+    given['project'] = options.project
   return {
+    **given,
     'source': options.source,
     'input': inputs,
     'protocol': options.protocol,
@@ -164,8 +183,8 @@ def differences(stored: Mapping[str, Any], described: Mapping[str, Any]) -> str:
     return text if len(text) <= 30 else None
 
   parts = []
-  for key in described:
-    old, new = stored.get(key), described[key]
+  for key in {**described, **stored}:
+    old, new = stored.get(key), described.get(key)
     if old == new:
       continue
     if short(old) is None or short(new) is None:

@@ -19,6 +19,7 @@ from data_prep import workspace
 from skeljax import errors
 from skeljax import skeletons
 from skeljax.data import datasets
+from skeljax.data import records
 from skeljax.data.formats import annotations as annotations_lib
 from skeljax.data.formats import pickles
 
@@ -152,6 +153,13 @@ def build(
       )
     # Motion between normalised frames would lose 2 % in float16.
     spec = dataclasses.replace(spec, keypoint_dtype='float32')
+  if options.project != 'none':
+    if spec.num_channels != 3:
+      raise errors.UserError(
+        f'--project={options.project} makes 2D clips of 3D skeletons, and'
+        f' {source} holds 2D keypoints already. Leave --project out.'
+      )
+    spec = records.RecordSpec(spec.num_joints, 2, 'float32', 'float16')
   config = builder_lib.ClipsConfig(
     name=options.name,
     description=f'protocol {options.protocol!r}, layout {layout.name}',
@@ -159,6 +167,7 @@ def build(
     layout=layout,
     class_names=tuple(names),
     normalize=options.normalize,
+    project=options.project,
     spec=spec,
     num_shards=_num_shards(options, clips, spec),
     notes=dict(notes),

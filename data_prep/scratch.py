@@ -36,6 +36,7 @@ class CheckedClips:
     spec: how its records are coded.
     num_persons: largest number of persons in a clip.
     max_label: the largest label.
+    has_img_shape: whether the picture's size is known for every clip.
     num_bytes: encoded clips by split.
   """
 
@@ -44,6 +45,7 @@ class CheckedClips:
   spec: records.RecordSpec
   num_persons: int
   max_label: int
+  has_img_shape: bool
   num_bytes: Mapping[str, int]
 
 
@@ -115,6 +117,7 @@ def write_scratch(
     spec=reading.spec,
     num_persons=reading.num_persons,
     max_label=reading.max_label,
+    has_img_shape=reading.has_img_shape,
     num_bytes=num_bytes,
   )
 
@@ -144,6 +147,7 @@ class _Reading:
     self._num_cut = self._num_dropped = 0
     self.spec = None
     self.num_persons = self.max_label = 0
+    self.has_img_shape = True
 
   def take(self, position: int) -> dict | None:
     """The record of a clip, without its box; None for an empty clip."""
@@ -172,6 +176,7 @@ class _Reading:
     self._cut_persons(record)
     self.num_persons = max(self.num_persons, len(record['keypoint']))
     self.max_label = max(self.max_label, record['label'])
+    self.has_img_shape &= bool(record['img_shape'].all())
     return {**record, 'position': position, 'box': np.zeros(4, np.float32)}
 
   def report(self) -> None:

@@ -18,6 +18,7 @@ from data_prep import workspace
 from skeljax import errors
 from skeljax import skeletons
 from skeljax.data import normalize3d
+from skeljax.data import project
 from skeljax.data import records
 
 # Records are compressed one by one, as Grain's random access wants them.
@@ -30,6 +31,8 @@ NORMALIZERS = {
   'mmaction0x': normalize3d.normalize_mmaction0x,
   'mmaction1x': normalize3d.normalize_mmaction1x,
 }
+
+PROJECTIONS = {'none': None, 'orthographic': project.orthographic}
 
 _ROWS_AT_A_TIME = 64
 
@@ -47,6 +50,7 @@ class ShardTask:
     normalize: a key of NORMALIZERS.
     scratch_spec: how the clips in the scratch file are coded.
     spec: how the shard's are to be.
+    project: a key of PROJECTIONS.
   """
 
   path: str
@@ -57,6 +61,7 @@ class ShardTask:
   normalize: str
   scratch_spec: records.RecordSpec
   spec: records.RecordSpec
+  project: str = 'none'
 
 
 def write_shard(task: ShardTask) -> dict[str, Any]:
@@ -115,7 +120,7 @@ def _write(task: ShardTask, path: str) -> dict[str, Any]:
 
 
 def finish_record(record: Mapping[str, Any], task: ShardTask) -> dict[str, Any]:
-  """The record as it is stored: 3D normalised, or 2D with its box.
+  """The record as it is stored: 3D normalised or projected, 2D with its box.
 
   Raises:
     UserError: the clip cannot be normalised, or not in the type it came in.
@@ -137,9 +142,13 @@ def finish_record(record: Mapping[str, Any], task: ShardTask) -> dict[str, Any]:
       )
     result['keypoint'] = keypoint
     result['total_frames'] = keypoint.shape[1]
+  projection = PROJECTIONS[task.project]
+  if projection is not None:
+    pixels, score, img_shape = projection(record['keypoint'])
+    result.update(keypoint=pixels, keypoint_score=score, img_shape=img_shape)
   if task.spec.num_channels == 2:
     result['box'] = records.visible_box(
-      record['keypoint'], record.get('keypoint_score')
+      result['keypoint'], result.get('keypoint_score')
     )
   return result
 

@@ -9,6 +9,7 @@ import bisect
 from collections.abc import Mapping, Sequence
 import dataclasses
 import difflib
+import functools
 import itertools
 import json
 import os
@@ -82,6 +83,21 @@ class PreparedDataset:
   @property
   def num_classes(self) -> int:
     return len(self.class_names)
+
+  @functools.cached_property
+  def has_img_shape(self) -> bool:
+    """Whether the size of the picture is known for every clip.
+
+    Data_prep notes it; of a dataset from before it did, all clips are read.
+    """
+    noted = self.metadata.get('has_img_shape')
+    if noted is not None:
+      return bool(noted)
+    return all(
+      bool(record['img_shape'].all())
+      for split in self.shards
+      for record in self.source(split)
+    )
 
   def source(self, split: str) -> 'ClipSource':
     """Random access to the clips of a split, in the annotation file's order."""
