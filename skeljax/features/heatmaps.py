@@ -1,0 +1,162 @@
+"""Heatmaps of joints and limbs, a whole batch of clips at once.
+
+A blob is a Gaussian about a joint, cut off outside a window of 3 sigma; a limb
+is the same about a line. Where persons overlap the greater value counts.
+
+Source: Duan et al., "Revisiting Skeleton-based Action Recognition" (CVPR 2022),
+and mmaction2 1.x GeneratePoseTarget in every detail. Deviation: coordinates,
+distances and exponentials are float32 throughout, and instead of loops over
+frames, persons and joints the terms of rows and of columns are computed apart
+and meet only in the last expression, over which the maximum is taken.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+from skeljax.features import streams
+
+
+def keypoint_heatmaps(
+  xy: jax.Array,
+  score: jax.Array,
+  height: int,
+  width: int,
+  *,
+  sigma: float,
+  min_score: float,
+) -> jax.Array:
+  """A blob for each joint, as high as the joint's score.
+
+  Args:
+    xy: [..., M, T, V, 2] float32, pixels; may lie outside the picture.
+    score: [..., M, T, V] float32.
+    height: of the picture.
+    width: of the picture.
+    sigma: of the Gaussian, in pixels.
+    min_score: joints below this are not drawn.
+
+  Returns:
+    [..., T, height, width, V] float32, zero where no blob reaches.
+  """
+  peak = jnp.where(score >= min_score, score, 0)
+  x, y = xy[..., None, :, 0], xy[..., None, :, 1]  # [..., M, T, 1, V]
+  column = _bump(x, width, sigma)  # [..., M, T, W, V]
+  row = _bump(y, height, sigma) * peak[..., None, :]  # [..., M, T, H, V]
+  # NOTE: one expression, so that the product is never in memory.
+  return jnp.max(row[..., :, None, :] * column[..., None, :, :], axis=-5)
+
+
+def limb_heatmaps(
+  xy: jax.Array,
+  score: jax.Array,
+  height: int,
+  width: int,
+  *,
+  limbs: Sequence[tuple[int, int]],
+  sigma: float,
+  min_score: float,
+) -> jax.Array:
+  """A line for each limb, as high as the lower score of its ends.
+
+  A limb shorter than a pixel is a blob at its start, as high as the start's
+  score.
+
+  Args:
+    xy: [..., M, T, V, 2] float32, pixels; may lie outside the picture.
+    score: [..., M, T, V] float32.
+    height: of the picture.
+    width: of the picture.
+    limbs: L (start, end) pairs of joints.
+    sigma: of the Gaussian across the line, in pixels.
+    min_score: limbs with an end below this are not drawn.
+
+  Returns:
+    [..., T, height, width, L] float32, zero where no limb reaches.
+  """
+  points = jnp.concatenate([xy, score[..., None]], axis=-1)
+  start = streams.take_joints(points, [a for a, _ in limbs])
+  end = streams.take_joints(points, [b for _, b in limbs])
+  peak = jnp.minimum(start[..., 2], end[..., 2])  # [..., M, T, L]
+  is_drawn = peak >= min_score
+
+  span = end[..., :2] - start[..., :2]
+  length_squared = jnp.sum(jnp.square(span), axis=-1)
+  is_blob = length_squared < 1
+  end = jnp.where(is_blob[..., None], start, end)
+  peak = jnp.where(is_drawn, jnp.where(is_blob, start[..., 2], peak), 0)
+  length = jnp.sqrt(jnp.where(is_blob, 0, length_squared))
+  # Of a blob any direction will do: along it the distance to both ends counts.
+  direction = span / jnp.where(is_blob, 1, length)[..., None]
+  cos = jnp.where(is_blob, 1, direction[..., 0])[..., None, :]
+  sin = jnp.where(is_blob, 0, direction[..., 1])[..., None, :]
+
+  x = start[..., None, :, 0]  # [..., M, T, 1, L]
+  x = _pixels(width, x) - x  # [..., M, T, W, L]
+  y = start[..., None, :, 1]
+  y = _pixels(height, y) - y  # [..., M, T, H, L]
+  # In units of sqrt(2) sigma, so that the exponent is minus the square.
+  unit = 1 / (2**0.5 * sigma)
+  length = (length * unit)[..., None, None, :]
+  along = (y * (sin * unit))[..., :, None, :] + (x * (cos * unit))[
+    ..., None, :, :
+  ]
+  across = (y * (cos * unit))[..., :, None, :] - (x * (sin * unit))[
+    ..., None, :, :
+  ]
+  beyond = jnp.maximum(jnp.maximum(-along, along - length), 0)
+  row = _window(start, end, 1, height, sigma) * peak[..., None, :]
+  column = _window(start, end, 0, width, sigma)
+  # NOTE: one expression, so that what is over persons is never in memory.
+  return jnp.max(
+    jnp.exp(-(across * across + beyond * beyond))
+    * row[..., :, None, :]
+    * column[..., None, :, :],
+    axis=-5,
+  )
+
+
+def _pixels(size: int, like: jax.Array) -> jax.Array:
+  """[1, ..., size, 1] float32, of the rank of `like`."""
+  pixels = jnp.arange(size, dtype=jnp.float32)
+  return pixels.reshape(*(1,) * (like.ndim - 2), size, 1)
+
+
+def _bump(mean: jax.Array, size: int, sigma: float) -> jax.Array:
+  """Gaussian of every pixel of one axis, 0 outside the window.
+
+  Args:
+    mean: [..., 1, V].
+    size: of the axis.
+    sigma: in pixels.
+
+  Returns:
+    [..., size, V].
+  """
+  distance = _pixels(size, mean) - mean
+  value = jnp.exp(-jnp.square(distance) / (2 * sigma**2))
+  return jnp.where(_is_inside(mean, mean, size, sigma), value, 0)
+
+
+def _window(
+  start: jax.Array, end: jax.Array, axis: int, size: int, sigma: float
+) -> jax.Array:
+  """[..., size, L] float32: 1 inside the window about limbs [..., L, 3]."""
+  a, b = start[..., None, :, axis], end[..., None, :, axis]
+  low, high = jnp.minimum(a, b), jnp.maximum(a, b)
+  return _is_inside(low, high, size, sigma).astype(jnp.float32)
+
+
+def _is_inside(
+  low: jax.Array, high: jax.Array, size: int, sigma: float
+) -> jax.Array:
+  """Which pixels lie within 3 sigma of low [..., 1, V] to high [..., 1, V].
+
+  The edges are truncated towards zero, as published: a blob whose window ends
+  up to one pixel outside the picture still reaches its first row or column.
+  """
+  first = jnp.trunc(low - 3 * sigma)
+  last = jnp.trunc(high + 3 * sigma)
+  pixels = _pixels(size, low)
+  return (pixels >= first) & (pixels <= last)
