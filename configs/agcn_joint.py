@@ -14,7 +14,7 @@ Without a data directory this trains on the demo motions.
 
 from ml_collections import config_dict
 
-from configs import common
+from configs import gcn
 
 
 def get_config(words: str = '') -> config_dict.ConfigDict:
@@ -23,7 +23,7 @@ def get_config(words: str = '') -> config_dict.ConfigDict:
 
 def agcn(name: str, words: str, stream: str) -> config_dict.ConfigDict:
   """AGCN in the variant of each recipe: three published ones, never mixed."""
-  config, recipe = common.base(name, words, stream)
+  config = gcn.base(name, words, stream)
   config.model.update(
     name='agcn',
     variant='',  # softmax_0x, softmax_original or tanh; see below.
@@ -31,7 +31,7 @@ def agcn(name: str, words: str, stream: str) -> config_dict.ConfigDict:
     adaptive=True,  # False: the graph alone; tanh only.
     data_bn='',  # VC, MVC or none; empty: that of the variant.
   )
-  if recipe == 'published':
+  if config.recipe == 'published':
     # mmaction2 0.x: softmax attention over a fixed graph plus a learned one.
     config.model.variant = 'softmax_0x'
     config.graph.edges = '0x'
@@ -45,12 +45,12 @@ def agcn(name: str, words: str, stream: str) -> config_dict.ConfigDict:
     config.train.batch_size = 12
     config.optim.reference_batch = 12
     config.eval.average = 'score'
-  elif recipe == 'u100':
+  elif config.recipe == 'u100':
     # mmaction2 1.x: AAGCN without its attention modules, A + alpha tanh(S).
     config.model.variant = 'tanh'
     config.data.dataset = config.data.dataset or 'ntu60_xsub_3d'
-    common.u100(config)
+    gcn.u100(config)
   else:
     config.model.variant = 'tanh'
-    common.ucla(config)
-  return common.finish(config, words)
+    gcn.ucla(config)
+  return gcn.finish(config, words)

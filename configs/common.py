@@ -1,52 +1,73 @@
-"""What the configuration files share: sections, recipes, words.
+"""What all configuration files share: sections, words after the colon.
 
 A configuration is one file; what follows the colon are words in any order:
 
-    --config=configs/agcn_bone.py:u100,bone_motion,my_dataset
+    --config=configs/{example},my_dataset
 
-    recipe   published (mmaction2 0.x, the default), u100 (mmaction2 1.x),
-             ucla (the NW-UCLA recipe of CTR-GCN)
-    stream   joint, bone, joint_motion, bone_motion
+    recipe   {recipes}
+    stream   {streams}
     demo     train on the procedural demo motions, whatever data.dir says
     help     print this and the fields, then exit
     other    the name of a prepared dataset in data.dir
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+import dataclasses
 import sys
 from typing import Any
 
 from ml_collections import config_dict
 
-RECIPES = ('published', 'u100', 'ucla')
-STREAMS = ('joint', 'bone', 'joint_motion', 'bone_motion')
-KNOWN_WORDS = RECIPES + STREAMS + ('demo', 'help')
+_DEMO_WORDS = ('demo', 'help')
+
+
+@dataclasses.dataclass(frozen=True)
+class Words:
+  """What a family of configurations understands after the colon.
+
+  Attributes:
+    recipes: each with what it stands for; the first is the default.
+    streams: what the network may look at.
+  """
+
+  recipes: Mapping[str, str]
+  streams: tuple[str, ...]
+
+  @property
+  def known(self) -> tuple[str, ...]:
+    """Every word that names no dataset."""
+    return (*self.recipes, *self.streams, *_DEMO_WORDS)
 
 
 def base(
-  name: str, words: str, stream: str
-) -> tuple[config_dict.ConfigDict, str]:
-  """Every section with the published defaults of the GCN family.
+  name: str, words: str, family: Words, stream: str
+) -> config_dict.ConfigDict:
+  """The sections that do not depend on the network.
 
   Args:
     name: of the configuration file, e.g. 'agcn_bone'.
     words: what followed the colon.
+    family: what may stand there.
     stream: used unless a word names another.
 
   Returns:
-    The unlocked config, and the recipe that the words ask for.
+    The unlocked config without the sections features, model and graph;
+    features holds the stream alone. Its field `recipe` is what the words ask
+    for.
   """
+  known = family.known
   given = [w for w in words.split(',') if w]
-  recipe = _only_one([w for w in given if w in RECIPES], 'recipe', 'published')
+
+  def only_one(choices, what, default=''):
+    return _only_one([w for w in given if w in choices], what, default, known)
+
   config = config_dict.ConfigDict()
   config.name = name
-  config.words = ','.join(w for w in given if w not in ('help', 'demo'))
-  config.recipe = recipe
+  config.words = ','.join(w for w in given if w not in _DEMO_WORDS)
+  config.recipe = only_one(family.recipes, 'recipe', next(iter(family.recipes)))
   config.use_demo = 'demo' in given
-  config.dataset_word = _only_one(
-    [w for w in given if w not in KNOWN_WORDS], 'dataset'
-  )
-  config.known_words = KNOWN_WORDS
+  config.dataset_word = only_one(set(given) - set(known), 'dataset')
+  config.known_words = known
   config.seed = 0
   config.deterministic = False  # GPU: bit-identical runs, somewhat slower.
 
@@ -65,43 +86,13 @@ def base(
     num_workers=0,  # Processes that read and batch; 0: a thread does.
   )
   config.features = config_dict.create(
-    stream=_only_one([w for w in given if w in STREAMS], 'stream', stream),
-    # none, mmaction0x, mmaction1x, pyskl_fix or pyskl_auto, 2D only.
-    normalize_2d='none',
-    normalize_2d_threshold=0.01,  # pyskl: lower scores are missing points.
-    published_rounding=True,  # Round to float16 where published code does.
-    centre_first_frame=False,  # Subtract the origin joint of frame 0.
-    min_max=False,  # Scale each clip to [-1, 1] per axis.
-    rotate=(),  # Largest angles in degrees about x, y, z; 2D: one angle.
-    rotate_order='zyx',  # zyx: CTR-GCN; xyz: RandomRot of pyskl.
-    scale=0.0,  # Factor 1 + U(-scale, scale) per axis.
-    shift=0.0,  # Offset U(-shift, shift) per axis.
-    flip=0.0,  # Probability of the left-right mirror.
+    stream=only_one(family.streams, 'stream', stream)
   )
   _add_training_sections(config)
-  return config, recipe
+  return config
 
 
 def _add_training_sections(config: config_dict.ConfigDict) -> None:
-  config.model = config_dict.create(
-    name='stgcn',
-    base_channels=64,
-    ch_ratio=2.0,  # Factor on the width at each of inflate_stages.
-    num_stages=10,
-    inflate_stages=(5, 8),  # Stages, counted from 1, that widen.
-    down_stages=(5, 8),  # Stages that halve the number of frames.
-    tcn_dropout=0.0,  # In the temporal units.
-    dropout=0.0,  # Before the classifier.
-    norm_group=0,  # Clips per BatchNorm group; 0: the global batch.
-    dtype='float32',  # Of the computation: float32 or bfloat16.
-    remat=False,  # Recompute activations: less memory, more time.
-  )
-  config.graph = config_dict.create(
-    mode='spatial',  # spatial, stgcn_spatial, uniform, distance or binary.
-    max_hop=1,  # Steps to the farthest neighbour; 1 for spatial and binary.
-    dilation=1,  # Count every so many steps; 1 for spatial and binary.
-    edges='1x',  # Edge list of mmaction2 1x or 0x, where they differ.
-  )
   config.optim = config_dict.create(
     base_lr=0.1,
     momentum=0.9,
@@ -130,11 +121,14 @@ def _add_training_sections(config: config_dict.ConfigDict) -> None:
     log_every_steps=50,
     init_from='',  # Workdir or .pth file whose weights to start from.
     init_step='last',  # Of that workdir: last, best or a step.
+    pretrained='',  # What the recipe must start from; empty: from chance.
   )
   config.eval = config_dict.create(
     batch_size=64,
     every_epochs=3.0,  # Validation with one view a clip; 0: never.
     average='prob',  # Of the views: prob or score.
+    mirrored=False,  # Heatmaps: the final evaluation adds mirrored views.
+    views_at_once=0,  # Views of a clip in memory; 0: all of them.
   )
   config.checkpoint = config_dict.create(
     every_epochs=1.0,
@@ -143,12 +137,31 @@ def _add_training_sections(config: config_dict.ConfigDict) -> None:
 
 
 def finish(
-  config: config_dict.ConfigDict, words: str
+  config: config_dict.ConfigDict,
+  words: str,
+  family: Words,
+  demo: config_dict.ConfigDict,
 ) -> config_dict.ConfigDict:
-  """Adds the demo preset; prints and exits when the word `help` was given."""
-  config.demo = demo_preset(config)
+  """Adds the demo preset; prints and exits when the word `help` was given.
+
+  Args:
+    config: all sections.
+    words: what followed the colon.
+    family: what may stand there.
+    demo: what a run on the demo motions changes.
+  """
+  config.demo = demo
   if 'help' in words.split(','):
-    print(__doc__ + '\nFields and their values with these words:\n')
+    recipes = [f'{w} ({meaning})' for w, meaning in family.recipes.items()]
+    last = [list(family.recipes)[-1], family.streams[-1]]
+    print(
+      __doc__.format(
+        example=f'{config.name}.py:{",".join(last)}',
+        recipes=(',\n' + ' ' * 13).join(recipes),
+        streams=', '.join(family.streams),
+      )
+    )
+    print('Fields and their values with these words:\n')
     for field, value in _fields(config):
       print(f'    --config.{field}={value!r}')
     sys.exit(0)
@@ -165,96 +178,16 @@ def _fields(config: config_dict.ConfigDict) -> Iterator[tuple[str, Any]]:
         yield f'{section}.{field}', value
 
 
-def u100(config: config_dict.ConfigDict) -> None:
-  """mmaction2 1.x: 100 uniform frames, 16 epochs of five passes, cosine."""
-  config.data.update(frames='uniform', clip_len=100, num_clips=10, repeat=5)
-  if config.data.dims == 3:
-    config.data.normalize = 'mmaction1x'
-  else:
-    config.features.normalize_2d = 'mmaction1x'
-  config.graph.edges = '1x'
-  config.model.norm_group = 16
-  config.optim.update(schedule='cosine', weight_decay=5e-4, reference_batch=128)
-  config.train.update(batch_size=128, epochs=16.0)
-  config.eval.update(average='prob', every_epochs=1.0)
-
-
-def ucla(config: config_dict.ConfigDict) -> None:
-  """NW-UCLA as CTR-GCN trains on it: views rotated, clips scaled, 52 frames."""
-  if config.data.dims != 3:
-    from skeljax import errors
-
-    raise errors.UserError(
-      f'{config.name}:ucla: the NW-UCLA recipe is for 3D skeletons. Use'
-      ' configs/stgcn_joint_3d.py:ucla.'
-    )
-  config.data.update(
-    normalize='none',
-    frames='sorted_random',
-    clip_len=52,
-    num_clips=1,
-    whole_clip=True,
-    repeat=5,
-  )
-  if not config.data.dataset:
-    config.data.dataset = 'nw_ucla'
-  config.features.update(
-    normalize_2d='none',
-    centre_first_frame=True,
-    min_max=True,
-    rotate=(60.0, 60.0, 0.0),
-  )
-  config.graph.edges = '1x'
-  config.model.norm_group = 0
-  config.optim.update(
-    schedule='step',
-    weight_decay=1e-4,
-    milestones=(50,),
-    warmup_epochs=5,
-    reference_batch=16,
-  )
-  config.train.update(batch_size=16, epochs=65.0)
-  config.eval.update(average='prob', every_epochs=1.0)
-
-
-def demo_preset(config: config_dict.ConfigDict) -> config_dict.ConfigDict:
-  """What the demo changes: narrower, shorter clips, fewer epochs.
-
-  Classes and depth stay. Applied to every field that the user did not set,
-  when there is no data directory.
-  """
-  return config_dict.create(
-    data=dict(
-      dataset='demo_3d' if config.data.dims == 3 else 'demo_2d',
-      # The first frames alone (loop) would miss half of an action.
-      frames='sorted_random' if config.data.whole_clip else 'uniform',
-      clip_len=24,
-      num_clips=1,
-      repeat=1,
-    ),
-    model=dict(base_channels=16, norm_group=0),
-    optim=dict(
-      schedule='cosine',
-      milestones=(),
-      base_lr=0.05,
-      warmup_epochs=0,
-      warmup_steps=50,
-      reference_batch=0,
-    ),
-    train=dict(batch_size=16, epochs=10.0, log_every_steps=20),
-    eval=dict(every_epochs=2.0),
-    checkpoint=dict(every_epochs=2.0),
-  )
-
-
-def _only_one(words: list[str], what: str, default: str = '') -> str:
+def _only_one(
+  words: list[str], what: str, default: str, known: tuple[str, ...]
+) -> str:
   if len(words) > 1:
     # Imported here: a config file must load where only its fields are read.
     from skeljax import errors
 
     raise errors.UserError(
       f'After the colon stand {len(words)} words for the {what}:'
-      f' {", ".join(words)}. Known words: {", ".join(KNOWN_WORDS)}; any other'
+      f' {", ".join(words)}. Known words: {", ".join(known)}; any other'
       ' word names a prepared dataset, and only one of each may stand there.'
     )
   return words[0] if words else default

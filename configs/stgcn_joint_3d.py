@@ -14,7 +14,7 @@ Without a data directory this trains on the demo motions.
 
 from ml_collections import config_dict
 
-from configs import common
+from configs import gcn
 
 
 def get_config(words: str = '') -> config_dict.ConfigDict:
@@ -23,7 +23,7 @@ def get_config(words: str = '') -> config_dict.ConfigDict:
 
 def stgcn(name: str, words: str, dims: int) -> config_dict.ConfigDict:
   """ST-GCN for 2D (pixels and scores) or 3D (metres) skeletons."""
-  config, recipe = common.base(name, words, stream='joint')
+  config = gcn.base(name, words, stream='joint')
   # ST-GCN++ is adaptive=init, gcn_with_res=True, tcn_type=mstcn on a graph of
   # mode spatial.
   config.model.update(
@@ -38,9 +38,9 @@ def stgcn(name: str, words: str, dims: int) -> config_dict.ConfigDict:
   config.graph.mode = 'stgcn_spatial'
   config.data.dims = dims
   config.data.dataset = config.data.dataset or (
-    '' if recipe == 'ucla' else f'ntu60_xsub_{dims}d'
+    '' if config.recipe == 'ucla' else f'ntu60_xsub_{dims}d'
   )
-  if recipe == 'published':
+  if config.recipe == 'published':
     config.model.weight_init = 'mmaction0x'
     config.graph.edges = '0x'
     config.data.update(frames='loop', clip_len=300)
@@ -53,8 +53,8 @@ def stgcn(name: str, words: str, dims: int) -> config_dict.ConfigDict:
       config.features.normalize_2d = 'mmaction0x'
     else:
       config.data.normalize = 'mmaction0x'
-  elif recipe == 'u100':
-    common.u100(config)
+  elif config.recipe == 'u100':
+    gcn.u100(config)
   else:
-    common.ucla(config)
-  return common.finish(config, words)
+    gcn.ucla(config)
+  return gcn.finish(config, words)

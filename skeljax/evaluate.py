@@ -123,7 +123,12 @@ def finish_run(
   """
   if scores is None:
     evaluator = scoring.Evaluator(
-      config, facts, dataset, mesh, num_clips=config.data.num_clips
+      config,
+      facts,
+      dataset,
+      mesh,
+      num_clips=config.data.num_clips,
+      mirrored=config.eval.mirrored,
     )
     scores = _score_with_progress(evaluator, variables)
   summary = scores.summary()
@@ -141,12 +146,16 @@ def finish_run(
         'step': step,
         'split': 'val',
         'num_clips': len(scores.labels),
-        'views': config.data.num_clips,
+        'views': _num_views(config),
         'average': config.eval.average,
         **summary,
       },
     )
   return summary
+
+
+def _num_views(config: config_dict.ConfigDict) -> int:
+  return config.data.num_clips * (1 + config.eval.mirrored)
 
 
 def define_flags() -> None:
@@ -168,6 +177,11 @@ def define_flags() -> None:
   )
   flags.DEFINE_enum(
     'average', '', ['', 'prob', 'score'], 'What to average over the views.'
+  )
+  flags.DEFINE_bool(
+    'mirrored',
+    None,
+    "PoseC3D: score each view's mirror image too; unset: as configured.",
   )
   flags.DEFINE_integer('batch_size', 0, 'Clips a step; 0: as configured.')
   flags.DEFINE_enum(
@@ -205,6 +219,7 @@ def main(argv: Sequence[str]) -> int:
     mesh,
     split=args.split,
     num_clips=config.data.num_clips,
+    mirrored=config.eval.mirrored,
   )
   variables = jax.device_put(loaded.variables, sharding.replicated(mesh))
   scores = _score_with_progress(evaluator, variables)
@@ -212,7 +227,7 @@ def main(argv: Sequence[str]) -> int:
   if jax.process_index() == 0:
     print(
       f'{loaded.source} on {dataset.name} {args.split}'
-      f' ({len(scores.labels)} clips, {config.data.num_clips} views):'
+      f' ({len(scores.labels)} clips, {_num_views(config)} views):'
       f' {scoring.format_summary(summary)}'
     )
     if args.output:
@@ -236,6 +251,8 @@ def _config_of(loaded: pretrained.Pretrained, args) -> config_dict.ConfigDict:
     config.data.dataset = args.dataset
   if args.num_clips:
     config.data.num_clips = args.num_clips
+  if args.mirrored is not None:
+    config.eval.mirrored = args.mirrored
   if args.average:
     config.eval.average = args.average
   if args.batch_size:

@@ -6,6 +6,7 @@ what: `Facts`. Every command builds its parts from these two, here.
 
 from collections.abc import Mapping
 import dataclasses
+import math
 import os
 from typing import Any
 
@@ -184,12 +185,17 @@ def checkpoint_meta(
 
 
 def build_graph(config: config_dict.ConfigDict, facts: Facts) -> graph.Graph:
-  """The graph that a new network starts from."""
+  """The graph that a new graph network starts from."""
   return graph.Graph(layout=facts.layout, **config.graph)
 
 
+def uses_volumes(config: config_dict.ConfigDict) -> bool:
+  """Whether the network takes volumes of heatmaps, not keypoints."""
+  return not models.takes_graph(config.model.name)
+
+
 def build_model(config: config_dict.ConfigDict, facts: Facts) -> nn.Module:
-  """The network, for input [B, M, T, V, C] of `feature_options`."""
+  """The network, for input of `input_shape`."""
   options = dict(config.model)
   name = options.pop('name')
   dtype = options.pop('dtype')
@@ -199,7 +205,7 @@ def build_model(config: config_dict.ConfigDict, facts: Facts) -> nn.Module:
     )
   return models.build_model(
     name,
-    graph=build_graph(config, facts),
+    graph=None if uses_volumes(config) else build_graph(config, facts),
     num_classes=facts.num_classes,
     dtype=None if dtype == 'float32' else jnp.dtype(dtype),
     **options,
@@ -223,10 +229,14 @@ def loss_options(
 
 def feature_options(
   config: config_dict.ConfigDict, facts: Facts
-) -> features.FeatureOptions:
-  """Stream, 2D normalisation and augmentation of a step."""
-  fields = dict(config.features)
-  fields['rotate'] = tuple(fields['rotate'])
+) -> features.Options:
+  """What the network sees of a batch: streams of joints, or volumes."""
+  fields = {
+    key: tuple(value) if isinstance(value, list | tuple) else value
+    for key, value in config.features.items()
+  }
+  if uses_volumes(config):
+    return _volume_options(config, facts, fields)
   options = features.FeatureOptions(
     layout=facts.layout,
     num_channels=facts.num_channels,
@@ -247,6 +257,32 @@ def feature_options(
   return options
 
 
+def _volume_options(
+  config: config_dict.ConfigDict, facts: Facts, fields: dict[str, Any]
+) -> features.VolumeOptions:
+  if facts.num_channels != 2:
+    raise errors.UserError(
+      f'{config.name} draws heatmaps of 2D skeletons, but these are'
+      f' {facts.num_channels}D. Project them when they are prepared'
+      ' (--project=orthographic of data_prep.main), or train a graph network.'
+    )
+  options = features.VolumeOptions(
+    layout=facts.layout, has_score=facts.has_score, **fields
+  )
+  # The sides shrink by every stage; a rest would be cut off at one side.
+  stride = math.prod(config.model.spatial_strides)
+  for name in ('size', 'test_size'):
+    pixels = round(fields[name] * options.scaling)
+    if pixels % stride:
+      raise errors.UserError(
+        f'--config.features.{name}={fields[name]} makes volumes of {pixels}'
+        f' pixels, which the strides {tuple(config.model.spatial_strides)} of'
+        f' the network do not divide: choose a multiple of {stride}, such as'
+        f' {max(1, round(pixels / stride)) * stride}.'
+      )
+  return options
+
+
 def frame_sampling(
   config: config_dict.ConfigDict, facts: Facts, num_clips: int = 1
 ) -> sampling.Sampling:
@@ -262,21 +298,27 @@ def frame_sampling(
 
 def needs_next(config: config_dict.ConfigDict) -> bool:
   """Whether batches must carry each frame's successor, for motion."""
-  return config.features.stream.endswith('motion') and (
-    not config.data.whole_clip
+  return not config.data.whole_clip and (
+    config.features.stream.endswith('motion')
   )
 
 
 def input_shape(
   config: config_dict.ConfigDict, facts: Facts, batch_size: int
 ) -> tuple[int, int, int, int, int]:
-  """[B, M, T, V, C] as the model sees it."""
+  """[B, M, T, V, C] or [B, T, H, W, C] as the model sees it in training."""
+  options = feature_options(config, facts)
+  if isinstance(options, features.VolumeOptions):
+    height = width = round(options.size * options.scaling)
+    return (
+      batch_size, config.data.clip_len, height, width, options.num_channels
+    )  # fmt: skip
   return (
     batch_size,
     facts.num_persons,
     config.data.clip_len,
     facts.layout.num_joints,
-    feature_options(config, facts).num_input_channels,
+    options.num_input_channels,
   )
 
 

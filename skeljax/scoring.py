@@ -65,6 +65,7 @@ class Evaluator:
     *,
     split: str = 'val',
     num_clips: int = 1,
+    mirrored: bool = False,
   ):
     """Binds everything but the weights.
 
@@ -75,7 +76,19 @@ class Evaluator:
       mesh: the `data` mesh.
       split: 'val' or 'train'.
       num_clips: views of each clip.
+      mirrored: score the mirror image of each view too.
     """
+    at_once = config.eval.views_at_once
+    if mirrored and not recipe.uses_volumes(config):
+      raise errors.UserError(
+        f'eval.mirrored is for volumes of heatmaps; {config.model.name} scores'
+        ' keypoints. Leave it out.'
+      )
+    if at_once and num_clips % at_once:
+      raise errors.UserError(
+        f'eval.views_at_once={at_once} does not divide the {num_clips} views'
+        ' of a clip; give a divisor, or 0 for all of them at once.'
+      )
     sharding.check_batch_size(config.eval.batch_size, 'eval.batch_size')
     if split not in dataset.num_clips:
       raise errors.UserError(
@@ -109,6 +122,8 @@ class Evaluator:
         model=self.model,
         options=options,
         average=self._average,
+        mirrored=mirrored,
+        views_at_once=at_once,
       )
       return {'scores': scores} | {
         k: batch[k] for k in ('index', 'label', 'mask')

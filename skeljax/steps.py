@@ -24,7 +24,7 @@ def train_step(
   *,
   model: nn.Module,
   optimizer: optax.GradientTransformation,
-  options: features.FeatureOptions,
+  options: features.Options,
   seed: int,
   loss_options: losses.LossOptions = losses.CROSS_ENTROPY,
 ) -> tuple[train_state.TrainState, dict[str, jax.Array]]:
@@ -37,9 +37,9 @@ def train_step(
     state: parameters, statistics and optimiser state.
     batch: keypoint [B, 1, M, T, V, C], label [B], mask [B] and the rest that
       `features.model_input` reads.
-    model: takes [B, M, T, V, C], gives logits [B, classes].
+    model: takes what `features` makes, gives logits [B, classes].
     optimizer: of the state's opt_state.
-    options: stream, normalisation and augmentation.
+    options: what the model sees of the batch.
     seed: of the run.
     loss_options: the loss and its settings.
 
@@ -50,7 +50,11 @@ def train_step(
   key = jax.random.fold_in(jax.random.key(seed), 1)
   key = jax.random.fold_in(key, state.step)
   x = features.model_input(
-    batch, options, rng=jax.random.fold_in(key, _AUGMENT), train=True
+    batch,
+    options,
+    rng=jax.random.fold_in(key, _AUGMENT),
+    train=True,
+    dtype=model.dtype or jnp.float32,
   )
 
   def loss_fn(params):
@@ -90,23 +94,46 @@ def eval_step(
   batch: Batch,
   *,
   model: nn.Module,
-  options: features.FeatureOptions,
+  options: features.Options,
   average: str,
+  mirrored: bool = False,
+  views_at_once: int = 0,
 ) -> jax.Array:
   """Scores [B, classes], averaged over the N views of each clip.
 
   Args:
     variables: the collections params, batch_stats and graph.
     batch: keypoint [B, N, M, T, V, C] and the rest of the batch.
-    model: takes [B * N, M, T, V, C].
-    options: stream and normalisation; no augmentation here.
+    model: takes what `features` makes.
+    options: what the model sees of the batch; no augmentation here.
     average: 'prob' averages softmax probabilities, 'score' logits.
+    mirrored: score each view's mirror image too (2 N views).
+    views_at_once: views of each clip that go through the model together, a
+      divisor of N; less memory, the same scores. 0: all of them.
   """
-  x = features.model_input(batch, options, rng=None, train=False)
-  logits = model.apply(variables, x, train=False)
-  num_clips = batch['label'].shape[0]
-  views = logits.reshape(num_clips, -1, logits.shape[-1])  # [B, N, classes]
-  return metrics.average_clips(views, average)
+  views = features.prepare(batch, options, rng=None, train=False)
+  num_clips, num_views = views.shape[:2]
+
+  def score(views):
+    """Logits [B, N', classes] of views [B, N, M, T, V, C]."""
+    x = features.render(
+      views,
+      options,
+      train=False,
+      mirrored=mirrored,
+      dtype=model.dtype or jnp.float32,
+    )
+    logits = model.apply(variables, x, train=False)
+    return logits.reshape(num_clips, -1, logits.shape[-1])
+
+  parts = num_views // (views_at_once or num_views)
+  if parts == 1:
+    return metrics.average_clips(score(views), average)
+  # The clips stay where they are on the mesh; parts of the views take turns.
+  views = views.reshape(num_clips, parts, -1, *views.shape[2:])
+  logits = jax.lax.map(score, jnp.moveaxis(views, 1, 0))
+  logits = jnp.moveaxis(logits, 0, 1).reshape(num_clips, -1, logits.shape[-1])
+  return metrics.average_clips(logits, average)
 
 
 def jit_train_step(

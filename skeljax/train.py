@@ -80,6 +80,16 @@ def _check_config(config: config_dict.ConfigDict) -> None:
     )
 
 
+def _check_start(config: config_dict.ConfigDict) -> None:
+  """A recipe of fine-tuning is none without the weights it is for."""
+  if config.train.pretrained and not config.train.init_from:
+    raise errors.UserError(
+      f'{config.name} fine-tunes {config.train.pretrained}. Name that file, or'
+      ' the workdir of a run of yours, with --config.train.init_from=PATH; to'
+      " train from chance all the same, give --config.train.pretrained=''."
+    )
+
+
 def train(config: config_dict.ConfigDict, workdir: str) -> Result:
   """Trains, or continues what the workdir holds, and evaluates at the end.
 
@@ -103,6 +113,7 @@ def train(config: config_dict.ConfigDict, workdir: str) -> Result:
   # Here already, so that a mistake in it is told before there is a workdir.
   recipe.loss_options(config, facts)
   given = None
+  _check_start(config)
   if config.train.init_from and workdirs.is_new(workdir):
     given = pretrained.load(config.train.init_from, config.train.init_step)
     pretrained.check(given, config, facts)
@@ -149,7 +160,7 @@ def train(config: config_dict.ConfigDict, workdir: str) -> Result:
     state.variables,
     training.total_steps,
     # With one view the last scheduled evaluation is the final one.
-    scores if config.data.num_clips == 1 else None,
+    scores if config.data.num_clips == 1 and not config.eval.mirrored else None,
   )
   return Result(state, summary)
 

@@ -11,15 +11,18 @@ import jax
 import jax.numpy as jnp
 
 from skeljax.features import keypoints
+from skeljax.features import volumes
 from skeljax.features.keypoints import Batch
 from skeljax.features.options import FeatureOptions
+from skeljax.features.volume_options import VolumeOptions
 
-Options = FeatureOptions
+Options = FeatureOptions | VolumeOptions
 
 __all__ = [
   'Batch',
   'FeatureOptions',
   'Options',
+  'VolumeOptions',
   'model_input',
   'prepare',
   'render',
@@ -47,7 +50,8 @@ def prepare(
   Raises:
     ValueError: the batch is not what the options need.
   """
-  return keypoints.prepare(batch, options, rng=rng, train=train)
+  room = volumes if isinstance(options, VolumeOptions) else keypoints
+  return room.prepare(batch, options, rng=rng, train=train)
 
 
 def render(
@@ -71,6 +75,10 @@ def render(
     [B * N, M, T, V, C], or volumes [B * N', T, H, W, C] with N' = N, or 2 N
     when mirrored.
   """
+  if isinstance(options, VolumeOptions):
+    return volumes.render(
+      views, options, train=train, mirrored=mirrored, dtype=dtype
+    )
   if mirrored:
     raise ValueError('only volumes are scored together with their mirror image')
   return views.reshape(-1, *views.shape[2:])

@@ -1,4 +1,8 @@
-"""Networks that map keypoints [B, M, T, V, C] to logits [B, classes]."""
+"""Networks that map clips to logits [B, classes].
+
+Graph networks (stgcn, agcn) take keypoints [B, M, T, V, C], convolutional ones
+(slowonly) volumes of heatmaps [B, T, H, W, C].
+"""
 
 import dataclasses
 
@@ -7,20 +11,46 @@ from flax import linen as nn
 from skeljax import errors
 from skeljax import graph as graph_lib
 from skeljax.models import agcn
+from skeljax.models import slowonly
 from skeljax.models import stgcn
 
-MODELS = {'stgcn': stgcn.STGCN, 'agcn': agcn.AGCN}
+MODELS = {
+  'stgcn': stgcn.STGCN,
+  'agcn': agcn.AGCN,
+  'slowonly': slowonly.SlowOnly,
+}
+
+
+def takes_graph(name: str) -> bool:
+  """Whether the network of a name works on the graph of a skeleton.
+
+  Raises:
+    UserError: for an unknown name; the message lists the known ones.
+  """
+  if name not in MODELS:
+    raise errors.UserError(
+      f'There is no model {name!r}; the models are {", ".join(MODELS)}.'
+    )
+  return 'graph' in _fields(name)
+
+
+def _fields(name: str) -> set[str]:
+  return {field.name for field in dataclasses.fields(MODELS[name])}
 
 
 def build_model(
-  name: str, *, graph: graph_lib.Graph, num_classes: int, **options
+  name: str,
+  *,
+  num_classes: int,
+  graph: graph_lib.Graph | None = None,
+  **options,
 ) -> nn.Module:
   """The network of a name, with options checked against what it knows.
 
   Args:
-    name: 'stgcn' or 'agcn'.
-    graph: layout and adjacency.
+    name: 'stgcn', 'agcn' or 'slowonly'.
     num_classes: logits per clip.
+    graph: layout and adjacency, for the networks that take one.
     **options: attributes of the network's class; lists become tuples.
 
   Returns:
@@ -29,21 +59,18 @@ def build_model(
   Raises:
     UserError: for an unknown name or option; the message lists the known ones.
   """
-  if name not in MODELS:
-    raise errors.UserError(
-      f'There is no model {name!r}; the models are {", ".join(MODELS)}.'
-    )
-  known = {field.name for field in dataclasses.fields(MODELS[name])}
-  known -= {'graph', 'num_classes', 'name', 'parent'}
+  if takes_graph(name):
+    options['graph'] = graph
+  known = _fields(name) - {'num_classes', 'name', 'parent'}
   unknown = sorted(set(options) - known)
   if unknown:
     raise errors.UserError(
       f'Model {name!r} has no option {", ".join(unknown)}; its options are '
-      f'{", ".join(sorted(known))}.'
+      f'{", ".join(sorted(known - {"graph"}))}.'
     )
   # Flax modules must be hashable.
   options = {
     key: tuple(value) if isinstance(value, list) else value
     for key, value in options.items()
   }
-  return MODELS[name](graph=graph, num_classes=num_classes, **options)
+  return MODELS[name](num_classes=num_classes, **options)

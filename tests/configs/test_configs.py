@@ -11,9 +11,11 @@ from skeljax import skeletons
 from skeljax import train_state
 
 _FOLDER = pathlib.Path(__file__).resolve().parents[2] / 'configs'
-_FILES = sorted(p.name for p in _FOLDER.glob('*.py') if p.stem != 'common')
-# (file, recipe): optimiser steps of the published schedule on NTU60 xsub
-# (40,091 training clips), or of the NW-UCLA recipe (1,020).
+_SHARED = ('common', 'gcn', 'posec3d')
+_FILES = sorted(p.name for p in _FOLDER.glob('*.py') if p.stem not in _SHARED)
+# Training clips: NW-UCLA, FineGYM, and for the rest NTU60 xsub.
+_CLIPS = {'ucla': 1020, 'gym': 20484, 'ntu60': 40091}
+# (file, recipe): optimiser steps of the published schedule on them.
 _STEPS = {
   ('agcn_bone.py', 'published'): 133637,
   ('agcn_bone.py', 'u100'): 25057,
@@ -26,15 +28,38 @@ _STEPS = {
   ('stgcn_joint_3d.py', 'published'): 100228,
   ('stgcn_joint_3d.py', 'u100'): 25057,
   ('stgcn_joint_3d.py', 'ucla'): 20719,
+  ('posec3d_gym_keypoint.py', 'published'): 19204,
+  ('posec3d_gym_keypoint.py', 'mmaction1x'): 38408,
+  ('posec3d_gym_limb.py', 'published'): 19204,
+  ('posec3d_gym_limb.py', 'mmaction1x'): 38408,
+  ('posec3d_hmdb51_keypoint.py', 'published'): 37585,
+  ('posec3d_hmdb51_keypoint.py', 'mmaction1x'): 37585,
+  ('posec3d_k400_keypoint.py', 'mmaction1x'): 37585,
+  ('posec3d_ntu60_keypoint.py', 'published'): 37585,
+  ('posec3d_ntu60_keypoint.py', 'mmaction1x'): 75171,
+  ('posec3d_ntu60_limb.py', 'published'): 37585,
+  ('posec3d_ntu60_limb.py', 'mmaction1x'): 75171,
+  ('posec3d_ucf101_keypoint.py', 'published'): 37585,
+  ('posec3d_ucf101_keypoint.py', 'mmaction1x'): 37585,
 }
-# Parameters at the published 60 (NTU60) or 10 (NW-UCLA) classes.
+# Parameters at the classes of the dataset.
 _PARAMETERS = {
   ('agcn_bone.py', 'published'): 3469360,
   ('agcn_bone.py', 'u100'): 3469520,
   ('stgcn_joint_2d.py', 'u100'): 3088704,
   ('stgcn_joint_2d.py', 'published'): 3088704,
   ('stgcn_joint_3d.py', 'published'): 3098832,
+  ('posec3d_ntu60_keypoint.py', 'published'): 2024860,
+  ('posec3d_ntu60_limb.py', 'mmaction1x'): 2024860,
+  ('posec3d_gym_keypoint.py', 'published'): 2044867,
+  ('posec3d_gym_limb.py', 'mmaction1x'): 2044867,
+  ('posec3d_ucf101_keypoint.py', 'published'): 3055173,
+  ('posec3d_hmdb51_keypoint.py', 'published'): 3029523,
+  ('posec3d_k400_keypoint.py', 'mmaction1x'): 3208560,
 }
+_CLASSES = {'gym': 99, 'ucf101': 101, 'hmdb51': 51, 'k400': 400}
+_GCN_STREAMS = ('joint', 'bone', 'joint_motion', 'bone_motion')
+_POSEC3D_STREAMS = ('keypoint', 'limb', 'keypoint_limb')
 
 
 def _load(file, words):
@@ -46,7 +71,7 @@ def _facts(config):
     layout, classes, persons = 'ucla', 10, 1
   else:
     layout = 'nturgb+d' if config.data.dims == 3 else 'coco'
-    classes, persons = 60, 2
+    classes, persons = _CLASSES.get(config.name.split('_')[1], 60), 2
   return recipe.Facts(
     layout=skeletons.get_layout(layout),
     class_names=tuple(map(str, range(classes))),
@@ -74,14 +99,21 @@ def test_recipe_builds_its_model_and_counts_its_steps(file, name):
   )
   count = sum(leaf.size for leaf in jax.tree.leaves(variables['params']))
   assert count == _PARAMETERS.get((file, name), count)
-  clips = 1020 if name == 'ucla' else 40091
+  dataset = 'ucla' if name == 'ucla' else config.name.split('_')[1]
+  clips = _CLIPS.get(dataset, _CLIPS['ntu60'])
   training = recipe.build_training(config, clips)
   assert training.total_steps == _STEPS[file, name]
 
 
-@pytest.mark.parametrize('file', _FILES)
 @pytest.mark.parametrize(
-  'stream', ['joint', 'bone', 'joint_motion', 'bone_motion']
+  'file, stream',
+  [
+    (file, stream)
+    for file in _FILES
+    for stream in (
+      _POSEC3D_STREAMS if file.startswith('posec3d') else _GCN_STREAMS
+    )
+  ],
 )
 def test_stream_word_sets_the_stream_and_nothing_else(file, stream):
   config, plain = _load(file, stream), _load(file, '')

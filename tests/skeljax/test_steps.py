@@ -17,6 +17,8 @@ CLASS_WEIGHT = (0.5, 2.0, 4.0)
 
 
 class Linear(nn.Module):
+  dtype: None = None
+
   @nn.compact
   def __call__(self, x, train):
     del train

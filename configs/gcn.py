@@ -1,0 +1,150 @@
+"""What the configurations of graph networks share."""
+
+from ml_collections import config_dict
+
+from configs import common
+
+WORDS = common.Words(
+  recipes={
+    'published': 'mmaction2 0.x, the default',
+    'u100': 'mmaction2 1.x',
+    'ucla': 'the NW-UCLA recipe of CTR-GCN',
+  },
+  streams=('joint', 'bone', 'joint_motion', 'bone_motion'),
+)
+
+
+def base(name: str, words: str, stream: str) -> config_dict.ConfigDict:
+  """Every section with the published defaults of the family.
+
+  Args:
+    name: of the configuration file, e.g. 'agcn_bone'.
+    words: what followed the colon.
+    stream: used unless a word names another.
+
+  Returns:
+    The unlocked config; its field `recipe` is what the words ask for.
+  """
+  config = common.base(name, words, WORDS, stream)
+  config.features.update(
+    # none, mmaction0x, mmaction1x, pyskl_fix or pyskl_auto, 2D only.
+    normalize_2d='none',
+    normalize_2d_threshold=0.01,  # pyskl: lower scores are missing points.
+    published_rounding=True,  # Round to float16 where published code does.
+    centre_first_frame=False,  # Subtract the origin joint of frame 0.
+    min_max=False,  # Scale each clip to [-1, 1] per axis.
+    rotate=(),  # Largest angles in degrees about x, y, z; 2D: one angle.
+    rotate_order='zyx',  # zyx: CTR-GCN; xyz: RandomRot of pyskl.
+    scale=0.0,  # Factor 1 + U(-scale, scale) per axis.
+    shift=0.0,  # Offset U(-shift, shift) per axis.
+    flip=0.0,  # Probability of the left-right mirror.
+  )
+  config.model = config_dict.create(
+    name='stgcn',
+    base_channels=64,
+    ch_ratio=2.0,  # Factor on the width at each of inflate_stages.
+    num_stages=10,
+    inflate_stages=(5, 8),  # Stages, counted from 1, that widen.
+    down_stages=(5, 8),  # Stages that halve the number of frames.
+    tcn_dropout=0.0,  # In the temporal units.
+    dropout=0.0,  # Before the classifier.
+    norm_group=0,  # Clips per BatchNorm group; 0: the global batch.
+    dtype='float32',  # Of the computation: float32 or bfloat16.
+    remat=False,  # Recompute activations: less memory, more time.
+  )
+  config.graph = config_dict.create(
+    mode='spatial',  # spatial, stgcn_spatial, uniform, distance or binary.
+    max_hop=1,  # Steps to the farthest neighbour; 1 for spatial and binary.
+    dilation=1,  # Count every so many steps; 1 for spatial and binary.
+    edges='1x',  # Edge list of mmaction2 1x or 0x, where they differ.
+  )
+  return config
+
+
+def finish(
+  config: config_dict.ConfigDict, words: str
+) -> config_dict.ConfigDict:
+  """Adds the demo preset; prints and exits when the word `help` was given."""
+  return common.finish(config, words, WORDS, demo_preset(config))
+
+
+def u100(config: config_dict.ConfigDict) -> None:
+  """mmaction2 1.x: 100 uniform frames, 16 epochs of five passes, cosine."""
+  config.data.update(frames='uniform', clip_len=100, num_clips=10, repeat=5)
+  if config.data.dims == 3:
+    config.data.normalize = 'mmaction1x'
+  else:
+    config.features.normalize_2d = 'mmaction1x'
+  config.graph.edges = '1x'
+  config.model.norm_group = 16
+  config.optim.update(schedule='cosine', weight_decay=5e-4, reference_batch=128)
+  config.train.update(batch_size=128, epochs=16.0)
+  config.eval.update(average='prob', every_epochs=1.0)
+
+
+def ucla(config: config_dict.ConfigDict) -> None:
+  """NW-UCLA as CTR-GCN trains on it: views rotated, clips scaled, 52 frames."""
+  if config.data.dims != 3:
+    from skeljax import errors
+
+    raise errors.UserError(
+      f'{config.name}:ucla: the NW-UCLA recipe is for 3D skeletons. Use'
+      ' configs/stgcn_joint_3d.py:ucla.'
+    )
+  config.data.update(
+    normalize='none',
+    frames='sorted_random',
+    clip_len=52,
+    num_clips=1,
+    whole_clip=True,
+    repeat=5,
+  )
+  if not config.data.dataset:
+    config.data.dataset = 'nw_ucla'
+  config.features.update(
+    normalize_2d='none',
+    centre_first_frame=True,
+    min_max=True,
+    rotate=(60.0, 60.0, 0.0),
+  )
+  config.graph.edges = '1x'
+  config.model.norm_group = 0
+  config.optim.update(
+    schedule='step',
+    weight_decay=1e-4,
+    milestones=(50,),
+    warmup_epochs=5,
+    reference_batch=16,
+  )
+  config.train.update(batch_size=16, epochs=65.0)
+  config.eval.update(average='prob', every_epochs=1.0)
+
+
+def demo_preset(config: config_dict.ConfigDict) -> config_dict.ConfigDict:
+  """What the demo changes: narrower, shorter clips, fewer epochs.
+
+  Classes and depth stay. Applied to every field that the user did not set,
+  when there is no data directory.
+  """
+  return config_dict.create(
+    data=dict(
+      dataset='demo_3d' if config.data.dims == 3 else 'demo_2d',
+      # The first frames alone (loop) would miss half of an action.
+      frames='sorted_random' if config.data.whole_clip else 'uniform',
+      clip_len=24,
+      num_clips=1,
+      repeat=1,
+    ),
+    model=dict(base_channels=16, norm_group=0),
+    optim=dict(
+      schedule='cosine',
+      milestones=(),
+      base_lr=0.05,
+      warmup_epochs=0,
+      warmup_steps=50,
+      reference_batch=0,
+    ),
+    train=dict(batch_size=16, epochs=10.0, log_every_steps=20),
+    eval=dict(every_epochs=2.0),
+    checkpoint=dict(every_epochs=2.0),
+  )

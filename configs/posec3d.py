@@ -1,0 +1,161 @@
+"""PoseC3D: what its configurations share.
+
+Paper: Duan et al., Revisiting Skeleton-based Action Recognition, CVPR 2022.
+"""
+
+from ml_collections import config_dict
+
+from configs import common
+
+WORDS = common.Words(
+  recipes={
+    'published': 'mmaction2 0.x, the default',
+    'mmaction1x': 'mmaction2 1.x, 24 epochs of ten passes',
+  },
+  streams=('keypoint', 'limb', 'keypoint_limb'),
+)
+# What UCF101 and HMDB51 are fine-tuned from.
+KINETICS = (
+  'a network trained on Kinetics-400, published as k400_posec3d-041f49c6.pth'
+  ' (https://download.openmmlab.com/mmaction/skeleton/posec3d/'
+  'k400_posec3d-041f49c6.pth)'
+)
+
+
+def posec3d(
+  name: str, words: str, dataset: str, stream: str
+) -> config_dict.ConfigDict:
+  """From chance, 48 frames of 56 x 56 pixels: FineGYM and NTU RGB+D.
+
+  Args:
+    name: of the configuration file.
+    words: what followed the colon.
+    dataset: used unless a word names another.
+    stream: 'keypoint' or 'limb', unless a word names another.
+  """
+  config = common.base(name, words, WORDS, stream)
+  config.data.update(
+    dataset=config.data.dataset or dataset,
+    dims=2,
+    frames='uniform',
+    clip_len=48,
+    num_clips=10,
+  )
+  config.features.update(
+    sigma=0.6,  # Of a heatmap's Gaussian, in its pixels.
+    use_score=True,  # Heatmaps are as high as joints are sure; False: 1.
+    min_score=1e-4,  # Joints below this draw nothing; pyskl: 1e-3.
+    scaling=1.0,  # Pixels of a heatmap per pixel of the cropped picture.
+    short_side=64,  # Training: the picture from which crops are cut.
+    size=56,  # Training: pixels, height and width.
+    test_size=64,  # Evaluation: pixels, height and width.
+    resize='short_side',  # Evaluation: short_side (then cut) or stretch.
+    compact_padding=0.25,  # Room around the box of all skeletons, relative.
+    compact_threshold=10.0,  # Smaller boxes are left as they are, in pixels.
+    compact_hw_ratio=(1.0, 1.0),  # Least height / width and its inverse.
+    allow_imgpad=True,  # The box may be larger than the picture.
+    crop_area=(0.56, 1.0),  # Training: part of the picture in a random crop.
+    crop_aspect=(3 / 4, 4 / 3),  # Training: its width / height.
+    flip=0.5,  # Training: probability of the left-right mirror.
+    mirror='0x',  # Mirrored views as in mmaction2 0x (joints) or 1x (pixels).
+  )
+  config.model = config_dict.create(
+    name='slowonly',
+    base_channels=32,
+    stage_blocks=(4, 6, 3),
+    inflate=(0, 1, 1),  # Stages whose kernels reach over frames.
+    inflate_style='3x1x1',  # 3x1x1 or 3x3x3.
+    spatial_strides=(2, 2, 2),
+    temporal_strides=(1, 1, 2),
+    dilations=(1, 1, 1),
+    conv1_kernel=(1, 7, 7),  # Frames, rows, columns.
+    conv1_stride=(1, 1),  # Frames, pixels.
+    pool1_stride=(1, 1),
+    with_pool1=True,
+    with_pool2=False,
+    zero_init_residual=True,
+    dropout=0.5,  # Before the classifier.
+    norm_group=16,  # Clips on each GPU share BatchNorm statistics.
+    dtype='float32',  # Of the computation: float32 or bfloat16.
+    remat=False,  # Recompute activations: less memory, more time.
+  )
+  config.optim.update(
+    base_lr=0.2,
+    nesterov=False,
+    weight_decay=3e-4,
+    schedule='cosine',
+    milestones=(),
+    clip_norm=40.0,
+    reference_batch=256,
+  )
+  config.train.update(batch_size=256, epochs=240.0)  # 16 clips on 16 GPUs.
+  config.eval.update(
+    batch_size=16, every_epochs=10.0, mirrored=True, views_at_once=1
+  )
+  config.checkpoint.every_epochs = 10.0
+  if config.recipe == 'mmaction1x':
+    mmaction1x(config, epochs=24.0)
+  return config
+
+
+def mmaction1x(config: config_dict.ConfigDict, epochs: float) -> None:
+  """16 clips on 8 GPUs; an epoch is ten passes."""
+  config.features.mirror = '1x'
+  config.data.repeat = 10
+  config.optim.reference_batch = 128
+  config.train.update(batch_size=128, epochs=epochs)
+  config.eval.every_epochs = 1.0
+  config.checkpoint.every_epochs = 1.0
+
+
+def finetune(
+  name: str, words: str, dataset: str, weight_decay: float
+) -> config_dict.ConfigDict:
+  """From Kinetics-400, 48 frames of 48 x 48 pixels: UCF101 and HMDB51.
+
+  Args:
+    name: of the configuration file.
+    words: what followed the colon.
+    dataset: used unless a word names another.
+    weight_decay: of mmaction2 0.x; that of 1.x is 3e-4.
+  """
+  config = posec3d(name, words, dataset, stream='keypoint')
+  mirror = config.features.mirror
+  mmaction1x(config, epochs=12.0)  # Ten passes an epoch in 0.x too.
+  config.features.update(mirror=mirror, size=48, test_size=56)
+  config.model.stage_blocks = (3, 4, 6)
+  config.optim.update(base_lr=0.01, schedule='step', milestones=(9, 11))
+  if config.recipe == 'published':
+    config.optim.weight_decay = weight_decay
+  config.train.pretrained = KINETICS
+  return config
+
+
+def finish(
+  config: config_dict.ConfigDict, words: str
+) -> config_dict.ConfigDict:
+  """Adds the demo preset; prints and exits when the word `help` was given."""
+  return common.finish(config, words, WORDS, demo_preset())
+
+
+def demo_preset() -> config_dict.ConfigDict:
+  """What the demo changes: narrower, smaller, shorter clips, fewer epochs.
+
+  Classes and depth stay. Applied to every field that the user did not set,
+  when there is no data directory.
+  """
+  return config_dict.create(
+    data=dict(dataset='demo_2d', clip_len=16, num_clips=2, repeat=1),
+    features=dict(short_side=36, size=32, test_size=32),
+    model=dict(base_channels=8, norm_group=0, dropout=0.0),
+    optim=dict(
+      schedule='cosine',
+      milestones=(),
+      base_lr=0.05,
+      warmup_steps=20,
+      reference_batch=0,
+    ),
+    train=dict(batch_size=16, epochs=10.0, log_every_steps=20, pretrained=''),
+    eval=dict(every_epochs=2.0),
+    checkpoint=dict(every_epochs=2.0),
+  )
