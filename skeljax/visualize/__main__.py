@@ -1,0 +1,279 @@
+"""Draws a clip: its skeletons, its keypoint volume and its limb volume.
+
+    python -m skeljax.visualize
+    python -m skeljax.visualize --input=ntu60_2d.pkl --layout=coco \\
+        --clip=S001C001P001R001A023 --output=figures/
+    python -m skeljax.visualize --data_dir=DIR --dataset=ntu60_xsub_2d \\
+        --split=val --clip=17 --color=channel --output=figures/wave
+
+Writes a sheet (PNG: the same few frames as skeletons and as volumes, and the
+volumes over time) and an animation (GIF: every frame, in a loop). The first
+line draws one of the procedural demo motions; --layout=nturgb+d takes them in
+3D. A clip is named by its id or by its number from 0; --output is a folder, or
+the names of the files without their endings.
+
+Volumes are what PoseC3D gets in a test: the clip's own box, --size pixels wide,
+Gaussians of --sigma pixels, weighted with the scores. They are made of 2D
+keypoints, so a 3D clip is drawn as skeletons only, from the front and from the
+side.
+"""
+
+from collections.abc import Sequence
+import importlib.util
+import os
+import typing
+
+from absl import flags
+from absl import logging
+
+from skeljax import cli
+from skeljax import errors
+
+if typing.TYPE_CHECKING:
+  from skeljax.visualize import clips
+
+_MOST_COLUMNS = 24
+
+
+def define_flags() -> None:
+  """Flags of `python -m skeljax.visualize`."""
+  flags.DEFINE_string('input', '', 'Annotation file (.pkl).')
+  flags.DEFINE_string(
+    'layout', '', 'Its joints: coco, nturgb+d, ... or a .json file.'
+  )
+  flags.DEFINE_string(
+    'class_names', '', 'Its classes: ntu60, ... or a text file.'
+  )
+  flags.DEFINE_enum(
+    'third_channel',
+    'auto',
+    ['auto', 'coordinate', 'score'],
+    'What the third of its channels is.',
+  )
+  flags.DEFINE_string(
+    'data_dir', '', 'Root of prepared datasets; $SKELJAX_DATA.'
+  )
+  flags.DEFINE_string('dataset', '', 'Name of a prepared dataset.')
+  flags.DEFINE_string(
+    'split', '', 'Search in this split; val, or all of an annotation file.'
+  )
+  flags.DEFINE_string('clip', '', 'Id or number of the clip; the first.')
+  flags.DEFINE_string(
+    'output', 'pictures/', 'Folder/, or the files without .png and .gif.'
+  )
+  flags.DEFINE_enum(
+    'stream',
+    'keypoint_limb',
+    ['keypoint_limb', 'keypoint', 'limb', 'none'],
+    'Volumes to draw beside the skeletons.',
+  )
+  flags.DEFINE_enum(
+    'color',
+    'heat',
+    ['heat', 'channel'],
+    'Colour of a volume: how hot, or which joint or limb.',
+  )
+  flags.DEFINE_integer('frames', 8, 'Columns of the sheet.')
+  flags.DEFINE_float('sigma', 0.6, 'Of the Gaussians, heatmap pixels.')
+  flags.DEFINE_integer('size', 64, 'Sides of the heatmaps.')
+  flags.DEFINE_float('fps', 15.0, 'Frames a second of the animation.')
+  flags.DEFINE_boolean('gif', True, 'Write the animation too.')
+
+
+def main(argv: Sequence[str]) -> int:
+  """Draws one clip."""
+  del argv
+  args = flags.FLAGS
+  _check_flags(args)
+  # Imported late: --help needs no JAX.
+  from skeljax.visualize import animation
+  from skeljax.visualize import sheet
+
+  clip = _find_clip(args)
+  drawn, note = _volumes(clip, args)
+  stem = file_stem(args.output, clip.file_name)
+  sheet.save(
+    f'{stem}.png',
+    clip,
+    drawn,
+    num_frames=args.frames,
+    color=args.color,
+    note=note,
+  )
+  written = [f'{stem}.png']
+  if args.gif:
+    animation.save(
+      f'{stem}.gif', clip, drawn, color=args.color, frame_rate=args.fps
+    )
+    written.append(f'{stem}.gif')
+  name = f' ({clip.class_name})' if clip.class_name else ''
+  print(f'clip {clip.id}{name}: wrote {" and ".join(written)}')
+  return 0
+
+
+def file_stem(output: str, file_name: str) -> str:
+  """The path of the files to write, without their endings."""
+  if output.endswith(('/', os.sep)) or os.path.isdir(output):
+    return os.path.join(output, file_name)
+  stem, ending = os.path.splitext(output)
+  return stem if ending in ('.png', '.gif') else output
+
+
+def _check_flags(args) -> None:
+  for module in ('matplotlib', 'PIL'):
+    if importlib.util.find_spec(module) is None:
+      raise errors.UserError(
+        f'Pictures need the package {module}, which is not installed: pip'
+        " install 'skeljax[pictures]'. (From the clone: pip install"
+        " '.[pictures]'.)"
+      )
+  if args.input and (args.dataset or args.data_dir):
+    raise errors.UserError(
+      'Give either --input (an annotation file) or --data_dir and --dataset (a'
+      ' prepared dataset); --help explains.'
+    )
+  if not 1 <= args.frames <= _MOST_COLUMNS:
+    raise errors.UserError(
+      f'--frames={args.frames}: a sheet has 1 to {_MOST_COLUMNS} columns. The'
+      ' animation shows every frame.'
+    )
+  if not 0.1 <= args.fps <= 50:
+    raise errors.UserError(
+      f'--fps={args.fps:g}: expected 0.1 to 50 frames a second; viewers show a'
+      ' GIF no faster.'
+    )
+  if not args.output:
+    raise errors.UserError(
+      '--output is empty: name a folder, such as --output=pictures/, or the'
+      ' files without .png and .gif.'
+    )
+  given = [
+    f'--{name}'
+    for name in ('layout', 'class_names', 'third_channel')
+    if args[name].present
+  ]
+  if args.dataset and given:
+    raise errors.UserError(
+      f'{", ".join(given)} has no effect on a prepared dataset, which knows its'
+      ' own layout, classes and channels. Leave it out.'
+    )
+
+
+def _find_clip(args) -> 'clips.Clip':
+  from skeljax import demo
+  from skeljax import skeletons
+  from skeljax.visualize import clips
+
+  if args.input:
+    if not args.layout:
+      raise errors.UserError(
+        f'--layout is missing: which joints {args.input} has. One of'
+        f' {", ".join(skeletons.LAYOUTS)}, or a layout file of your own (.json).'
+      )
+    return clips.from_annotations(
+      args.input,
+      skeletons.get_layout(args.layout),
+      args.clip,
+      split=args.split,
+      class_names=args.class_names,
+      third_channel=args.third_channel,
+    )
+  split = args.split or 'val'
+  if args.dataset or args.data_dir:
+    from skeljax.data import datasets
+
+    root = args.data_dir or os.environ.get('SKELJAX_DATA', '')
+    if not root:
+      raise errors.UserError(
+        f'--dataset={args.dataset}: where is it? Give the root of the prepared'
+        ' datasets with --data_dir=DIR or $SKELJAX_DATA.'
+      )
+    if not args.dataset:
+      found = ', '.join(datasets.list_datasets(root)) or 'none'
+      raise errors.UserError(
+        f'--dataset is missing: the dataset to draw from. In {root} there is'
+        f' {found}.'
+      )
+    return clips.from_dataset(root, args.dataset, split, args.clip)
+
+  layout = args.layout or 'coco'
+  if layout not in ('coco', 'nturgb+d'):
+    raise errors.UserError(
+      f'--layout={layout}: without --input and --dataset the demo motions are'
+      ' drawn, which have the layouts coco (2D) and nturgb+d (3D).'
+    )
+  dims = 2 if layout == 'coco' else 3
+  logging.info(
+    'DEMO: neither --input nor --dataset, so this draws a procedural demo'
+    ' motion'
+  )
+  name = f'demo_{dims}d_none'
+  root = demo.build(name, dims, 'none')
+  return clips.from_dataset(root, name, split, args.clip)
+
+
+def _volumes(clip: 'clips.Clip', args) -> tuple[list, str]:
+  """The volumes to draw, and the line below the sheet that explains them."""
+  streams = {
+    'keypoint_limb': ['keypoint', 'limb'],
+    'none': [],
+  }.get(args.stream, [args.stream])
+  if not streams:
+    return [], ''
+  reason = _why_no_volumes(clip)
+  if reason:
+    if args['stream'].present:
+      raise errors.UserError(
+        f'--stream={args.stream}, clip {clip.id!r}: {reason} Leave --stream out'
+        ' to draw its skeletons.'
+      )
+    logging.info('skeletons only: %s', reason)
+    return [], reason
+  notes = []
+  if 'limb' in streams and not clip.layout.limbs and args.stream != 'limb':
+    notes.append(
+      f'Layout {clip.layout.name} lists no limbs, so there is no limb volume.'
+    )
+    logging.info('%s', notes[0])
+    streams.remove('limb')
+  if clip.score is None:
+    notes.append('No scores: every joint has score 1.')
+
+  from skeljax.visualize import volumes
+
+  drawn = [
+    volumes.compute(clip, stream, sigma=args.sigma, size=args.size)
+    for stream in streams
+  ]
+  return drawn, ' '.join([explain(args.sigma, args.size, args.color), *notes])
+
+
+def _why_no_volumes(clip: 'clips.Clip') -> str:
+  if clip.dims == 3:
+    return (
+      'Heatmap volumes are made of 2D keypoints in a picture, and these are 3D.'
+    )
+  if 0 in clip.img_shape:
+    return (
+      "Heatmap volumes need the size of the picture, and 'img_shape' is"
+      ' missing.'
+    )
+  return ''
+
+
+def explain(sigma: float, size: int, color: str) -> str:
+  """What the volumes on a sheet show, for its last line."""
+  text = (
+    f'Volumes as the network gets them in a test: {size} × {size} pixels around'
+    f' the clip, σ {sigma:g}; largest value over the channels.'
+  )
+  if color == 'channel':
+    return text + (
+      ' A pair of mirrored channels has one hue, left pale, right dark; ink is'
+      ' the square root of heat, over time relative to the largest sum.'
+    )
+  return text + ' Over time 1 stands for the largest sum.'
+
+
+if __name__ == '__main__':
+  cli.run(main, define_flags)
