@@ -212,9 +212,12 @@ def main(argv: Sequence[str]) -> int:
   config = _config_of(loaded, args)
   loaded = dataclasses.replace(loaded, config=config)
   dataset = recipe.open_dataset(config)
+  facts = loaded.facts_for(dataset)
+  for note in recipe.data_notes(config, facts):
+    logging.info('%s', note)
   evaluator = scoring.Evaluator(
     config,
-    loaded.facts_for(dataset),
+    facts,
     dataset,
     mesh,
     split=args.split,
@@ -241,6 +244,7 @@ def _config_of(loaded: pretrained.Pretrained, args) -> config_dict.ConfigDict:
   """The checkpoint's configuration, with what the flags replace."""
   config = config_dict.ConfigDict(loaded.config.to_dict())
   if args.config is not None:
+    loaded.check_takes(args.config, '--config')
     # The stream of a PyTorch file is as unknown as its frames.
     sections = ('data', 'eval') + ('features',) * loaded.is_assumed
     for section in sections:

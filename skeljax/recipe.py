@@ -112,6 +112,13 @@ def facts_of(
       f' {config.data.dims}D skeletons, or a configuration for'
       f' {dataset.num_channels}D ones.'
     )
+  if uses_volumes(config) and not dataset.has_img_shape:
+    raise errors.UserError(
+      f'{dataset.directory} has clips without the size of their picture, and'
+      f' {config.name} cannot place their heatmaps. Put img_shape (height,'
+      ' width) in pixels into every annotation and prepare them again with'
+      ' --overwrite.'
+    )
   if dataset.normalize != config.data.normalize:
     raise errors.UserError(
       f'{dataset.directory} was prepared with --normalize={dataset.normalize},'
@@ -255,6 +262,13 @@ def feature_options(
       f' --config.data.whole_clip={options.needs_whole_clip}.'
     )
   return options
+
+
+def data_notes(config: config_dict.ConfigDict, facts: Facts) -> list[str]:
+  """Sentences on what the data lack and what is done about it."""
+  if uses_volumes(config) and not facts.has_score:
+    return ['no scores in the data: every joint is drawn with score 1']
+  return []
 
 
 def _volume_options(

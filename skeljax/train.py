@@ -124,7 +124,7 @@ def train(config: config_dict.ConfigDict, workdir: str) -> Result:
       config, dataset.name, dataset.fingerprint, training.total_steps
     ),
   )
-  _log_start(config, dataset, training)
+  _log_start(config, facts, dataset, training)
   state = _initial_state(config, facts, training, mesh)
   with checkpoints.Checkpoints(workdir, keep=config.checkpoint.keep) as saved:
     start = 0
@@ -171,6 +171,7 @@ def _is_finished(workdir: str) -> bool:
 
 def _log_start(
   config: config_dict.ConfigDict,
+  facts: recipe.Facts,
   dataset: datasets.PreparedDataset,
   training: recipe.Training,
 ) -> None:
@@ -191,8 +192,9 @@ def _log_start(
     config.train.batch_size,
     training.clips_per_epoch / config.train.batch_size,
   )
-  if training.note:
-    logging.info('%s', training.note)
+  for note in [training.note, *recipe.data_notes(config, facts)]:
+    if note:
+      logging.info('%s', note)
 
 
 def _initial_state(

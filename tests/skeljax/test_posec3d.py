@@ -1,0 +1,221 @@
+"""PoseC3D from a prepared dataset to scores, and what it cannot be given."""
+
+import dataclasses
+import json
+import pickle
+
+import numpy as np
+import pytest
+
+from configs import posec3d_gym_limb
+from configs import posec3d_ntu60_keypoint
+from configs import posec3d_ucf101_keypoint
+from data_prep import options
+from data_prep import prepare
+from skeljax import errors
+from skeljax import recipe
+from skeljax import scoring
+from skeljax import sharding
+from skeljax import skeletons
+from skeljax import train
+
+NUM_TRAIN, NUM_VAL, NUM_CLASSES = 16, 6, 2
+FACTS = recipe.Facts(
+  layout=skeletons.LAYOUTS['coco'],
+  class_names=('a', 'b'),
+  num_channels=2,
+  has_score=True,
+  num_persons=2,
+  normalize='none',
+  keypoint_dtype='float16',
+  max_frames=10,
+)
+
+
+def _annotations(with_score=True, img_shape=(120, 160)):
+  """One or three people whose joints swing along x or along y."""
+  rng = np.random.default_rng(0)
+  pose = rng.uniform(30, 90, (17, 2))
+  annotations, split = [], {'train': [], 'val': []}
+  for i in range(NUM_TRAIN + NUM_VAL):
+    label, frames = i % NUM_CLASSES, int(rng.integers(1, 12))
+    persons = 1 + 2 * (i % 3 == 0)
+    swing = np.zeros((frames, 1, 2))
+    swing[:, 0, label] = 20 * np.sin(np.arange(frames))
+    keypoint = pose + swing + rng.normal(0, 2, (persons, frames, 17, 2))
+    annotation = dict(
+      frame_dir=f'clip{i:03d}',
+      label=label,
+      total_frames=frames,
+      keypoint=keypoint.astype(np.float16),
+    )
+    if with_score:
+      annotation['keypoint_score'] = rng.uniform(
+        0, 1, (persons, frames, 17)
+      ).astype(np.float16)
+    # The last clip may be the only one that does not say its size.
+    if img_shape and (img_shape != 'most' or i):
+      annotation['img_shape'] = (120, 160)
+    annotations.append(annotation)
+    split['train' if i < NUM_TRAIN else 'val'].append(f'clip{i:03d}')
+  return dict(split=split, annotations=annotations)
+
+
+@pytest.fixture(scope='module')
+def prepared(tmp_path_factory):
+  """prepared(name, **what): the root that then holds such a dataset."""
+  root = tmp_path_factory.mktemp('datasets')
+
+  def function(name, **what):
+    path = root / f'{name}.pkl'
+    path.write_bytes(pickle.dumps(_annotations(**what)))
+    prepare.prepare(
+      options.Options(
+        source='pickle',
+        inputs={'': str(path)},
+        protocol='',
+        layout='coco',
+        normalize='none',
+        name=name,
+        output=str(root),
+        max_persons=0,
+      ),
+      ['--runner=FnApiRunner'],
+    )
+    return str(root)
+
+  return function
+
+
+def _config(root, dataset, words=''):
+  """The published configuration with a network of three narrow blocks."""
+  config = posec3d_ntu60_keypoint.get_config(words)
+  config.data.update(dir=root, dataset=dataset, clip_len=4, num_clips=4)
+  config.features.update(short_side=20, size=16, test_size=16)
+  config.model.update(base_channels=4, stage_blocks=(1, 1, 1), norm_group=4)
+  config.train.update(batch_size=8, epochs=3.0, log_every_steps=2)
+  config.optim.update(base_lr=0.01, reference_batch=0)
+  config.eval.update(batch_size=4, every_epochs=3.0)
+  config.checkpoint.every_epochs = 3.0
+  return config
+
+
+@pytest.fixture(scope='module')
+def run(prepared, tmp_path_factory):
+  """Configuration, workdir and result of a whole run of six steps."""
+  config = _config(prepared('tiny_2d'), 'tiny_2d')
+  workdir = tmp_path_factory.mktemp('posec3d')
+  return config, workdir, train.train(config, str(workdir))
+
+
+def test_run_scores_every_clip_with_its_mirrored_views(run):
+  config, workdir, result = run
+  assert np.isfinite(result.summary['loss'])
+  results = json.loads((workdir / 'results.json').read_text())
+  assert results['num_clips'] == NUM_VAL
+  assert results['views'] == 2 * config.data.num_clips
+  lines = (workdir / 'metrics.jsonl').read_text().splitlines()
+  losses = [json.loads(line)['loss'] for line in lines]
+  assert np.isfinite(losses).all()
+
+
+def test_scores_do_not_depend_on_the_views_at_once(run):
+  config, _, result = run
+  config = config.copy_and_resolve_references()
+  dataset = recipe.open_dataset(config)
+  scores = []
+  for at_once in (0, 1, 2):
+    config.eval.views_at_once = at_once
+    evaluator = scoring.Evaluator(
+      config,
+      recipe.facts_of(dataset, config),
+      dataset,
+      sharding.make_mesh(),
+      num_clips=4,
+      mirrored=True,
+    )
+    scores.append(evaluator(result.state.variables).scores)
+  np.testing.assert_allclose(scores[1], scores[0], atol=1e-6)
+  np.testing.assert_allclose(scores[2], scores[0], atol=1e-6)
+
+
+def test_views_at_once_must_divide_the_views(run):
+  config = run[0].copy_and_resolve_references()
+  config.eval.views_at_once = 3
+  dataset = recipe.open_dataset(config)
+  facts = recipe.facts_of(dataset, config)
+  with pytest.raises(errors.UserError, match='=3 does not divide the 4 views'):
+    scoring.Evaluator(config, facts, dataset, sharding.make_mesh(), num_clips=4)
+
+
+@pytest.mark.parametrize('img_shape', [None, 'most'])
+def test_clip_without_the_size_of_its_picture_is_refused(
+  prepared, tmp_path, img_shape
+):
+  name = f'no_size_{img_shape}'
+  config = _config(prepared(name, img_shape=img_shape), name)
+  with pytest.raises(errors.UserError, match='without the size of their pict'):
+    train.train(config, str(tmp_path / 'run'))
+  assert not (tmp_path / 'run').exists()
+
+
+def test_data_without_scores_are_drawn_with_ones_and_the_log_says_so():
+  facts = dataclasses.replace(FACTS, has_score=False)
+  config = posec3d_ntu60_keypoint.get_config('')
+  (note,) = recipe.data_notes(config, facts)
+  assert 'score 1' in note
+  assert not recipe.data_notes(config, FACTS)
+
+
+def test_3d_skeletons_are_refused(tiny_root, tmp_path):
+  config = _config(tiny_root, 'tiny')
+  with pytest.raises(errors.UserError, match='3D skeletons.*for 2D'):
+    train.train(config, str(tmp_path / 'run'))
+  facts = dataclasses.replace(FACTS, num_channels=3)
+  with pytest.raises(errors.UserError, match='--project=orthographic'):
+    recipe.feature_options(config, facts)
+
+
+def test_layout_without_limbs_is_refused_by_a_limb_config():
+  layout = dataclasses.replace(FACTS.layout, limbs=())
+  facts = dataclasses.replace(FACTS, layout=layout)
+  recipe.feature_options(posec3d_ntu60_keypoint.get_config(''), facts)
+  with pytest.raises(errors.UserError, match='limbs'):
+    recipe.feature_options(posec3d_gym_limb.get_config(''), facts)
+
+
+@pytest.mark.parametrize(
+  'field, value, message',
+  [
+    ('sigma', 0.0, 'sigma'),
+    ('sigma', -0.6, 'sigma'),
+    ('size', 57, '=57 makes volumes of 57 pixels.*multiple of 8, such as 56'),
+    ('test_size', 60, '=60 makes volumes of 60 pixels'),
+    ('scaling', 0.3, 'scaling'),
+    ('scaling', 0.5, '=56 makes volumes of 28 pixels'),
+  ],
+)
+def test_settings_that_make_no_volume_are_refused(field, value, message):
+  config = posec3d_ntu60_keypoint.get_config('')
+  config.features[field] = value
+  with pytest.raises(errors.UserError, match=message):
+    recipe.feature_options(config, FACTS)
+
+
+def test_finetuning_recipe_names_the_published_weights_it_starts_from(
+  run, tmp_path
+):
+  config = posec3d_ucf101_keypoint.get_config('')
+  config.data.update(dir=run[0].data.dir, dataset='tiny_2d')
+  with pytest.raises(errors.UserError, match='k400_posec3d-041f49c6.pth'):
+    train.train(config, str(tmp_path / 'run'))
+  assert not (tmp_path / 'run').exists()
+
+
+def test_graph_networks_have_no_mirrored_views(tiny_config):
+  dataset = recipe.open_dataset(tiny_config)
+  facts = recipe.facts_of(dataset, tiny_config)
+  with pytest.raises(errors.UserError, match='eval.mirrored is for volumes'):
+    scoring.Evaluator(
+      tiny_config, facts, dataset, sharding.make_mesh(), mirrored=True
+    )
