@@ -69,8 +69,35 @@ class Pretrained:
         facts = dataclasses.replace(
           facts, class_names=tuple(dataset.class_names)
         )
+    if recipe.uses_volumes(self.config):
+      # Heatmaps of any number of persons are one volume.
+      facts = dataclasses.replace(facts, num_persons=dataset.num_persons)
+      if self.is_assumed:
+        # Without scores every joint is drawn as if it were certain.
+        facts = dataclasses.replace(facts, has_score=dataset.has_score)
     recipe.check_same_data(dataset, facts, self.source)
     return facts
+
+  def check_takes(self, config: config_dict.ConfigDict, what: str) -> None:
+    """Raises UserError where a configuration is for another kind of input.
+
+    Args:
+      config: given beside the checkpoint.
+      what: names it in the message, as '--config'.
+    """
+    theirs, ours = recipe.uses_volumes(self.config), recipe.uses_volumes(config)
+    if theirs == ours:
+      return
+    takes = {
+      True: 'heatmaps, as configs/posec3d_*.py',
+      False: 'keypoints, as configs/stgcn_*.py or configs/agcn_*.py',
+    }
+    raise errors.UserError(
+      f'{self.source} holds {self.config.model.name}, which takes'
+      f' {takes[theirs]}, but {what} is {config.name} of {config.model.name},'
+      f' which takes {takes[ours]}. Give weights and configuration of the same'
+      ' network.'
+    )
 
 
 def load(path: str, step: str = 'last') -> Pretrained:
@@ -131,9 +158,14 @@ def _load_workdir(path: str, step: str) -> Pretrained:
 def _of_meta(
   source: str, meta: Mapping[str, Any], variables: Mapping[str, Any]
 ) -> Pretrained:
+  config = config_dict.ConfigDict(meta['config'])
+  # Checkpoints from before there were heatmaps lack what is about them.
+  for field, value in (('mirrored', False), ('views_at_once', 0)):
+    if field not in config.eval:
+      config.eval[field] = value
   return Pretrained(
     source=source,
-    config=config_dict.ConfigDict(meta['config']),
+    config=config,
     facts=recipe.Facts.from_dict(meta['facts'], source=source),
     variables=variables,
     is_assumed=meta.get('torch', {}).get('is_assumed', False),
@@ -190,6 +222,7 @@ def check(
     config: of this run.
     facts: of this run.
   """
+  pretrained.check_takes(config, 'the configuration')
   _check_same_network(pretrained, config, facts)
   new = traverse_util.flatten_dict(recipe.abstract_variables(config, facts))
   old = traverse_util.flatten_dict(dict(pretrained.variables))
@@ -242,14 +275,18 @@ _SHAPING = (
   'base_channels', 'ch_ratio', 'num_stages', 'inflate_stages', 'down_stages',
   'data_bn', 'adaptive', 'conv_pos', 'gcn_with_res', 'tcn_type', 'variant',
   'attention',
+  'stage_blocks', 'inflate', 'inflate_style', 'spatial_strides',
+  'temporal_strides', 'dilations', 'conv1_kernel', 'conv1_stride',
+  'pool1_stride', 'with_pool1', 'with_pool2',
 )  # fmt: skip
 
 
 def _value(model: nn.Module, field: str) -> Any:
   """A field of a network; AGCN's normalisation of the input may be implied."""
-  if field == 'data_bn' and not model.data_bn:
+  value = getattr(model, field, None)
+  if field == 'data_bn' and value == '':
     return agcn.VARIANTS[model.variant].data_bn
-  return getattr(model, field, None)
+  return value
 
 
 def _check_same_network(
@@ -282,6 +319,8 @@ def _check_same_network(
       f'layout {layout.name!r} ({layout.num_joints} joints) there,'
       f' {facts.layout.name!r} ({facts.layout.num_joints}) here'
     )
+  elif recipe.uses_volumes(config):
+    differences += _different_channels(pretrained, config, facts)
   if differences:
     listed = '\n'.join(f'  {d}' for d in differences)
     raise errors.UserError(
@@ -289,3 +328,30 @@ def _check_same_network(
       f' run trains:\n{listed}\nSet the fields with --config.model.FIELD=VALUE,'
       ' or choose another configuration.'
     )
+
+
+def _different_channels(
+  pretrained: Pretrained,
+  config: config_dict.ConfigDict,
+  facts: recipe.Facts,
+) -> list[str]:
+  """What differs in the meaning of channels of which there are as many.
+
+  Joints and limbs may be: the file of a published network does not say which.
+  """
+  there, here = pretrained.config.features.stream, config.features.stream
+  if there != here:
+    if not pretrained.is_assumed:
+      return [f'features.stream is {there!r} there and {here!r} here']
+    logging.info(
+      '%s: taken for %s heatmaps, as the file does not say',
+      pretrained.source,
+      here,
+    )
+  limbs = pretrained.facts.layout.limbs, facts.layout.limbs
+  if here == 'keypoint' or limbs[0] == limbs[1]:
+    return []
+  return [
+    f'layout {facts.layout.name!r} draws the limbs {limbs[0]} there and'
+    f' {limbs[1]} here'
+  ]

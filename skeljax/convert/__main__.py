@@ -3,8 +3,8 @@
     python -m skeljax.convert --checkpoint=stgcnpp.pth --output=runs/stgcnpp
     python -m skeljax.convert --checkpoint=runs/joint --output=joint.pth
 
-A .pth file of ST-GCN, ST-GCN++, 2s-AGCN or AAGCN by mmaction2 (1.x or 0.x),
-pyskl or the authors of the papers becomes a checkpoint that every command
+A .pth file of ST-GCN, ST-GCN++, 2s-AGCN, AAGCN or PoseC3D by mmaction2 (1.x or
+0.x), pyskl or the authors of the papers becomes a checkpoint that every command
 takes, or a checkpoint becomes such a file. Network, width, layout and classes
 are told from the file; what was assumed is printed. Weights and BatchNorm
 statistics are carried bit for bit, the optimiser's state is not.
@@ -52,6 +52,12 @@ def define_flags() -> None:
   flags.DEFINE_string(
     'class_names', '', 'Of a .pth: ntu60, ... or a text file.'
   )
+  flags.DEFINE_enum(
+    'stream',
+    '',
+    ['', 'keypoint', 'limb', 'keypoint_limb'],
+    'What the channels of a .pth of PoseC3D are.',
+  )
   flags.DEFINE_list('down_stages', None, 'Stages of a .pth with stride 2: 5,8.')
   flags.DEFINE_enum(
     'weights', '', ['', 'model', 'ema'], 'Which of two a .pth has.'
@@ -66,7 +72,7 @@ def define_flags() -> None:
 _FLAGS = {
   '.pth to a folder': (
     'checkpoint', 'config', 'layout', 'num_persons', 'class_names',
-    'down_stages', 'weights',
+    'stream', 'down_stages', 'weights',
   ),
   'folder to .pth': ('checkpoint', 'step', 'naming'),
   'scores': ('scores', 'data_dir', 'dataset', 'split'),
@@ -140,6 +146,7 @@ def _given(args):
   return dataclasses.replace(
     commands.read_configuration(args.config),
     weights=args.weights,
+    stream=args.stream,
     layout=skeletons.get_layout(args.layout) if args.layout else None,
     down_stages=None if stages is None else tuple(map(int, stages)),
     num_persons=args.num_persons,

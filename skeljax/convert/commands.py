@@ -22,6 +22,7 @@ from skeljax.convert import published_config
 from skeljax.convert import published_model
 from skeljax.convert import score_dump
 from skeljax.convert import skeljax_to_torch
+from skeljax.convert import slowonly_config
 from skeljax.convert import torch_checkpoint
 from skeljax.convert import torch_to_skeljax
 from skeljax.data import datasets
@@ -43,13 +44,19 @@ def read_configuration(path_and_words: str) -> torch_to_skeljax.Given:
     raise errors.UserError(f'--config={path}: no such file.')
   if 'def get_config(' not in published_config.read_text(path):
     values = published_config.read(path)
+    pipeline = published_config.test_pipeline(values)
     return torch_to_skeljax.Given(
-      pipeline=published_config.test_pipeline(values)
+      pipeline=pipeline,
+      takes_volumes=published_config.takes_volumes(pipeline),
+      options=slowonly_config.network_options(values) or None,
     )
   config = cli.load_config(path_and_words)
   sections = ('data', 'features', 'eval')
+  takes_volumes = recipe.uses_volumes(config)
   return torch_to_skeljax.Given(
-    sections={name: config[name].to_dict() for name in sections}
+    sections={name: config[name].to_dict() for name in sections},
+    takes_volumes=takes_volumes,
+    options=slowonly_config.own_options(config) if takes_volumes else None,
   )
 
 
@@ -100,17 +107,30 @@ def describe(config: config_dict.ConfigDict, facts: recipe.Facts) -> str:
   # Built, because a configuration leaves out what has its default.
   model, data = recipe.build_model(config, facts), config.data
   score = ' and score' if facts.has_score else ''
+  skeleton = (
+    f'layout {facts.layout.name!r} ({facts.layout.num_joints} joints,'
+    f' {facts.num_channels}D{score})'
+  )
+  frames = f'{data.clip_len} frames ({data.frames}), {data.num_clips} views'
+  if recipe.uses_volumes(config):
+    blocks = '-'.join(map(str, model.stage_blocks))
+    mirrored = ' and their mirror images' if config.eval.mirrored else ''
+    size = config.features.test_size
+    return (
+      f'{config.model.name} ({model.inflate_style}), {blocks} blocks from'
+      f' {model.base_channels} channels, {facts.num_classes} classes;'
+      f' {skeleton}; {config.features.stream} heatmaps of {size}x{size} pixels,'
+      f' {frames}{mirrored}'
+    )
   if config.model.name == 'agcn':
     kind = model.variant + (', attention' if model.attention else '')
   else:
     kind = f'{model.adaptive}, {model.tcn_type}'
   return (
     f'{config.model.name} ({kind}), {model.num_stages} stages from'
-    f' {model.base_channels} channels, {facts.num_classes} classes; layout'
-    f' {facts.layout.name!r} ({facts.layout.num_joints} joints,'
-    f' {facts.num_channels}D{score}), graph {config.graph.mode!r};'
-    f' {config.features.stream} stream, {facts.num_persons} persons,'
-    f' {data.clip_len} frames ({data.frames}), {data.num_clips} views'
+    f' {model.base_channels} channels, {facts.num_classes} classes; {skeleton},'
+    f' graph {config.graph.mode!r}; {config.features.stream} stream,'
+    f' {facts.num_persons} persons, {frames}'
   )
 
 
@@ -132,7 +152,7 @@ def to_torch_file(
     f' {used}',
     _OPTIMIZER,
   ]
-  if used in ('mmaction1x', 'pyskl'):
+  if published_model.is_known(loaded.config, used):
     model = published_model.recognizer(loaded.config, loaded.facts, used)
     said.append(f'it is loaded there by model = {model}')
   return said

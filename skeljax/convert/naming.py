@@ -4,7 +4,7 @@ from collections.abc import Mapping
 import dataclasses
 
 # Leaves whose torch name is the same everywhere.
-_LEAVES = {
+LEAVES = {
   'kernel': 'weight',
   'scale': 'weight',
   'bias': 'bias',
@@ -59,9 +59,9 @@ class Naming:
     None where this code base has no such tensor.
     """
     *modules, leaf = path
-    if leaf in _LEAVES:
+    if leaf in LEAVES:
       module = self.module(tuple(modules))
-      return None if module is None else f'{module}.{_LEAVES[leaf]}'
+      return None if module is None else f'{module}.{LEAVES[leaf]}'
     theirs = self.parameters.get('.'.join(path[1:]))
     if theirs is None:
       return None

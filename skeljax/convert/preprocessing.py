@@ -55,8 +55,15 @@ def find(
     source: names the file in errors.
 
   Raises:
-    UserError: the persons contradict those the weights were made for.
+    UserError: the persons contradict those the weights were made for, or the
+      pipeline is that of PoseC3D.
   """
+  if published_config.takes_volumes(pipeline):
+    raise errors.UserError(
+      f'{source} holds a graph network, which takes keypoints, but its'
+      ' configuration draws heatmaps, as for PoseC3D. Give the one that it was'
+      ' trained with by --config=FILE of skeljax.convert.'
+    )
   dims, notes = _dims(architecture, pipeline)
   found = _published(architecture, dims)
   if sections is not None:
@@ -139,10 +146,7 @@ def _dims(
 
 def _published(architecture: recognize.Architecture, dims: int) -> Sections:
   """The test pipeline that every published checkpoint of a code base has."""
-  data = {
-    'dir': '', 'dataset': '', 'dims': dims, 'normalize': 'none',
-    'whole_clip': False, 'max_frames': 0, 'repeat': 1, 'num_workers': 0,
-  }  # fmt: skip
+  data = data_section(dims)
   fields = {
     f.name: f.default
     for f in dataclasses.fields(features.FeatureOptions)
@@ -173,5 +177,27 @@ def _published(architecture: recognize.Architecture, dims: int) -> Sections:
   return {
     'data': data,
     'features': fields,
-    'eval': {'batch_size': 64, 'every_epochs': 0.0, 'average': average},
+    'eval': eval_section(average),
   }
+
+
+def data_section(dims: int) -> dict[str, Any]:
+  """The fields of `data` that no published pipeline says."""
+  return {
+    'dir': '', 'dataset': '', 'dims': dims, 'normalize': 'none',
+    'whole_clip': False, 'max_frames': 0, 'repeat': 1, 'num_workers': 0,
+  }  # fmt: skip
+
+
+def eval_section(
+  average: str,
+  *,
+  batch_size: int = 64,
+  mirrored: bool = False,
+  views_at_once: int = 0,
+) -> dict[str, Any]:
+  """The section `eval`."""
+  return {
+    'batch_size': batch_size, 'every_epochs': 0.0, 'average': average,
+    'mirrored': mirrored, 'views_at_once': views_at_once,
+  }  # fmt: skip

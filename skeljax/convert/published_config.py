@@ -20,45 +20,45 @@ _STREAMS = {
   'bm': 'bone_motion',
 }
 # An argument that is read, whatever it is.
-_READ = object()
-_SAMPLING = {
-  'type': _READ, 'clip_len': _READ, 'num_clips': _READ, 'test_mode': True,
+READ = object()
+SAMPLING = {
+  'type': READ, 'clip_len': READ, 'num_clips': READ, 'test_mode': True,
   'seed': 255, 'p_interval': 1,
 }  # fmt: skip
 # The transforms that skeljax has, or that change nothing in a test, with their
 # arguments; where these are not read they must be what skeljax does.
-_TRANSFORMS = {
+TRANSFORMS = {
   'PreNormalize3D': {
-    'type': _READ, 'zaxis': [0, 1], 'xaxis': [8, 4], 'align_spine': True,
+    'type': READ, 'zaxis': [0, 1], 'xaxis': [8, 4], 'align_spine': True,
     'align_shoulder': True, 'align_center': True,
   },
   'PreNormalize2D': {
-    'type': _READ, 'img_shape': [1080, 1920], 'mode': _READ,
-    'threshold': _READ,
+    'type': READ, 'img_shape': [1080, 1920], 'mode': READ,
+    'threshold': READ,
   },
   'PoseNormalize': {
-    'type': _READ, 'mean': [960, 540, 0.5], 'min_value': [0, 0, 0],
+    'type': READ, 'mean': [960, 540, 0.5], 'min_value': [0, 0, 0],
     'max_value': [1920, 1080, 1],
   },
   'GenSkeFeat': {
-    'type': _READ, 'dataset': _READ, 'feats': _READ, 'axis': -1,
+    'type': READ, 'dataset': READ, 'feats': READ, 'axis': -1,
   },
-  'JointToBone': {'type': _READ, 'dataset': _READ, 'target': 'keypoint'},
+  'JointToBone': {'type': READ, 'dataset': READ, 'target': 'keypoint'},
   'ToMotion': {
-    'type': _READ, 'dataset': _READ, 'source': 'keypoint', 'target': 'keypoint',
+    'type': READ, 'dataset': READ, 'source': 'keypoint', 'target': 'keypoint',
   },
-  'UniformSampleFrames': _SAMPLING,
-  'UniformSample': _SAMPLING,
-  'PaddingWithLoop': {'type': _READ, 'clip_len': _READ, 'num_clips': 1},
-  'PadTo': {'type': _READ, 'length': _READ, 'mode': _READ},
+  'UniformSampleFrames': SAMPLING,
+  'UniformSample': SAMPLING,
+  'PaddingWithLoop': {'type': READ, 'clip_len': READ, 'num_clips': 1},
+  'PadTo': {'type': READ, 'length': READ, 'mode': READ},
   'FormatGCNInput': {
-    'type': _READ, 'num_person': _READ, 'mode': 'zero', 'input_format': 'NCTVM',
+    'type': READ, 'num_person': READ, 'mode': 'zero', 'input_format': 'NCTVM',
   },
-  'PoseDecode': {'type': _READ},
-  'Collect': {'type': _READ, 'keys': _READ, 'meta_keys': _READ},
-  'ToTensor': {'type': _READ, 'keys': _READ},
+  'PoseDecode': {'type': READ},
+  'Collect': {'type': READ, 'keys': READ, 'meta_keys': READ},
+  'ToTensor': {'type': READ, 'keys': READ},
   'PackActionInputs': {
-    'type': _READ, 'collect_keys': _READ, 'meta_keys': _READ,
+    'type': READ, 'collect_keys': READ, 'meta_keys': READ,
   },
 }  # fmt: skip
 
@@ -167,11 +167,16 @@ def test_pipeline(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
   return [t for t in pipeline if isinstance(t, Mapping) and 'type' in t]
 
 
+def takes_volumes(pipeline: list[Mapping[str, Any]]) -> bool:
+  """Whether a test pipeline draws heatmaps, as for PoseC3D."""
+  return any(t['type'] == 'GeneratePoseTarget' for t in pipeline)
+
+
 def num_persons(pipeline: list[Mapping[str, Any]]) -> int:
   """The persons that a test pipeline makes of every clip; 0 if it is silent."""
   for transform in pipeline:
     if transform['type'] == 'FormatGCNInput':
-      return _count(transform, 'num_person', 2)
+      return count(transform, 'num_person', 2)
   return 0
 
 
@@ -194,7 +199,7 @@ def preprocessing(
   features: dict[str, Any] = {}
   is_bone = is_motion = False
   for transform in pipeline:
-    _check_arguments(transform)
+    check_arguments(transform, TRANSFORMS)
     kind = transform['type']
     if kind == 'PreNormalize3D':
       data['normalize'] = 'mmaction1x'
@@ -211,24 +216,31 @@ def preprocessing(
       features['stream'] = f'{stream}_motion' if is_motion else stream
     elif kind in ('UniformSampleFrames', 'UniformSample'):
       data['frames'] = 'uniform_pyskl' if is_pyskl else 'uniform'
-      data['clip_len'] = _count(transform, 'clip_len', 100)
-      data['num_clips'] = _count(transform, 'num_clips', 1)
+      data['clip_len'] = count(transform, 'clip_len', 100)
+      data['num_clips'] = count(transform, 'num_clips', 1)
     elif kind == 'PaddingWithLoop':
-      length = _count(transform, 'clip_len', 300)
+      length = count(transform, 'clip_len', 300)
       data.update(frames='loop', clip_len=length, num_clips=1)
     elif kind == 'PadTo':
       mode = transform.get('mode', 'loop')
       if mode not in ('loop', 'zero'):
-        raise _unknown_argument(transform, 'mode', "'loop' or 'zero'")
-      length = _count(transform, 'length', 300)
+        raise unknown_argument(transform, 'mode', "'loop' or 'zero'")
+      length = count(transform, 'length', 300)
       data.update(frames=mode, clip_len=length, num_clips=1)
   return data, features
 
 
-def _check_arguments(transform: Mapping[str, Any]) -> None:
-  """Raises UserError for what would be left out of the input otherwise."""
+def check_arguments(
+  transform: Mapping[str, Any], transforms: Mapping[str, Mapping[str, Any]]
+) -> None:
+  """Raises UserError for what would be left out of the input otherwise.
+
+  Args:
+    transform: of a test pipeline.
+    transforms: a table like TRANSFORMS.
+  """
   kind = transform['type']
-  known = _TRANSFORMS.get(kind) if isinstance(kind, str) else None
+  known = transforms.get(kind) if isinstance(kind, str) else None
   if known is None:
     raise errors.UserError(
       f'The configuration that the checkpoint was trained with has the'
@@ -237,9 +249,9 @@ def _check_arguments(transform: Mapping[str, Any]) -> None:
     )
   for name, value in transform.items():
     expected = known.get(name)
-    if expected is not _READ and value != expected:
+    if expected is not READ and value != expected:
       what = 'nothing' if name not in known else repr(expected)
-      raise _unknown_argument(transform, name, what)
+      raise unknown_argument(transform, name, what)
 
 
 def _normalize_2d(
@@ -250,9 +262,9 @@ def _normalize_2d(
   mode = transform.get('mode', 'fix')
   threshold = transform.get('threshold', 0.01)
   if mode not in ('fix', 'auto'):
-    raise _unknown_argument(transform, 'mode', "'fix' or 'auto'")
+    raise unknown_argument(transform, 'mode', "'fix' or 'auto'")
   if not isinstance(threshold, (int, float)):
-    raise _unknown_argument(transform, 'threshold', 'a number')
+    raise unknown_argument(transform, 'threshold', 'a number')
   return {
     'normalize_2d': f'pyskl_{mode}',
     'normalize_2d_threshold': float(threshold),
@@ -263,22 +275,24 @@ def _stream(transform: Mapping[str, Any]) -> str:
   streams = transform.get('feats', ['j'])
   # Several streams in one input are published for no checkpoint.
   if streams not in [[name] for name in _STREAMS]:
-    raise _unknown_argument(
+    raise unknown_argument(
       transform, 'feats', f'one of {", ".join(_STREAMS)}, in a list'
     )
   return _STREAMS[streams[0]]
 
 
-def _count(transform: Mapping[str, Any], name: str, default: int) -> int:
+def count(transform: Mapping[str, Any], name: str, default: int) -> int:
+  """A number of at least 1 among the arguments."""
   value = transform.get(name, default)
   if not isinstance(value, int) or value < 1:
-    raise _unknown_argument(transform, name, 'a number of at least 1')
+    raise unknown_argument(transform, name, 'a number of at least 1')
   return value
 
 
-def _unknown_argument(
+def unknown_argument(
   transform: Mapping[str, Any], name: str, expected: str
 ) -> errors.UserError:
+  """The error of an argument that skeljax cannot follow."""
   return errors.UserError(
     f'The configuration that the checkpoint was trained with says'
     f' {transform["type"]}({name}={transform.get(name)!r}) in its test_pipeline,'

@@ -6,6 +6,7 @@ needs it exactly.
 
 from typing import Any
 
+from flax import linen as nn
 from ml_collections import config_dict
 
 from skeljax import errors
@@ -39,23 +40,35 @@ _DEFAULTS = {
 }
 
 
+def is_known(config: config_dict.ConfigDict, naming: str) -> bool:
+  """Whether `recognizer` knows how a code base builds a network."""
+  return naming in ('mmaction1x', 'pyskl') or (
+    naming == 'mmaction0x' and recipe.uses_volumes(config)
+  )
+
+
 def recognizer(
   config: config_dict.ConfigDict, facts: recipe.Facts, naming: str
 ) -> dict[str, Any]:
-  """The `model` of a configuration of mmaction2 1.x or pyskl.
+  """The `model` of a configuration of mmaction2 or pyskl.
 
   Args:
     config: of the checkpoint.
     facts: of the checkpoint.
-    naming: 'mmaction1x' or 'pyskl', which differ in the layouts they know.
+    naming: for which `is_known`; they differ in the layouts they know, and in
+      how they say PoseC3D.
 
   Returns:
-    Arguments of RecognizerGCN; what has its default is left out.
+    Arguments of RecognizerGCN or Recognizer3D; of graph networks what has its
+    default is left out.
 
   Raises:
     UserError: they cannot build this network.
   """
   model = recipe.build_model(config, facts)
+  if recipe.uses_volumes(config):
+    channels = recipe.feature_options(config, facts).num_channels
+    return _recognizer_3d(model, channels, config.eval.average, naming)
   is_agcn = config.model.name == 'agcn'
   options = {
     'in_channels': facts.num_channels + int(facts.has_score),
@@ -109,6 +122,69 @@ def recognizer(
       **({'dropout': model.dropout} if model.dropout else {}),
     },
   }
+
+
+def _recognizer_3d(
+  model: nn.Module, num_channels: int, average: str, naming: str
+) -> dict[str, Any]:
+  """PoseC3D; all of it is said, as the defaults are those of another network."""
+  num_stages = len(model.stage_blocks)
+  is_pyskl = naming == 'pyskl'
+  if num_stages > 4:
+    raise errors.UserError(
+      f'mmaction2 and pyskl have SlowOnly of up to 4 stages and this network has'
+      f' {num_stages}, so that no code would load the file.'
+    )
+  if is_pyskl:
+    for field, value in (
+      ('dilations', (1,) * num_stages),
+      ('with_pool1', True),
+      ('with_pool2', False),
+    ):
+      if getattr(model, field) != value:
+        raise errors.UserError(
+          f'--naming=pyskl: pyskl has SlowOnly with {field}={value} only, and'
+          f' this network has {getattr(model, field)}. Give'
+          ' --naming=mmaction1x.'
+        )
+  backbone: dict[str, Any] = {
+    'type': 'ResNet3dSlowOnly',
+    'depth': 50,
+    'in_channels': num_channels,
+    'base_channels': model.base_channels,
+    'num_stages': num_stages,
+    'out_indices': [num_stages - 1],
+    'conv1_kernel': list(model.conv1_kernel),
+    'inflate_style': model.inflate_style,
+  }
+  stage_fields = ('stage_blocks', 'inflate', 'spatial_strides')
+  stage_fields += ('temporal_strides',)
+  if is_pyskl:
+    for field in ('conv1_stride', 'pool1_stride'):
+      backbone[field] = list(getattr(model, field))
+  else:
+    for field in ('conv1_stride', 'pool1_stride'):
+      for axis, stride in zip('ts', getattr(model, field)):
+        backbone[f'{field}_{axis}'] = stride
+    backbone |= {'with_pool1': model.with_pool1, 'with_pool2': model.with_pool2}
+    stage_fields += ('dilations',)
+  backbone |= {field: list(getattr(model, field)) for field in stage_fields}
+  dropout = 'dropout' if is_pyskl else 'dropout_ratio'
+  result: dict[str, Any] = {
+    'type': 'Recognizer3D',
+    'backbone': backbone,
+    'cls_head': {
+      'type': 'I3DHead',
+      'num_classes': model.num_classes,
+      'in_channels': 4 * model.base_channels * 2 ** (num_stages - 1),
+      dropout: model.dropout,
+    },
+  }
+  if naming == 'mmaction1x':
+    result['cls_head']['average_clips'] = average
+  else:
+    result['test_cfg'] = {'average_clips': average}
+  return result
 
 
 def _last_width(model: Any) -> int:

@@ -1,4 +1,4 @@
-"""Which network a PyTorch file holds, told from its names and shapes alone.
+"""Which graph network a PyTorch file holds, told from its names and shapes.
 
 Family, code base, widths, joints, channels, persons, classes and graph are in
 the tensors. Not in them: temporal strides (taken to fall where the width
@@ -32,6 +32,8 @@ _MARKS = (
   ('backbone.agcn_networks.', 'agcn', 'mmaction0x'),
   ('st_gcn_networks.', 'stgcn', 'original'),
   ('l1.gcn1.', 'agcn', 'original'),
+  # All code bases name PoseC3D alike.
+  ('backbone.layer1.', 'slowonly', ''),
 )
 
 # Of the first block, what the network is told from.
@@ -45,7 +47,7 @@ _NEEDED = {
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
-  """A network, as far as a file of its weights tells.
+  """A graph network, as far as a file of its weights tells.
 
   Attributes:
     family: 'stgcn' or 'agcn'.
@@ -141,7 +143,9 @@ def recognize(
 
 
 def tell_code_base(state_dict: StateDict, source: str) -> tuple[str, str]:
-  """Family ('stgcn', 'agcn') and naming (tensors.NAMINGS) of a file.
+  """Family (tensors.FAMILIES) and naming (tensors.NAMINGS) of a file.
+
+  The naming is '' for 'slowonly', which has the same names everywhere.
 
   Raises:
     UserError: neither is told by its names.
@@ -156,10 +160,15 @@ def tell_code_base(state_dict: StateDict, source: str) -> tuple[str, str]:
       'agcn' if is_agcn else 'stgcn',
       'pyskl' if is_pyskl else 'mmaction1x',
     )
+  if any(name.startswith('backbone.pose_path.') for name in state_dict):
+    raise errors.UserError(
+      f'{source} holds RGBPoseConv3D, a network of skeletons and pictures;'
+      ' skeljax has only networks of skeletons.'
+    )
   first = ', '.join(list(state_dict)[:4])
   raise errors.UserError(
-    f'{source} holds no graph network that skeljax knows: expected ST-GCN,'
-    ' ST-GCN++, 2s-AGCN or AAGCN as mmaction2, pyskl or their authors name'
+    f'{source} holds no network that skeljax knows: expected ST-GCN, ST-GCN++,'
+    ' 2s-AGCN, AAGCN or PoseC3D as mmaction2, pyskl or their authors name'
     f' them. Its {len(state_dict)} tensors begin with {first or "none"}.'
   )
 

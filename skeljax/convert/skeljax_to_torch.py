@@ -9,6 +9,7 @@ import numpy as np
 
 from skeljax import errors
 from skeljax import graph as graph_lib
+from skeljax import models
 from skeljax import recipe
 from skeljax.convert import published_model
 from skeljax.convert import tensors
@@ -64,21 +65,26 @@ def save(
   if naming != leftovers.get('naming'):
     leftovers = {}
   _check(config, naming)
-  if naming in ('mmaction1x', 'pyskl'):
+  if published_model.is_known(config, naming):
     # Says so if there is no such network.
     published_model.recognizer(config, facts, naming)
-  graph = recipe.build_graph(config, facts)
-  _check_graph(variables, config.model.name, naming, graph)
-  adjacency = leftovers.get('unused_adjacency', graph.adjacency())
+  adjacency = None
+  if models.takes_graph(config.model.name):
+    graph = recipe.build_graph(config, facts)
+    _check_graph(variables, config.model.name, naming, graph)
+    adjacency = leftovers.get('unused_adjacency', graph.adjacency())
+    adjacency = np.asarray(adjacency, np.float32)
   state_dict = tensors.to_torch(
     variables,
     config.model.name,
     naming,
-    adjacency=np.asarray(adjacency, np.float32),
+    adjacency=adjacency,
     counters=leftovers.get('counters', 0),
   )
   kept = {k: meta[k] for k in ('facts', 'stream', 'code_version')}
-  kept |= {'is_assumed': is_assumed, 'config': _given_away(config)}
+  # The naming is in the names, but for networks that have the same everywhere.
+  kept |= {'is_assumed': is_assumed, 'naming': naming}
+  kept['config'] = _given_away(config)
   torch_checkpoint.write(
     path,
     state_dict,
@@ -90,7 +96,10 @@ def save(
 
 def _given_away(config: config_dict.ConfigDict) -> dict[str, Any]:
   """What travels in a file that is given away: no folders of its maker."""
-  kept = {name: config[name] for name in torch_to_skeljax.SECTIONS}
+  names = torch_to_skeljax.SECTIONS
+  if models.takes_graph(config.model.name):
+    names = (*names, torch_to_skeljax.GRAPH_SECTION)
+  kept = {name: config[name] for name in names}
   kept = config_dict.ConfigDict(kept).to_dict()
   kept['recipe'] = config.get('recipe', '')
   kept['data']['dir'] = ''
@@ -110,6 +119,8 @@ def _variant(config: config_dict.ConfigDict) -> str:
 def _check(config: config_dict.ConfigDict, naming: str) -> None:
   """Raises UserError where a code base has not this form of a network."""
   tensors.get_naming(config.model.name, naming)
+  if not models.takes_graph(config.model.name):
+    return
   if naming in _FIRST_FORMS:
     # These change no name and no shape, only what is computed.
     for field, value in _FIRST_FORMS[naming][config.model.name].items():

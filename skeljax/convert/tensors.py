@@ -5,6 +5,7 @@ PyTorch keeps channels first, out before in; we keep them last, in before out:
     1x1 convolution   [D, C, 1, 1]     kernel [C, D]
     temporal          [D, C, taps, 1]  kernel [taps, 1, C, D]
     1-D convolution   [D, C, taps]     kernel [taps, C, D]
+    3-D convolution   [D, C, t, h, w]  kernel [t, h, w, C, D]
     linear            [D, C]           kernel [C, D]
     K convolutions    K x [D, C, 1, 1] kernel [K, C, D]   (conv_a, conv_b, conv_d)
 
@@ -20,12 +21,16 @@ import numpy as np
 
 from skeljax import errors
 from skeljax.convert import agcn_names
+from skeljax.convert import slowonly_names
 from skeljax.convert import stgcn_names
 from skeljax.convert.naming import Naming
 
-FAMILIES: Mapping[str, Mapping[str, Naming]] = {
+AnyNaming = Naming | slowonly_names.SlowOnlyNaming
+
+FAMILIES: Mapping[str, Mapping[str, AnyNaming]] = {
   'stgcn': stgcn_names.NAMINGS,
   'agcn': agcn_names.NAMINGS,
+  'slowonly': slowonly_names.NAMINGS,
 }
 NAMINGS = ('mmaction1x', 'pyskl', 'mmaction0x', 'original')
 COUNTER = 'num_batches_tracked'
@@ -79,6 +84,8 @@ def _to_torch(array: np.ndarray, kind: str) -> np.ndarray:
     return array.transpose(2, 1, 0)
   if kind == 'temporal':
     return array.transpose(3, 2, 0, 1)
+  if kind == 'conv3d':
+    return array.transpose(4, 3, 0, 1, 2)
   return array
 
 
@@ -91,10 +98,14 @@ def _from_torch(tensor: np.ndarray, kind: str) -> np.ndarray:
     return tensor.transpose(2, 1, 0)
   if kind == 'temporal':
     return tensor.transpose(2, 3, 1, 0)
+  if kind == 'conv3d':
+    return tensor.transpose(2, 3, 4, 1, 0)
   return tensor
 
 
-def _kind(path: tuple[str, ...], shape: tuple[int, ...], naming: Naming) -> str:
+def _kind(
+  path: tuple[str, ...], shape: tuple[int, ...], naming: AnyNaming
+) -> str:
   leaf = path[-1]
   if leaf.endswith('_kernel'):
     return 'subsets'
@@ -103,14 +114,14 @@ def _kind(path: tuple[str, ...], shape: tuple[int, ...], naming: Naming) -> str:
   if leaf != 'kernel':
     return 'same'
   if len(shape) > 2:
-    return {3: 'conv1d', 4: 'temporal'}[len(shape)]
+    return {3: 'conv1d', 4: 'temporal', 5: 'conv3d'}[len(shape)]
   if path[-2] == 'fc':
     return 'pointwise' if naming.head_is_conv else 'linear'
   return 'linear' if path[-2] in ('fc1c', 'fc2c') else 'pointwise'
 
 
 def _entries(
-  arrays: Mapping[tuple[str, ...], Any], naming: Naming, naming_name: str
+  arrays: Mapping[tuple[str, ...], Any], naming: AnyNaming, naming_name: str
 ) -> list[_Entry]:
   """How each of our arrays is kept; arrays have a shape, no more is asked."""
   num_blocks = len({p[1] for p in arrays if p[1].startswith('block_')})
@@ -140,11 +151,12 @@ def _entries(
   return entries
 
 
-def get_naming(family: str, naming: str) -> Naming:
-  """The table of a family ('stgcn', 'agcn') and a code base (NAMINGS)."""
+def get_naming(family: str, naming: str) -> AnyNaming:
+  """The table of a family (FAMILIES) and a code base (NAMINGS)."""
   if naming not in FAMILIES[family]:
     raise errors.UserError(
-      f'--naming={naming} is not known: it must be one of {", ".join(NAMINGS)}.'
+      f'--naming={naming} is not known for {family}: it must be one of'
+      f' {", ".join(FAMILIES[family])}.'
     )
   return FAMILIES[family][naming]
 
@@ -162,7 +174,7 @@ def to_torch(
   Args:
     variables: the collections params, batch_stats and graph; or only some of
       them, as {'params': gradient}.
-    family: 'stgcn' or 'agcn'.
+    family: one of FAMILIES.
     naming: one of NAMINGS.
     adjacency: [K, V, V] of the layout's graph. Needed with batch_stats where
       the code base keeps a copy that its network never reads.
@@ -211,7 +223,7 @@ def from_torch(
   Args:
     state_dict: name -> array.
     like: variables of the network, or their eval_shape.
-    family: 'stgcn' or 'agcn'.
+    family: one of FAMILIES.
     naming: one of NAMINGS.
     adjacency: [K, V, V] of the layout's graph, for files that do not keep it.
     source: names the file in errors.

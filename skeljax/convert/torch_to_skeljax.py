@@ -8,6 +8,8 @@ from ml_collections import config_dict
 import numpy as np
 
 from skeljax import errors
+from skeljax import graph as graph_lib
+from skeljax import models
 from skeljax import recipe
 from skeljax import skeletons
 from skeljax.convert import preprocessing
@@ -15,11 +17,16 @@ from skeljax.convert import published_config
 from skeljax.convert import recognize
 from skeljax.convert import tensors
 from skeljax.convert import torch_checkpoint
+from skeljax.convert import volume_files
 
 # Where a file that skeljax wrote keeps the meta of its checkpoint.
 META_KEY = 'skeljax'
-# What shapes a network and its input; a file carries no more of a run.
-SECTIONS = ('name', 'model', 'graph', 'data', 'features', 'eval')
+# What shapes a network and its input; a file carries no more of a run. A
+# network without a graph has no section of it.
+SECTIONS = ('name', 'model', 'data', 'features', 'eval')
+GRAPH_SECTION = 'graph'
+# What the published data sets of PoseC3D have at most in most clips.
+_PERSONS = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,8 +40,13 @@ class Given:
       a convolution.
     num_persons: M; 0 to find it.
     class_names: one a class; () names them 0, 1, ...
+    stream: of PoseC3D, what its channels are; '' to assume it.
     sections: of a configuration, data, features and eval; None to find them.
     pipeline: the same as a test pipeline of mmaction2 or pyskl.
+    takes_volumes: whether that configuration is for heatmaps; None where there
+      is none.
+    options: of PoseC3D, what no tensor tells, as that configuration says it;
+      None where there is none.
   """
 
   weights: str = ''
@@ -42,8 +54,11 @@ class Given:
   down_stages: tuple[int, ...] | None = None
   num_persons: int = 0
   class_names: tuple[str, ...] = ()
+  stream: str = ''
   sections: preprocessing.Sections | None = None
   pipeline: preprocessing.Pipeline | None = None
+  takes_volumes: bool | None = None
+  options: Mapping[str, Any] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +80,7 @@ class Converted:
 
 
 def load(path: str, given: Given = Given()) -> Converted:
-  """Reads a file of ST-GCN, ST-GCN++, 2s-AGCN or AAGCN.
+  """Reads a file of ST-GCN, ST-GCN++, 2s-AGCN, AAGCN or PoseC3D.
 
   Args:
     path: the .pth file.
@@ -79,27 +94,29 @@ def load(path: str, given: Given = Given()) -> Converted:
   family, naming = recognize.tell_code_base(file.state_dict, path)
   notes = list(file.notes)
   if META_KEY in file.meta:
-    config, facts, is_assumed = _own_meta(file, given)
+    config, facts, own_naming, is_assumed = _own_meta(file, given, family)
+    naming = naming or own_naming
     notes.append('written by skeljax, with configuration and class names')
-  else:
+  elif models.takes_graph(family):
     is_assumed = True
     config, facts, assumed = _told(file, given)
     notes += assumed
-  graph = recipe.build_graph(config, facts)
+  else:
+    is_assumed = True
+    config, facts, naming, assumed = _told_volumes(file, given)
+    notes += assumed
+  adjacency = None
+  if models.takes_graph(family):
+    adjacency = recipe.build_graph(config, facts).adjacency()
   like = recipe.abstract_variables(config, facts)
   variables = tensors.from_torch(
-    file.state_dict,
-    like,
-    family,
-    naming,
-    adjacency=graph.adjacency(),
-    source=path,
+    file.state_dict, like, family, naming, adjacency=adjacency, source=path
   )
   meta = recipe.checkpoint_meta(config, facts)
   meta['torch'] = {
     'naming': naming,
     'is_assumed': is_assumed,
-    **_leftovers(file.state_dict, family, naming, graph.adjacency()),
+    **_leftovers(file.state_dict, family, naming, adjacency),
   }
   return Converted(
     {name: variables.get(name, {}) for name in like},
@@ -112,7 +129,18 @@ def load(path: str, given: Given = Given()) -> Converted:
 def _told(
   file: torch_checkpoint.TorchCheckpoint, given: Given
 ) -> tuple[config_dict.ConfigDict, recipe.Facts, list[str]]:
-  """Configuration, facts and what was assumed, of a published file."""
+  """Configuration, facts and what was assumed, of a published graph network."""
+  if given.stream:
+    raise errors.UserError(
+      f'--stream={given.stream}: {file.path} holds a graph network, whose stream'
+      ' a configuration says: --config=configs/FILE.py.'
+    )
+  if given.takes_volumes:
+    raise errors.UserError(
+      f'{file.path} holds a graph network, which takes keypoints, but --config'
+      ' is one of PoseC3D, which takes heatmaps. Give the configuration that it'
+      ' was trained with.'
+    )
   pipeline = given.pipeline
   if pipeline is None:
     pipeline = preprocessing.pipeline_of(file.meta)
@@ -130,23 +158,71 @@ def _told(
     num_persons=given.num_persons,
     source=file.path,
   )
+  config = _config(
+    architecture.family,
+    architecture.naming,
+    architecture.options,
+    found.sections | {GRAPH_SECTION: _graph_section(architecture.graph)},
+  )
   return (
-    _config(architecture, found),
+    config,
     _facts(architecture, found, given.class_names, file.path),
     [*architecture.notes, *found.notes],
   )
 
 
-def _own_meta(
+def _told_volumes(
   file: torch_checkpoint.TorchCheckpoint, given: Given
-) -> tuple[config_dict.ConfigDict, recipe.Facts, bool]:
-  """Configuration, facts and is_assumed of a file that skeljax wrote."""
+) -> tuple[config_dict.ConfigDict, recipe.Facts, str, tuple[str, ...]]:
+  """Configuration, facts, naming and notes of a published PoseC3D."""
+  if given.down_stages is not None:
+    raise errors.UserError(
+      f'--down_stages is for graph networks; {file.path} holds PoseC3D, whose'
+      ' strides a configuration says: --config=FILE.'
+    )
+  if given.takes_volumes is False:
+    raise errors.UserError(
+      f'{file.path} holds PoseC3D, which takes heatmaps, but --config is one of'
+      ' a graph network, which takes keypoints. Give the configuration that it'
+      ' was trained with.'
+    )
+  told = volume_files.tell(
+    file.state_dict,
+    file.meta,
+    source=file.path,
+    layout=given.layout,
+    stream=given.stream,
+    options=given.options,
+    sections=given.sections,
+    pipeline=given.pipeline,
+  )
+  config = _config('slowonly', told.naming, told.options, told.sections)
+  facts = recipe.Facts(
+    layout=told.layout,
+    class_names=_class_names(told.num_classes, given.class_names, file.path),
+    num_channels=2,
+    # As in all published annotations; without, every score is 1.
+    has_score=True,
+    # The weights do not depend on it, data sets bring their own.
+    num_persons=given.num_persons or _PERSONS,
+    normalize='none',
+    keypoint_dtype='float16',
+    max_frames=0,
+  )
+  return config, facts, told.naming, told.notes
+
+
+def _own_meta(
+  file: torch_checkpoint.TorchCheckpoint, given: Given, family: str
+) -> tuple[config_dict.ConfigDict, recipe.Facts, str, bool]:
+  """Configuration, facts, naming, is_assumed of a file that skeljax wrote."""
   own, source = file.meta[META_KEY], file.path
   ignored = [
     f'--{flag}'
     for flag, is_given in (
       ('config', given.sections is not None or given.pipeline is not None),
       ('layout', given.layout is not None),
+      ('stream', given.stream),
       ('num_persons', given.num_persons),
       ('class_names', given.class_names),
       ('down_stages', given.down_stages is not None),
@@ -161,18 +237,30 @@ def _own_meta(
   try:
     config = config_dict.ConfigDict(own['config'])
     facts = recipe.Facts.from_dict(own['facts'], source=source)
+    if config.model.name != family:
+      raise ValueError(f'it is for {config.model.name}, the tensors {family}')
+    needed = {*SECTIONS}
+    counts = [*config.model.get('stage_blocks', ())]
+    if models.takes_graph(family):
+      needed.add(GRAPH_SECTION)
+      counts = [config.model.get('num_stages', 0), config.graph.max_hop]
     # NOTE: a forged entry could ask for a network that takes hours to build.
     largest = max(array.size for array in file.state_dict.values())
-    counts = (config.model.get('num_stages', 0), config.graph.max_hop)
     if (
-      max(counts) > len(file.state_dict) or config.model.base_channels > largest
+      max(counts, default=0) > len(file.state_dict)
+      or config.model.base_channels > largest
     ):
       raise ValueError('it has more stages, hops or channels than the tensors')
+    naming = own.get('naming', '')
+    if (
+      not models.takes_graph(family) and naming not in tensors.FAMILIES[family]
+    ):
+      raise ValueError(f'it says naming={naming!r}')
     # Whatever else is wrong with it shows when the network is built.
     recipe.abstract_variables(config, facts)
-    if {*SECTIONS} <= {*config}:
-      return config, facts, bool(own['is_assumed'])
-    problem = f'it lacks {", ".join(sorted({*SECTIONS} - {*config}))}'
+    if needed <= {*config}:
+      return config, facts, naming, bool(own['is_assumed'])
+    problem = f'it lacks {", ".join(sorted(needed - {*config}))}'
   except (KeyError, TypeError, ValueError, AttributeError) as error:
     problem = f'{type(error).__name__}: {error}'
   raise errors.UserError(
@@ -182,30 +270,46 @@ def _own_meta(
 
 
 def _config(
-  architecture: recognize.Architecture, found: preprocessing.Preprocessing
+  family: str,
+  naming: str,
+  options: Mapping[str, Any],
+  sections: preprocessing.Sections,
 ) -> config_dict.ConfigDict:
-  """The sections that shape the network and its input."""
-  graph = architecture.graph
+  """The sections that shape the network and its input, but for a graph."""
   return config_dict.ConfigDict(
     {
-      'name': architecture.family,
-      'recipe': architecture.naming,
+      'name': family,
+      'recipe': naming,
       'model': {
-        'name': architecture.family,
+        'name': family,
         'norm_group': 0,
         'dtype': 'float32',
         'remat': False,
-        **architecture.options,
+        **options,
       },
-      'graph': {
-        'mode': graph.mode,
-        'max_hop': graph.max_hop,
-        'dilation': graph.dilation,
-        'edges': graph.edges,
-      },
-      **found.sections,
+      **sections,
     }
   )
+
+
+def _graph_section(graph: graph_lib.Graph) -> dict[str, Any]:
+  return {
+    'mode': graph.mode,
+    'max_hop': graph.max_hop,
+    'dilation': graph.dilation,
+    'edges': graph.edges,
+  }
+
+
+def _class_names(
+  num_classes: int, given: tuple[str, ...], source: str
+) -> tuple[str, ...]:
+  if given and len(given) != num_classes:
+    raise errors.UserError(
+      f'{source} tells {num_classes} classes apart, but --class_names has'
+      f' {len(given)}.'
+    )
+  return given or recipe.numbered_classes(num_classes)
 
 
 def _facts(
@@ -214,16 +318,10 @@ def _facts(
   class_names: tuple[str, ...],
   source: str,
 ) -> recipe.Facts:
-  num_classes = architecture.num_classes
-  if class_names and len(class_names) != num_classes:
-    raise errors.UserError(
-      f'{source} tells {num_classes} classes apart, but --class_names has'
-      f' {len(class_names)}.'
-    )
   data = found.sections['data']
   return recipe.Facts(
     layout=architecture.graph.layout,
-    class_names=class_names or recipe.numbered_classes(num_classes),
+    class_names=_class_names(architecture.num_classes, class_names, source),
     num_channels=data['dims'],
     has_score=architecture.num_channels > data['dims'],
     num_persons=found.num_persons,
@@ -238,7 +336,7 @@ def _leftovers(
   state_dict: Mapping[str, np.ndarray],
   family: str,
   naming: str,
-  adjacency: np.ndarray,
+  adjacency: np.ndarray | None,
 ) -> dict[str, Any]:
   """What the file holds that the network does not, for writing it back."""
   counters: Any = {

@@ -26,7 +26,7 @@ class Network:
   """A network of ours with weights.
 
   Attributes:
-    family: 'stgcn' or 'agcn'.
+    family: 'stgcn', 'agcn' or 'slowonly'.
     model: what apply takes.
     variables: the collections params, batch_stats and graph; NumPy arrays.
   """
@@ -36,8 +36,9 @@ class Network:
   variables: Mapping[str, Any]
 
   @property
-  def adjacency(self) -> np.ndarray:
-    return self.model.graph.adjacency()
+  def adjacency(self) -> np.ndarray | None:
+    graph = getattr(self.model, 'graph', None)
+    return None if graph is None else graph.adjacency()
 
   def state_dict(self, naming: str) -> dict[str, np.ndarray]:
     """What a file of a code base would hold."""
@@ -66,6 +67,20 @@ def _make(
     for path, array in _abstract(model, shape).items()
   }
   return Network(family, model, traverse_util.unflatten_dict(filled))
+
+
+def _make_slowonly(
+  *, channels: int = 17, num_classes: int = 4, seed: int = 0, **options
+) -> Network:
+  """The network of PoseC3D; sizes of its volumes are in no array."""
+  options = dict(base_channels=2, stage_blocks=(1, 2, 1)) | options
+  model = models.build_model('slowonly', num_classes=num_classes, **options)
+  rng = np.random.default_rng(seed)
+  filled = {
+    path: _fill(path, array, None, rng)
+    for path, array in _abstract(model, (1, 8, 16, 16, channels)).items()
+  }
+  return Network('slowonly', model, traverse_util.unflatten_dict(filled))
 
 
 @functools.cache
@@ -97,6 +112,12 @@ def _fill(path, array, graph, rng):
 def make_network():
   """make_network(family, graph=..., **options) -> Network."""
   return _make
+
+
+@pytest.fixture(scope='session')
+def make_slowonly():
+  """make_slowonly(channels=..., num_classes=..., **options) -> Network."""
+  return _make_slowonly
 
 
 @pytest.fixture(scope='session')

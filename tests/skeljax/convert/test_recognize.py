@@ -255,8 +255,8 @@ def test_widths_without_a_factor_are_an_error(make_network):
 @pytest.mark.parametrize(
   'first',
   [
-    # PoseC3D, CTR-GCN, a plain linear layer, nothing.
-    'backbone.layer1.0.conv1.conv.weight',
+    # C3D, CTR-GCN, a plain linear layer, nothing.
+    'backbone.conv1a.conv.weight',
     'backbone.net.0.gcn1.PA',
     'fc.weight',
     '',
@@ -268,7 +268,7 @@ def test_another_network_is_refused_by_what_it_is(first):
     recognize.recognize(state, source='other.pth')
   text = str(error.value)
   assert text.startswith('other.pth ')
-  assert 'no graph network' in text
+  assert 'holds no network that skeljax knows' in text
   assert (first or 'none') in text
 
 

@@ -96,6 +96,84 @@ def test_there_and_back_changes_no_bit(name, naming, make_network):
     np.testing.assert_array_equal(again[key], array, err_msg=key)
 
 
+@pytest.mark.parametrize('blocks', [(4, 6, 3), (3, 4, 6)], ids=str)
+def test_a_whole_file_of_posec3d_has_as_many_tensors_and_numbers(
+  blocks, make_slowonly
+):
+  classes = 60 if blocks == (4, 6, 3) else 400
+  network = make_slowonly(
+    num_classes=classes, base_channels=32, stage_blocks=blocks
+  )
+  state = network.state_dict('mmaction1x')
+  assert len(state) == 260
+  learned = sum(
+    array.size
+    for name, array in state.items()
+    if 'running' not in name and not name.endswith(tensors.COUNTER)
+  )
+  assert learned == {60: 2_024_860, 400: 3_208_560}[classes]
+
+
+@pytest.mark.parametrize('naming', tensors.FAMILIES['slowonly'])
+@pytest.mark.parametrize('style', ['3x1x1', '3x3x3'])
+def test_posec3d_there_and_back_changes_no_bit(style, naming, make_slowonly):
+  network = make_slowonly(inflate_style=style, conv1_kernel=(3, 5, 7))
+  state = network.state_dict(naming)
+  back = tensors.from_torch(state, network.variables, 'slowonly', naming)
+  assert_same_tree(back, network.variables)
+  again = tensors.to_torch(back, 'slowonly', naming, counters=7)
+  assert list(again) == list(state)
+  for key, array in state.items():
+    assert array.flags.c_contiguous, key
+    np.testing.assert_array_equal(again[key], array, err_msg=key)
+
+
+def test_axes_of_3d_convolutions_are_those_of_pytorch(make_slowonly):
+  network = make_slowonly(conv1_kernel=(3, 5, 7))
+  state = network.state_dict('pyskl')
+  params = network.variables['params']
+  stem = state['backbone.conv1.conv.weight']
+  assert stem.shape == (2, 17, 3, 5, 7)
+  assert (
+    stem[1, 16, 2, 3, 6] == params['stem']['conv']['kernel'][2, 3, 6, 16, 1]
+  )
+  block = params['layer2_0']
+  shortcut = state['backbone.layer2.0.downsample.conv.weight']
+  assert shortcut.shape == (16, 8, 1, 1, 1)
+  assert shortcut[9, 3, 0, 0, 0] == block['downsample']['kernel'][0, 0, 0, 3, 9]
+  np.testing.assert_array_equal(
+    state['backbone.layer2.0.conv3.bn.running_var'],
+    network.variables['batch_stats']['layer2_0']['bn3']['var'],
+  )
+
+
+def test_every_tensor_of_posec3d_that_does_not_fit_is_listed(make_slowonly):
+  network = make_slowonly()
+  state = network.state_dict('pyskl')
+  del state['backbone.layer2.1.conv3.bn.running_mean']
+  state['backbone.layer1.0.conv2.conv.weight'] = np.ones((2, 2, 3, 3), 'f')
+  state['backbone.layer1.0.conv1.conv.bias'] = np.ones(2, np.float32)
+  # pyskl's other shortcut is a sequence.
+  state['backbone.layer3.0.downsample.0.conv.weight'] = state.pop(
+    'backbone.layer3.0.downsample.conv.weight'
+  )
+  with pytest.raises(errors.UserError) as error:
+    tensors.from_torch(
+      state, network.variables, 'slowonly', 'pyskl', source='broken.pth'
+    )
+  text = str(error.value)
+  assert '5 tensors do not fit' in text
+  for line in (
+    'missing: backbone.layer2.1.conv3.bn.running_mean [16]',
+    'misshapen: backbone.layer1.0.conv2.conv.weight is [2, 2, 3, 3], not'
+    ' [2, 2, 1, 3, 3]',
+    'unknown: backbone.layer1.0.conv1.conv.bias [2]',
+    'missing: backbone.layer3.0.downsample.conv.weight [32, 16, 1, 1, 1]',
+    'unknown: backbone.layer3.0.downsample.0.conv.weight',
+  ):
+    assert line in text, line
+
+
 def test_axes_are_those_of_pytorch(make_network):
   network = make_network('agcn', graph=NTU, **SMALL, variant='tanh')
   state = network.state_dict('mmaction1x')
@@ -226,6 +304,9 @@ def test_a_code_base_without_the_network_is_said(
 def test_an_unknown_naming_is_an_error_that_lists_them():
   with pytest.raises(errors.UserError, match='mmaction1x, pyskl'):
     tensors.get_naming('stgcn', 'mmaction2x')
+  # The authors of PoseC3D published in mmaction2 and pyskl alone.
+  with pytest.raises(errors.UserError, match='not known for slowonly'):
+    tensors.get_naming('slowonly', 'original')
 
 
 def test_variables_may_be_abstract(coco_network):
