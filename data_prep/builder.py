@@ -11,17 +11,13 @@ TFDS's metadata are written as usual, so that TFDS reads the result.
 
 from collections.abc import Sequence
 import dataclasses
-import json
 import os
-import pathlib
 from typing import Any
 
 from absl import logging
-import apache_beam as beam
-from apache_beam.options import pipeline_options
 import tensorflow_datasets as tfds
 
-from data_prep import progress
+from data_prep import jobs
 from data_prep import scratch
 from data_prep import shards
 from skeljax import errors
@@ -128,6 +124,7 @@ class SkeletonClips(tfds.core.GeneratorBasedBuilder, skip_registration=True):
           layout=config.layout,
           normalize=config.normalize,
           project=config.project,
+          table=config.clips.table,
           scratch_spec=config.clips.spec,
           spec=config.spec,
         )
@@ -143,10 +140,18 @@ class SkeletonClips(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     self, dl_manager, download_config
   ) -> Sequence[tfds.core.SplitInfo]:
     tasks = self._split_generators(dl_manager)
-    written = self._run_beam(
-      [task for split in tasks.values() for task in split],
-      download_config.beam_options,
+    all_tasks = [task for split in tasks.values() for task in split]
+    clips = self.builder_config.clips
+    written = jobs.run(
+      shards.write_shard,
+      all_tasks,
+      what='writing',
+      num_clips={task.path: task.stop - task.start for task in all_tasks},
+      options=download_config.beam_options,
+      # Beside the scratch file, because every worker can write there.
+      results_path=clips.path + '.results.json',
     )
+    self._report_empty(tasks, written)
     self.info.metadata['max_frames'] = max(
       result['max_frames'] for result in written.values()
     )
@@ -163,46 +168,15 @@ class SkeletonClips(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       )
     return split_infos
 
-  def _run_beam(
-    self,
-    tasks: Sequence[shards.ShardTask],
-    options: pipeline_options.PipelineOptions,
-  ) -> dict[str, dict[str, Any]]:
-    """Writes all shards; returns what write_shard says, by path."""
-    # Beside the scratch file, because every worker can write there.
-    results_path = self.builder_config.clips.path + '.results.json'
-    num_clips = {task.path: task.stop - task.start for task in tasks}
-    with (
-      progress.Progress('writing', sum(num_clips.values())) as shown,
-      progress.watching(
-        shown,
-        lambda: sum(n for p, n in num_clips.items() if os.path.exists(p)),
-      ),
-      beam.Pipeline(options=options) as pipeline,
-    ):
-      _ = (
-        pipeline
-        | 'Shards' >> beam.Create(tasks)
-        # Otherwise a runner writes all shards in the worker that made them.
-        | 'Distribute' >> beam.Reshuffle()
-        | 'Write' >> beam.Map(shards.write_shard)
-        | 'Collect' >> beam.combiners.ToList()
-        | 'Report' >> beam.Map(_write_json, path=results_path)
-      )
-    results = json.loads(pathlib.Path(results_path).read_text())
-    for result in results:
-      if 'disk' in result:
-        raise OSError(result['disk'])
-    mistakes = sorted(r['mistake'] for r in results if 'mistake' in r)
-    if mistakes:
-      raise errors.UserError(mistakes[0])
-    return {result['path']: result for result in results}
+  def _report_empty(self, tasks, written) -> None:
+    """Says which clips turned out to be empty only when they were read."""
+    empty = [i for result in written.values() for i in result['empty']]
+    scratch.report_empty(self.builder_config.name, empty, drop_empty=True)
+    for split, split_tasks in tasks.items():
+      if not any(written[task.path]['num_clips'] for task in split_tasks):
+        raise errors.UserError(f'No clip is left in the {split} split.')
 
   def _shard_paths(self, split: str) -> list[str]:
     template = self._get_filename_template(split)
     num_shards = self.builder_config.num_shards[split]
     return [str(path) for path in template.sharded_filepaths(num_shards)]
-
-
-def _write_json(value: Any, path: str) -> None:
-  pathlib.Path(path).write_text(json.dumps(value))

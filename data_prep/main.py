@@ -96,9 +96,32 @@ def define_flags() -> None:
   )
   flags.DEFINE_integer(
     'max_persons',
-    2,
-    'Of more persons in a clip keep those that move most; 0 keeps all.',
+    None,
+    'Of more persons in a clip keep those that move most (default 2); of'
+    ' compressed clips, in each frame those with the highest scores (default'
+    ' 10). 0 keeps all.',
     lower_bound=0,
+  )
+  flags.DEFINE_string(
+    'skeletons',
+    '',
+    'Directory of the keypoints that compressed annotations (Kinetics-400)'
+    ' leave out: ID.pkl for every clip, or the bundles named by raw_file.',
+  )
+  flags.DEFINE_float(
+    'valid_ratio',
+    0.0,
+    'Of compressed clips take those that show somebody, in a box of the'
+    ' --box_threshold, in so large a part of their frames. 0: all, with all'
+    ' their boxes, as published.',
+    lower_bound=0.0,
+    upper_bound=1.0,
+  )
+  flags.DEFINE_float(
+    'box_threshold',
+    None,
+    'Score that boxes need where there is a --valid_ratio: 0.5 (default), 0.6,'
+    ' 0.7, 0.8 or 0.9. The skeletons of other boxes are left out.',
   )
   flags.DEFINE_bool(
     'drop_empty', False, 'Leave clips without a skeleton out of the dataset.'
@@ -134,6 +157,9 @@ def main(argv: Sequence[str]) -> None:
       output=values.output,
       class_names=values.class_names,
       third_channel=values.third_channel,
+      skeletons=values.skeletons,
+      valid_ratio=values.valid_ratio,
+      box_threshold=values.box_threshold,
       max_persons=values.max_persons,
       drop_empty=values.drop_empty,
       num_shards=values.num_shards,

@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import pathlib
 import re
 from typing import Any
 
@@ -15,6 +16,7 @@ from data_prep import shards
 from skeljax import errors
 from skeljax import skeletons
 from skeljax.data import class_names as class_names_lib
+from skeljax.data.formats import compressed
 
 # Part of every fingerprint. Raise it when the same input and options give other
 # records than before, so that old datasets are not taken for new ones.
@@ -23,6 +25,8 @@ CODE_VERSION = 2
 SOURCES = ('pickle', 'demo')
 _NAME = re.compile(r'[A-Za-z]\w*')
 _HASH_BLOCK = 1 << 20
+# Persons of a clip that graph networks look at.
+_MAX_PERSONS = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +46,13 @@ class Options:
     class_names: a list's name or a file with one name a line; '' takes the
       names in the annotation file.
     third_channel: whether a third channel is a 'coordinate' or a 'score'.
-    max_persons: keep so many persons, those that move most; 0 keeps all.
+    skeletons: directory of the keypoints that compressed annotations leave
+      out; '' when they hold them.
+    valid_ratio: see compressed.Selection.
+    box_threshold: see compressed.Selection; None is its default.
+    max_persons: keep so many persons, those that move most, or, of compressed
+      clips, those with the highest scores in each frame; 0 keeps all, None
+      keeps 2, or 10 of compressed clips.
     drop_empty: leave out clips without a skeleton.
     num_shards: files a split; 0 chooses.
     overwrite: replace a dataset of this name.
@@ -58,10 +68,29 @@ class Options:
   class_names: str = ''
   third_channel: str = 'auto'
   project: str = 'none'
-  max_persons: int = 2
+  skeletons: str = ''
+  valid_ratio: float = 0.0
+  box_threshold: float | None = None
+  max_persons: int | None = None
   drop_empty: bool = False
   num_shards: int = 0
   overwrite: bool = False
+
+  @property
+  def num_kept(self) -> int:
+    """How many persons of a whole clip to keep; 0 keeps all."""
+    return _MAX_PERSONS if self.max_persons is None else self.max_persons
+
+  @property
+  def selection(self) -> compressed.Selection:
+    """Which clips and skeletons of the compressed form count."""
+    max_persons = compressed.DEFAULT_MAX_PERSONS
+    if self.max_persons is not None:
+      max_persons = self.max_persons or None
+    box_threshold = compressed.DEFAULT_BOX_THRESHOLD
+    if self.box_threshold is not None:
+      box_threshold = self.box_threshold
+    return compressed.Selection(self.valid_ratio, box_threshold, max_persons)
 
 
 def check_options(options: Options) -> skeletons.Layout:
@@ -108,6 +137,7 @@ def check_options(options: Options) -> skeletons.Layout:
       f' saw them, and --normalize={options.normalize} turns 3D skeletons away'
       ' from it. Choose one: --normalize=none with --project, or no --project.'
     )
+  _check_compressed(options)
   for path in options.inputs.values():
     if not os.path.isfile(path):
       raise errors.UserError(f'--input: there is no file {path}.')
@@ -129,6 +159,35 @@ def check_options(options: Options) -> skeletons.Layout:
       ' that names them.'
     )
   return layout
+
+
+def _check_compressed(options: Options) -> None:
+  """Finds mistakes in what concerns the compressed form."""
+  if options.box_threshold is not None and not options.valid_ratio:
+    raise errors.UserError(
+      f'--box_threshold={options.box_threshold} counts only beside a'
+      ' --valid_ratio above 0, as published: without it no clip and no skeleton'
+      ' is left out. Add --valid_ratio, or leave --box_threshold out.'
+    )
+  # Checks the values.
+  _ = options.selection
+  if not options.skeletons:
+    return
+  if options.source != 'pickle':
+    raise errors.UserError(
+      f'--source={options.source} brings its keypoints: leave --skeletons out.'
+    )
+  if options.normalize != 'none' or options.project != 'none':
+    raise errors.UserError(
+      '--skeletons belongs to 2D keypoints, and --normalize and --project to'
+      ' 3D. Leave these two out.'
+    )
+  if not os.path.isdir(options.skeletons):
+    raise errors.UserError(
+      f'--skeletons: there is no directory {options.skeletons}. It should hold'
+      ' the keypoints that the annotations leave out: a pickle a clip, or the'
+      " bundles that 'raw_file' names."
+    )
 
 
 def describe(options: Options, layout: skeletons.Layout) -> dict[str, Any]:
@@ -153,8 +212,16 @@ def describe(options: Options, layout: skeletons.Layout) -> dict[str, Any]:
   given = {}
   if options.project != 'none':
     given['project'] = options.project
+  if options.valid_ratio:
+    given['valid_ratio'] = options.valid_ratio
+    given['box_threshold'] = options.selection.box_threshold
+  if options.skeletons:
+    given['skeletons'] = _listing_hash(options.skeletons)
+    given['max_persons'] = options.selection.max_persons or 0
+  elif options.max_persons == _MAX_PERSONS:
+    # Not the same for clips that turn out to be compressed.
+    given['max_persons_as_told'] = True
   return {
-    **given,
     'source': options.source,
     'input': inputs,
     'protocol': options.protocol,
@@ -162,10 +229,11 @@ def describe(options: Options, layout: skeletons.Layout) -> dict[str, Any]:
     'normalize': options.normalize,
     'class_names': names,
     'third_channel': options.third_channel,
-    'max_persons': options.max_persons,
+    'max_persons': options.num_kept,
     'drop_empty': options.drop_empty,
     'num_shards': options.num_shards,
     'code': CODE_VERSION,
+    **given,
   }
 
 
@@ -192,6 +260,29 @@ def differences(stored: Mapping[str, Any], described: Mapping[str, Any]) -> str:
     else:
       parts.append(f'{key} {short(old)} then, {short(new)} now')
   return ', '.join(parts) or 'by other code'
+
+
+def _listing_hash(directory: str) -> str:
+  """A hash of the names, sizes and times of change of the pickles.
+
+  Reading them to hash what they hold would take as long as preparing them: the
+  published ones are tens of gigabytes in hundreds of thousands of files. Two
+  files of the same size are common, as the size only depends on the number of
+  skeletons, so the times count as well; a copy that does not keep them is
+  taken for other files.
+  """
+  root = pathlib.Path(directory)
+  lines = []
+  for path in root.rglob('*.pkl'):
+    seen = path.stat()
+    name = path.relative_to(root).as_posix()
+    lines.append(f'{name}\t{seen.st_size}\t{seen.st_mtime_ns}\n')
+  if not lines:
+    raise errors.UserError(
+      f'--skeletons={directory} holds no .pkl file. It should hold the'
+      ' keypoints that the annotations leave out.'
+    )
+  return hashlib.sha256(''.join(sorted(lines)).encode()).hexdigest()
 
 
 def _file_hash(path: str) -> str:

@@ -13,14 +13,18 @@ import tensorflow_datasets as tfds
 
 from data_prep import builder as builder_lib
 from data_prep import demo
+from data_prep import jobs
 from data_prep import options as options_lib
 from data_prep import scratch
+from data_prep import table_scratch
+from data_prep import tables
 from data_prep import workspace
 from skeljax import errors
 from skeljax import skeletons
 from skeljax.data import datasets
 from skeljax.data import records
 from skeljax.data.formats import annotations as annotations_lib
+from skeljax.data.formats import compressed
 from skeljax.data.formats import pickles
 
 # Shards of this size are read fast from a network disk, and a set the size of
@@ -128,38 +132,26 @@ def build(
   _warn_of_overlap(annotations, train, val)
   names = notes['options']['class_names'] or annotations.label_names
   _check_class_names(names, source)
-  clips = scratch.write_scratch(
+  beam_options = pipeline_options.PipelineOptions(list(beam_arguments))
+  clips = _write_scratch(
+    options,
     annotations,
     {'train': train, 'val': val},
-    str(directory / 'scratch.array_record'),
+    directory,
     scratch.Checks(
       layout=layout,
       num_classes=len(names),
       third_channel=options.third_channel,
-      max_persons=options.max_persons,
+      max_persons=options.num_kept,
+      selection=options.selection,
       drop_empty=options.drop_empty,
     ),
+    beam_options,
   )
   del annotations
   if not names:
     names = _numbered_classes(clips.max_label, source)
-  spec = clips.spec
-  if options.normalize != 'none':
-    if spec.num_channels != 3:
-      raise errors.UserError(
-        f'--normalize={options.normalize} turns 3D skeletons, and {source}'
-        ' holds 2D keypoints. Use --normalize=none: 2D keypoints are normalised'
-        ' while training.'
-      )
-    # Motion between normalised frames would lose 2 % in float16.
-    spec = dataclasses.replace(spec, keypoint_dtype='float32')
-  if options.project != 'none':
-    if spec.num_channels != 3:
-      raise errors.UserError(
-        f'--project={options.project} makes 2D clips of 3D skeletons, and'
-        f' {source} holds 2D keypoints already. Leave --project out.'
-      )
-    spec = records.RecordSpec(spec.num_joints, 2, 'float32', 'float16')
+  spec = _stored_spec(options, clips.spec, source)
   config = builder_lib.ClipsConfig(
     name=options.name,
     description=f'protocol {options.protocol!r}, layout {layout.name}',
@@ -176,12 +168,92 @@ def build(
   builder = builder_lib.SkeletonClips(data_dir=str(root), config=config)
   builder.download_and_prepare(
     download_dir=str(directory / 'downloads'),
-    download_config=tfds.download.DownloadConfig(
-      beam_options=pipeline_options.PipelineOptions(list(beam_arguments))
-    ),
+    download_config=tfds.download.DownloadConfig(beam_options=beam_options),
   )
   datasets.open_dataset(str(root), options.name)
   return root / options.name
+
+
+def _write_scratch(
+  options: options_lib.Options,
+  annotations: annotations_lib.Annotations,
+  positions: Mapping[str, Sequence[int]],
+  directory: pathlib.Path,
+  checks: scratch.Checks,
+  beam_options: pipeline_options.PipelineOptions,
+) -> scratch.CheckedClips:
+  """The scratch file, and beside it whatever the workers read with it."""
+  if options.valid_ratio:
+    positions = {
+      split: _valid(annotations, indices, split, options.selection)
+      for split, indices in positions.items()
+    }
+  path = str(directory / 'scratch.array_record')
+  if not options.skeletons:
+    return scratch.write_scratch(annotations, positions, path, checks)
+  clips = table_scratch.write_scratch(
+    annotations, positions, path, checks, options.skeletons
+  )
+  if clips.bundles:
+    jobs.run(
+      tables.unpack_bundle,
+      clips.bundles,
+      what='unpacking',
+      num_clips={task.path: len(task.ids) for task in clips.bundles},
+      options=beam_options,
+      results_path=path + '.bundles.json',
+    )
+  return clips
+
+
+def _valid(
+  annotations: annotations_lib.Annotations,
+  indices: Sequence[int],
+  split: str,
+  selection: compressed.Selection,
+) -> list[int]:
+  """The clips that show somebody in enough of their frames."""
+  kept = [
+    position
+    for position in indices
+    if compressed.is_valid(
+      annotations.items[position],
+      selection,
+      f'{annotations.path(position)}, sample {annotations.ids[position]!r}',
+    )
+  ]
+  logging.info(
+    '%s: %d of %d clips remain after --valid_ratio=%g with --box_threshold=%g',
+    split,
+    len(kept),
+    len(indices),
+    selection.valid_ratio,
+    selection.box_threshold,
+  )
+  return kept
+
+
+def _stored_spec(
+  options: options_lib.Options, spec: records.RecordSpec, source: str
+) -> records.RecordSpec:
+  """How the records are to be coded, which the scratch file codes by `spec`."""
+  if options.normalize != 'none':
+    if spec.num_channels != 3:
+      raise errors.UserError(
+        f'--normalize={options.normalize} turns 3D skeletons, and {source}'
+        ' holds 2D keypoints. Use --normalize=none: 2D keypoints are normalised'
+        ' while training.'
+      )
+    # Motion between normalised frames would lose 2 % in float16.
+    spec = dataclasses.replace(spec, keypoint_dtype='float32')
+  if options.project != 'none':
+    if spec.num_channels != 3:
+      raise errors.UserError(
+        f'--project={options.project} makes 2D clips of 3D skeletons, and'
+        f' {source} holds 2D keypoints already. Leave --project out.'
+      )
+    spec = records.RecordSpec(spec.num_joints, 2, 'float32', 'float16')
+  return spec
 
 
 def _warn_of_overlap(

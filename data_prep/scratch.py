@@ -20,6 +20,7 @@ from skeljax import skeletons
 from skeljax.data import records
 from skeljax.data.formats import annotations as annotations_lib
 from skeljax.data.formats import clips as clips_lib
+from skeljax.data.formats import compressed
 from skeljax.data.formats import persons
 
 # How many ids an error names.
@@ -38,6 +39,9 @@ class CheckedClips:
     max_label: the largest label.
     has_img_shape: whether the picture's size is known for every clip.
     num_bytes: encoded clips by split.
+    table: how workers make records of the rows (tables.Table); None where the
+      rows are records.
+    bundles: tasks (tables.BundleTask) to be done before the rows can be read.
   """
 
   path: str
@@ -47,6 +51,8 @@ class CheckedClips:
   max_label: int
   has_img_shape: bool
   num_bytes: Mapping[str, int]
+  table: Any = None
+  bundles: tuple[Any, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +64,7 @@ class Checks:
     num_classes: labels must be smaller; 0 when it is not known.
     third_channel: what a third channel is.
     max_persons: of more persons those that move most are kept; 0 keeps all.
+    selection: which clips and skeletons of the compressed form count.
     drop_empty: leave out clips in which nobody is seen; otherwise they are an
       error.
   """
@@ -66,6 +73,7 @@ class Checks:
   num_classes: int
   third_channel: str
   max_persons: int
+  selection: compressed.Selection
   drop_empty: bool
 
 
@@ -106,11 +114,7 @@ def write_scratch(
     writer.close()
   reading.report()
   shards.count_records(path, written)
-  for split, clips in rows.items():
-    if not clips:
-      raise errors.UserError(
-        f'{annotations.source}: no clip is left in the {split} split.'
-      )
+  check_splits(annotations, rows)
   return CheckedClips(
     path=path,
     rows=rows,
@@ -119,6 +123,34 @@ def write_scratch(
     max_label=reading.max_label,
     has_img_shape=reading.has_img_shape,
     num_bytes=num_bytes,
+  )
+
+
+def check_splits(
+  annotations: annotations_lib.Annotations, rows: Mapping[str, Sequence[int]]
+) -> None:
+  """Raises UserError if nothing is left of a split."""
+  for split, clips in rows.items():
+    if not clips:
+      raise errors.UserError(
+        f'{annotations.source}: no clip is left in the {split} split.'
+      )
+
+
+def report_empty(source: str, ids: Sequence[str], drop_empty: bool) -> None:
+  """Logs the clips that show nobody; raises UserError if they must not be."""
+  if not ids:
+    return
+  shown = annotations_lib.some(ids, _IDS_SHOWN)
+  if not drop_empty:
+    raise errors.UserError(
+      f'{source}: nobody is seen in {len(ids):,} clips (no frames, no persons,'
+      f' or all keypoints zero): {shown}. A model would learn their labels from'
+      ' nothing. Take them out of the splits, or add --drop_empty to leave them'
+      ' out.'
+    )
+  logging.warning(
+    'left out %d clips in which nobody is seen: %s', len(ids), shown
   )
 
 
@@ -133,11 +165,8 @@ class _Reading:
   ):
     self._annotations = annotations
     self._checks = checks
-    self._uses = np.zeros(len(annotations.items), np.int8)
-    for indices in positions.values():
-      self._uses[np.asarray(indices)] += 1
+    self._uses = drop_unused(annotations, positions)
     self.num_clips = int(self._uses.sum())
-    _drop_unused(annotations, self._uses)
     dtypes = _stored_dtypes(annotations.items)
     self._dtypes = {'dtype': dtypes['keypoint'] or 'float32'}
     if dtypes['keypoint_score']:
@@ -157,6 +186,11 @@ class _Reading:
       self._annotations.items[position] = None
     path = self._annotations.path(position)
     sample_id = self._annotations.ids[position]
+    is_compressed = _holds_compressed(item)
+    if is_compressed:
+      item = compressed.decompress_item(
+        item, self._checks.selection, f'{path}, sample {sample_id!r}'
+      )
     try:
       record = clips_lib.check_item(
         item,
@@ -173,7 +207,8 @@ class _Reading:
       self._empty.append(sample_id)
       return None
     self._compare(record, path)
-    self._cut_persons(record)
+    if not is_compressed:
+      self._cut_persons(record)
     self.num_persons = max(self.num_persons, len(record['keypoint']))
     self.max_label = max(self.max_label, record['label'])
     self.has_img_shape &= bool(record['img_shape'].all())
@@ -189,19 +224,7 @@ class _Reading:
         self._checks.max_persons,
         self._num_dropped,
       )
-    if not self._empty:
-      return
-    shown = annotations_lib.some(self._empty, _IDS_SHOWN)
-    if not self._checks.drop_empty:
-      raise errors.UserError(
-        f'{self._annotations.source}: nobody is seen in'
-        f' {len(self._empty):,} clips (no frames, no persons, or all keypoints'
-        f' zero): {shown}. A model would learn their labels from nothing. Take'
-        ' them out of the splits, or add --drop_empty to leave them out.'
-      )
-    logging.warning(
-      'left out %d clips in which nobody is seen: %s', len(self._empty), shown
-    )
+    report_empty(self._annotations.source, self._empty, self._checks.drop_empty)
 
   def _compare(self, record: Mapping[str, Any], path: str) -> None:
     """Learns the spec from the first clip; all others must agree with it."""
@@ -245,19 +268,34 @@ def _kind(num_channels: int, has_score: bool) -> str:
   )
 
 
-def _drop_unused(
-  annotations: annotations_lib.Annotations, uses: np.ndarray
-) -> None:
-  """Frees the clips that are in neither split."""
+def drop_unused(
+  annotations: annotations_lib.Annotations,
+  positions: Mapping[str, Sequence[int]],
+) -> np.ndarray:
+  """Frees the clips that are in neither split; how often each is in one."""
+  uses = np.zeros(len(annotations.items), np.int8)
+  for indices in positions.values():
+    uses[np.asarray(indices, np.int64)] += 1
   for position in np.flatnonzero(uses == 0):
     annotations.items[position] = None
+  return uses
+
+
+def _holds_compressed(item: Mapping[str, Any]) -> bool:
+  """Whether an item holds the keypoints of the compressed form itself."""
+  return compressed.is_compressed(item) and 'keypoint' in item
 
 
 def _stored_dtypes(items: Sequence[Mapping | None]) -> dict[str, str]:
   """The type in which all keypoints, and all scores, can be stored."""
   result = {}
+  as_filled = np.zeros(0, np.float16)
   for field in ('keypoint', 'keypoint_score'):
-    arrays = [item.get(field) for item in items if item is not None]
+    arrays = [
+      as_filled if _holds_compressed(item) else item.get(field)
+      for item in items
+      if item is not None
+    ]
     arrays = [array for array in arrays if isinstance(array, np.ndarray)]
     result[field] = clips_lib.stored_dtype(arrays) if arrays else ''
     names = sorted({array.dtype.name for array in arrays})

@@ -6,15 +6,14 @@ passes through a runner's shuffle, which would hold all of them in memory.
 """
 
 from collections.abc import Mapping
+import contextlib
 import dataclasses
-import os
 from typing import Any
-import uuid
 
 from array_record.python import array_record_module
 import numpy as np
 
-from data_prep import workspace
+from data_prep import jobs
 from skeljax import errors
 from skeljax import skeletons
 from skeljax.data import normalize3d
@@ -51,6 +50,7 @@ class ShardTask:
     scratch_spec: how the clips in the scratch file are coded.
     spec: how the shard's are to be.
     project: a key of PROJECTIONS.
+    table: makes records of the rows (tables.Table); None where they are records.
   """
 
   path: str
@@ -62,34 +62,17 @@ class ShardTask:
   scratch_spec: records.RecordSpec
   spec: records.RecordSpec
   project: str = 'none'
+  table: Any = None
 
 
 def write_shard(task: ShardTask) -> dict[str, Any]:
-  """Writes a shard under a temporary name, counts it and renames it.
-
-  Writing it twice, as a Beam runner may, does no harm: the bytes are the same.
+  """Writes a shard.
 
   Returns:
-    'path', 'num_clips', 'num_bytes' (before compression) and 'max_frames'; or,
-    where the user can mend something, only the words, as 'mistake' or, for a
-    full disk, as 'disk'. They come back as a value because runners turn an
-    exception into a RuntimeError of many pages, or try again.
+    As jobs.write_file, with 'num_clips', 'num_bytes' (before compression),
+    'max_frames', and 'empty', the ids of the clips that were left out.
   """
-  temporary = f'{task.path}.{uuid.uuid4().hex}.incomplete'
-  try:
-    result = _write(task, temporary)
-    os.replace(temporary, task.path)
-  except errors.UserError as error:
-    return {'mistake': str(error)}
-  except (OSError, RuntimeError) as error:
-    words = workspace.disk_words(error)
-    if words is None:
-      raise
-    return {'disk': words}
-  finally:
-    if os.path.exists(temporary):
-      os.remove(temporary)
-  return result
+  return jobs.write_file(task.path, lambda path: _write(task, path))
 
 
 def _write(task: ShardTask, path: str) -> dict[str, Any]:
@@ -97,26 +80,49 @@ def _write(task: ShardTask, path: str) -> dict[str, Any]:
     task.scratch, 'readahead_buffer_size:0'
   )
   writer = array_record_module.ArrayRecordWriter(path, WRITER_OPTIONS)
-  num_bytes = max_frames = 0
+  rows = (
+    _Records(task.scratch_spec) if task.table is None else task.table.open()
+  )
+  num_clips = num_bytes = max_frames = 0
+  empty = []
   try:
-    for start in range(task.start, task.stop, _ROWS_AT_A_TIME):
-      stop = min(start + _ROWS_AT_A_TIME, task.stop)
-      for data in reader.read(start, stop):
-        record = finish_record(records.decode(data, task.scratch_spec), task)
-        max_frames = max(max_frames, record['total_frames'])
-        data = records.encode(record, task.spec)
-        num_bytes += len(data)
-        writer.write(data)
+    with rows:
+      for start in range(task.start, task.stop, _ROWS_AT_A_TIME):
+        stop = min(start + _ROWS_AT_A_TIME, task.stop)
+        for data in reader.read(start, stop):
+          record = rows.decode(data)
+          if 'keypoint' not in record:
+            empty.append(record['id'])
+            continue
+          record = finish_record(record, task)
+          max_frames = max(max_frames, record['total_frames'])
+          data = records.encode(record, task.spec)
+          num_clips += 1
+          num_bytes += len(data)
+          writer.write(data)
   finally:
     writer.close()
     reader.close()
-  count_records(path, task.stop - task.start)
+  count_records(path, num_clips)
   return {
-    'path': task.path,
-    'num_clips': task.stop - task.start,
+    'num_clips': num_clips,
     'num_bytes': num_bytes,
     'max_frames': max_frames,
+    'empty': empty,
   }
+
+
+class _Records(contextlib.AbstractContextManager):
+  """Rows that are records already."""
+
+  def __init__(self, spec: records.RecordSpec):
+    self._spec = spec
+
+  def __exit__(self, *unused_error) -> None:
+    pass
+
+  def decode(self, data: bytes) -> dict[str, Any]:
+    return records.decode(data, self._spec)
 
 
 def finish_record(record: Mapping[str, Any], task: ShardTask) -> dict[str, Any]:

@@ -84,10 +84,12 @@ def check_item(
     )
   result = {
     'id': sample_id,
-    'label': -1 if num_classes is None else _label(item, num_classes, where),
+    'label': -1
+    if num_classes is None
+    else check_label(item, num_classes, where),
     'keypoint': keypoint,
     'total_frames': _total_frames(item, keypoint.shape[1], where),
-    'img_shape': np.array(_img_shape(item, where), np.int32),
+    'img_shape': np.array(check_img_shape(item, where), np.int32),
   }
   if score is not None:
     if item.get('keypoint_score') is None:
@@ -105,7 +107,8 @@ def _keypoint(
   if 'keypoint' not in item:
     hint = (
       ' The file is a table of contents of the compressed Kinetics-400 form,'
-      ' whose keypoints lie in files of their own.'
+      ' whose keypoints lie in files of their own: give their directory to'
+      ' data_prep as --skeletons=DIR.'
       if 'frame_inds' in item
       else ''
     )
@@ -218,7 +221,14 @@ def is_integer(value: Any) -> bool:
   return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
-def _label(item: Mapping[str, Any], num_classes: int, where: str) -> int:
+def check_label(item: Mapping[str, Any], num_classes: int, where: str) -> int:
+  """The label of an item; a ClipError if it is none.
+
+  Args:
+    item: an annotation.
+    num_classes: labels must be below it; 0 when the number is not known.
+    where: the file and the sample, for the error.
+  """
   label = item.get('label')
   if not is_integer(label):
     found = 'is missing' if label is None else f'is {label!r}'
@@ -254,7 +264,8 @@ def _total_frames(item: Mapping[str, Any], num_frames: int, where: str) -> int:
   return num_frames
 
 
-def _img_shape(item: Mapping[str, Any], where: str) -> tuple[int, int]:
+def check_img_shape(item: Mapping[str, Any], where: str) -> tuple[int, int]:
+  """Height and width of the picture of an item, zeros when unknown."""
   img_shape = item.get('img_shape')
   if img_shape is None:
     return (0, 0)

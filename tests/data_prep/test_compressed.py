@@ -1,0 +1,318 @@
+"""The whole way of compressed annotations, whose keypoints lie elsewhere."""
+
+import os
+import pathlib
+import pickle
+
+import numpy as np
+import pytest
+
+from data_prep import options as options_lib
+from skeljax import errors
+from skeljax.data import datasets
+from skeljax.data.formats import compressed
+
+NUM_CLIPS = 9
+
+
+class Hostile:
+  def __reduce__(self):
+    return os.system, ('echo run',)
+
+
+def _draw(number):
+  """A table's entry and its keypoints; every third is crowded."""
+  rng = np.random.default_rng(number)
+  num_frames = 2 + number
+  num_skeletons = 40 if number % 3 == 0 else 5
+  box_score = rng.uniform(0.3, 1, num_skeletons).astype(np.float16)
+  frames = np.sort(rng.integers(0, num_frames, num_skeletons)).astype(np.int16)
+  item = dict(
+    frame_dir=f'clip{number}',
+    label=number % 3,
+    total_frames=num_frames,
+    img_shape=(320, 570),
+    frame_inds=frames,
+    box_score=box_score,
+    valid={
+      t: len(set(frames[box_score >= t].tolist()))
+      for t in compressed.BOX_THRESHOLDS
+    },
+  )
+  keypoint = rng.uniform(1, 300, (num_skeletons, 17, 3))
+  keypoint[..., 2] /= 300
+  return item, keypoint.astype(np.float32 if number % 2 else np.float16)
+
+
+class Files:
+  """Annotations of nine clips, and their keypoints in three forms."""
+
+  def __init__(self, tmp_path: pathlib.Path, write_pickle):
+    self.folder = tmp_path / 'skeletons'
+    self.items, self.keypoints = {}, {}
+    for number in range(NUM_CLIPS):
+      item, keypoint = _draw(number)
+      self.items[item['frame_dir']] = item
+      self.keypoints[item['frame_dir']] = keypoint
+    self._write_pickle = write_pickle
+
+  def own(self):
+    """A pickle a clip."""
+    self.folder.mkdir()
+    for name, keypoint in self.keypoints.items():
+      self.put(f'{name}.pkl', {'keypoint': keypoint})
+    return self._write(self.items.values())
+
+  def bundles(self):
+    """Three bundles over which the clips are scattered."""
+    self.folder.mkdir()
+    raw_files = {name: f'part{i % 3}.pkl' for i, name in enumerate(self.items)}
+    for bundle in set(raw_files.values()):
+      names = [name for name, file in raw_files.items() if file == bundle]
+      self.put(
+        bundle, {n: {'keypoint': self.keypoints[n]} for n in names[::-1]}
+      )
+    return self._write(
+      {**item, 'raw_file': f'data/k400/{raw_files[name]}'}
+      for name, item in self.items.items()
+    )
+
+  def inline(self):
+    """The keypoints in the annotations themselves."""
+    return self._write(
+      {**item, 'keypoint': self.keypoints[name]}
+      for name, item in self.items.items()
+    )
+
+  def put(self, name, value):
+    (self.folder / name).write_bytes(pickle.dumps(value))
+
+  def _write(self, items):
+    return self._write_pickle(list(items))
+
+
+@pytest.fixture
+def files(tmp_path, write_pickle):
+  return Files(tmp_path, write_pickle)
+
+
+@pytest.fixture
+def make(make_options, files):
+  """Options for compressed annotations with their keypoints beside them."""
+
+  def function(path, **changes) -> options_lib.Options:
+    changes = dict(layout='coco', skeletons=str(files.folder)) | changes
+    return make_options(path, **changes)
+
+  return function
+
+
+def records_of(options):
+  dataset = datasets.open_dataset(options.output, options.name)
+  return dataset, [
+    r for split in datasets.SPLITS for r in dataset.source(split)
+  ]
+
+
+def assert_decompressed(files, records, selection):
+  """Each record is what decompress_item says of its clip."""
+  for record in records:
+    name = record['id']
+    item = {**files.items[name], 'keypoint': files.keypoints[name]}
+    expected = compressed.decompress_item(item, selection, name)
+    for field in ('keypoint', 'keypoint_score'):
+      np.testing.assert_array_equal(record[field], expected[field])
+      assert record[field].dtype == np.float16
+    assert record['total_frames'] == expected['keypoint'].shape[1]
+    assert record['label'] == item['label']
+    assert record['position'] == list(files.items).index(name)
+    assert record['img_shape'].tolist() == [320, 570]
+    assert record['box'].any()
+
+
+@pytest.mark.parametrize('form', ['own', 'bundles', 'inline'])
+def test_every_form_gives_the_same_records(form, files, make, run):
+  path = getattr(files, form)()
+  changes = {'skeletons': ''} if form == 'inline' else {}
+  options = make(path, num_shards=2, **changes)
+  run(options)
+  dataset, records = records_of(options)
+  assert [r['id'] for r in records] == list(files.items)
+  assert dataset.num_clips == {'train': 6, 'val': 3}
+  assert_decompressed(files, records, compressed.Selection())
+  assert dataset.num_persons == max(len(r['keypoint']) for r in records) == 10
+  assert dataset.max_frames == max(r['total_frames'] for r in records)
+  assert dataset.has_img_shape and dataset.has_score
+  left = set(os.listdir(options.output))
+  assert left == {'tiny'}
+
+
+def test_persons_and_boxes_are_cut_as_told(files, make, run):
+  options = make(files.own(), valid_ratio=0.1, box_threshold=0.8, max_persons=3)
+  run(options)
+  dataset, records = records_of(options)
+  selection = compressed.Selection(0.1, 0.8, 3)
+  kept = [
+    n for n, i in files.items.items() if compressed.is_valid(i, selection, n)
+  ]
+  assert [r['id'] for r in records] == kept
+  assert_decompressed(files, records, selection)
+  assert dataset.num_persons == 3
+
+
+def test_all_persons_are_kept_when_told(files, make, run):
+  options = make(files.bundles(), max_persons=0)
+  run(options)
+  _, records = records_of(options)
+  assert_decompressed(files, records, compressed.Selection(max_persons=None))
+  assert len(records[0]['keypoint']) > 10
+
+
+def test_clips_below_the_ratio_are_left_out(files, make, run):
+  items = files.items.values()
+  ratios = [i['valid'][0.9] / i['total_frames'] for i in items]
+  ratio = sorted(ratios)[4]
+  options = make(files.own(), valid_ratio=ratio, box_threshold=0.9)
+  run(options)
+  _, records = records_of(options)
+  expected = [n for n, r in zip(files.items, ratios) if r >= ratio]
+  assert [r['id'] for r in records] == expected
+
+
+def test_clips_that_turn_out_to_be_empty_are_left_out_when_told(
+  files, make, run
+):
+  files.keypoints['clip1'][:] = 0
+  files.items['clip4'].update(
+    frame_inds=np.zeros(0, np.int16), box_score=np.zeros(0, np.float16)
+  )
+  files.keypoints['clip4'] = files.keypoints['clip4'][:0]
+  path = files.own()
+  with pytest.raises(errors.UserError, match='clip4.*--drop_empty'):
+    run(make(path))
+  options = make(path, drop_empty=True)
+  run(options)
+  dataset, records = records_of(options)
+  assert dataset.num_clips == {'train': 4, 'val': 3}
+  assert {'clip1', 'clip4'}.isdisjoint(r['id'] for r in records)
+
+
+def test_a_table_without_its_keypoints_says_what_to_give(files, make, run):
+  with pytest.raises(errors.UserError, match='--skeletons=DIR'):
+    run(make(files.own(), skeletons=''))
+
+
+def _no_keypoint(files):
+  files.put('clip3.pkl', {'kp': 1})
+
+
+def _short(files):
+  files.put('clip3.pkl', {'keypoint': files.keypoints['clip3'][:7]})
+
+
+def _other_joints(files):
+  files.put('clip3.pkl', {'keypoint': files.keypoints['clip3'][:, :12]})
+
+
+def _other_frames(files):
+  keypoint = files.keypoints['clip3']
+  content = {'keypoint': keypoint, 'frame_inds': np.zeros(len(keypoint), int)}
+  files.put('clip3.pkl', content)
+
+
+def _not_finite(files):
+  keypoint = files.keypoints['clip3'].copy()
+  keypoint[3, 2, 0] = np.nan
+  files.put('clip3.pkl', {'keypoint': keypoint})
+
+
+def _hostile(files):
+  files.put('clip3.pkl', {'keypoint': Hostile()})
+
+
+def _missing(files):
+  (files.folder / 'clip3.pkl').unlink()
+
+
+@pytest.mark.parametrize(
+  'damage, words',
+  [
+    (_no_keypoint, "has no 'keypoint', only 'kp'"),
+    (_short, 'with the 40 skeletons'),
+    (_other_joints, "'keypoint' has 12 joints and layout 'coco' has 17"),
+    (_other_frames, "'frame_inds' are not those of the annotations"),
+    (_not_finite, "'keypoint' holds 1 NaN"),
+    (_hostile, 'nothing was run'),
+    (_missing, 'the keypoints of 1 clips'),
+  ],
+)
+def test_files_that_cannot_be_used_are_named(damage, words, files, make, run):
+  path = files.own()
+  damage(files)
+  with pytest.raises(errors.UserError) as caught:
+    run(make(path))
+  assert words in str(caught.value)
+  assert 'clip3' in str(caught.value)
+  assert datasets.list_datasets(make(path).output) == []
+
+
+def test_a_bundle_that_lacks_a_clip_is_named(files, make, run):
+  path = files.bundles()
+  files.put('part1.pkl', {'other': {}})
+  with pytest.raises(errors.UserError, match='part1.pkl.*clip1.*not in it'):
+    run(make(path))
+
+
+@pytest.mark.parametrize(
+  'changes, words',
+  [
+    (dict(box_threshold=0.7), 'counts only beside a --valid_ratio'),
+    (dict(valid_ratio=0.5, box_threshold=0.75), '0.5, 0.6, 0.7, 0.8, 0.9'),
+    (dict(valid_ratio=2.0), '--valid_ratio=2.0'),
+    (dict(skeletons='nowhere'), 'there is no directory nowhere'),
+    (dict(source='demo', inputs={}, layout='coco'), 'leave --skeletons out'),
+    (dict(layout='ucla', project='orthographic'), 'belongs to 2D'),
+  ],
+)
+def test_options_that_do_not_fit_are_explained(
+  changes, words, files, make, run
+):
+  with pytest.raises(errors.UserError) as caught:
+    run(make(files.own(), **changes))
+  assert words in str(caught.value)
+
+
+def test_whole_clips_and_a_table_do_not_mix(files, make, run):
+  files.items['clip2']['keypoint'] = files.keypoints['clip2']
+  with pytest.raises(errors.UserError, match="clip2.*'keypoint' of its own"):
+    run(make(files.own()))
+  files.items['clip2'].pop('keypoint')
+  files.items['clip2'].pop('frame_inds')
+  path = files.inline()
+  with pytest.raises(errors.UserError, match='clip2.*four axes'):
+    run(make(path, skeletons=''))
+
+
+def test_an_empty_directory_of_skeletons_is_explained(files, make, run):
+  path = files.inline()
+  files.folder.mkdir()
+  with pytest.raises(errors.UserError, match='holds no .pkl file'):
+    run(make(path))
+
+
+def test_a_changed_file_of_skeletons_is_another_input(files, make, run):
+  options = make(files.own())
+  run(options)
+  run(options)
+  file = files.folder / 'clip0.pkl'
+  os.utime(file, ns=(0, file.stat().st_mtime_ns + 1))
+  with pytest.raises(errors.UserError, match='another skeletons'):
+    run(options)
+
+
+def test_the_default_number_of_persons_is_told_apart_from_two(files, make, run):
+  options = make(files.inline(), skeletons='')
+  run(options)
+  assert records_of(options)[0].num_persons == 10
+  with pytest.raises(errors.UserError, match='max_persons'):
+    run(make(files.inline(), skeletons='', max_persons=2))
