@@ -46,6 +46,12 @@ _TRANSFORMS = {
     for name in ('Collect', 'ToTensor', 'PackActionInputs')
   },
 }  # fmt: skip
+# What is done when.
+_ORDER = (
+  'UniformSampleFrames', 'PoseDecode', 'PoseCompact', 'Resize', 'CenterCrop',
+  'GeneratePoseTarget', 'FormatShape',
+)  # fmt: skip
+_OPTIONAL = ('PoseDecode', 'CenterCrop', 'FormatShape')
 # Of GeneratePoseTarget; the limbs are in another order than the published
 # configurations have them.
 _DEFAULTS = {
@@ -157,6 +163,8 @@ def preprocessing(pipeline: Pipeline, naming: str) -> Volumes:
   for transform in pipeline:
     published_config.check_arguments(transform, _TRANSFORMS)
     kind = transform['type']
+    if kind == 'UniformSample':
+      kind = 'UniformSampleFrames'  # Of pyskl both are one.
     if kind in found:
       raise errors.UserError(
         f'The configuration that the checkpoint was trained with has {kind}'
@@ -164,22 +172,11 @@ def preprocessing(pipeline: Pipeline, naming: str) -> Volumes:
         ' --config=FILE of skeljax.convert.'
       )
     found[kind] = transform
-    if kind in ('UniformSampleFrames', 'UniformSample'):
+    if kind == 'UniformSampleFrames':
       data['frames'] = 'uniform_pyskl' if naming == 'pyskl' else 'uniform'
       data['clip_len'] = published_config.count(transform, 'clip_len', 48)
       data['num_clips'] = published_config.count(transform, 'num_clips', 1)
-  for kinds in (
-    ('UniformSampleFrames', 'UniformSample'),
-    ('PoseCompact',),
-    ('Resize',),
-    ('GeneratePoseTarget',),
-  ):
-    if not any(kind in found for kind in kinds):
-      raise errors.UserError(
-        f'The configuration that the checkpoint was trained with has no'
-        f' {kinds[0]} in its test_pipeline, which skeljax does for PoseC3D. Give'
-        ' another one by --config=FILE of skeljax.convert.'
-      )
+  _check_order(list(found))
   target = found['GeneratePoseTarget']
   is_flipped_first = naming == 'mmaction0x' or _has_channels_last(pipeline)
   features = {
@@ -205,6 +202,25 @@ def preprocessing(pipeline: Pipeline, naming: str) -> Volumes:
     if is_mirrored and has_limbs and not is_flipped_first
     else None,
   )
+
+
+def _check_order(kinds: Sequence[str]) -> None:
+  """Raises UserError for a part that is missing or not in its place."""
+  for name in _ORDER:
+    if name not in kinds and name not in _OPTIONAL:
+      raise errors.UserError(
+        f'The configuration that the checkpoint was trained with has no'
+        f' {name} in its test_pipeline, which skeljax does for PoseC3D. Give'
+        ' another one by --config=FILE of skeljax.convert.'
+      )
+  places = [kinds.index(name) for name in _ORDER if name in kinds]
+  if places != sorted(places):
+    raise errors.UserError(
+      'The configuration that the checkpoint was trained with has the transforms'
+      f' of its test_pipeline in the order {", ".join(kinds)}; skeljax does'
+      f' {", ".join(_ORDER)}. Give another one by'
+      ' --config=FILE of skeljax.convert.'
+    )
 
 
 def _compact(transform: Mapping[str, Any]) -> dict[str, Any]:
