@@ -10,9 +10,10 @@ frames, persons and joints the terms of rows and of columns are computed apart
 and meet only in the last expression, over which the maximum is taken.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
+from jax import lax
 import jax.numpy as jnp
 
 from skeljax.features import streams
@@ -44,8 +45,11 @@ def keypoint_heatmaps(
   x, y = xy[..., None, :, 0], xy[..., None, :, 1]  # [..., M, T, 1, V]
   column = _bump(x, width, sigma)  # [..., M, T, W, V]
   row = _bump(y, height, sigma) * peak[..., None, :]  # [..., M, T, H, V]
-  # NOTE: one expression, so that the product is never in memory.
-  return jnp.max(row[..., :, None, :] * column[..., None, :, :], axis=-5)
+
+  def draw(m):
+    return _rows(row, m) * _columns(column, m)
+
+  return _greatest(draw, row, column)
 
 
 def limb_heatmaps(
@@ -98,23 +102,54 @@ def limb_heatmaps(
   y = _pixels(height, y) - y  # [..., M, T, H, L]
   # In units of sqrt(2) sigma, so that the exponent is minus the square.
   unit = 1 / (2**0.5 * sigma)
-  length = (length * unit)[..., None, None, :]
-  along = (y * (sin * unit))[..., :, None, :] + (x * (cos * unit))[
-    ..., None, :, :
-  ]
-  across = (y * (cos * unit))[..., :, None, :] - (x * (sin * unit))[
-    ..., None, :, :
-  ]
-  beyond = jnp.maximum(jnp.maximum(-along, along - length), 0)
+  sin, cos, length = sin * unit, cos * unit, (length * unit)[..., None, :]
+  along_row, along_column = y * sin, x * cos
+  across_row, across_column = y * cos, x * sin
   row = _window(start, end, 1, height, sigma) * peak[..., None, :]
   column = _window(start, end, 0, width, sigma)
-  # NOTE: one expression, so that what is over persons is never in memory.
-  return jnp.max(
-    jnp.exp(-(across * across + beyond * beyond))
-    * row[..., :, None, :]
-    * column[..., None, :, :],
-    axis=-5,
-  )
+
+  def draw(m):
+    along = _rows(along_row, m) + _columns(along_column, m)
+    across = _rows(across_row, m) - _columns(across_column, m)
+    beyond = jnp.maximum(jnp.maximum(-along, along - _rows(length, m)), 0)
+    value = jnp.exp(-(across * across + beyond * beyond))
+    return value * _rows(row, m) * _columns(column, m)
+
+  return _greatest(draw, row, column)
+
+
+def _rows(x: jax.Array, m: jax.Array) -> jax.Array:
+  """[..., T, H, 1, V]: what person m of [..., M, T, H, V] adds to each row."""
+  return lax.dynamic_index_in_dim(x, m, -4, keepdims=False)[..., :, None, :]
+
+
+def _columns(x: jax.Array, m: jax.Array) -> jax.Array:
+  """[..., T, 1, W, V]: what person m of [..., M, T, W, V] adds to a column."""
+  return lax.dynamic_index_in_dim(x, m, -4, keepdims=False)[..., None, :, :]
+
+
+def _greatest(
+  draw: Callable[[jax.Array], jax.Array], row: jax.Array, column: jax.Array
+) -> jax.Array:
+  """The greatest of 0 and draw(m) [..., T, H, W, V] over the persons m.
+
+  Unrolled by a few persons, which fuses them into one pass over the result:
+  nothing larger than it is ever in memory. A reduction would promise as much,
+  but XLA does not vectorise it on the CPU (3 times slower for 2 persons, 10
+  times for 10).
+
+  Args:
+    draw: what one person adds.
+    row: [..., M, T, H, V], for the shape alone.
+    column: [..., M, T, W, V], for the shape alone.
+  """
+  shape = (*row.shape[:-4], *row.shape[-3:-1], *column.shape[-2:])
+
+  def body(m, volume):
+    return jnp.maximum(volume, draw(m))
+
+  nothing = jnp.zeros(shape, jnp.float32)
+  return lax.fori_loop(0, row.shape[-4], body, nothing, unroll=4)
 
 
 def _pixels(size: int, like: jax.Array) -> jax.Array:
