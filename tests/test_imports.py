@@ -53,6 +53,7 @@ MUST_NOT_USE = {
 ONLY_INSIDE_FUNCTIONS = {
   'torch': 'skeljax.convert',
   'matplotlib': 'skeljax.visualize',
+  'PIL': 'skeljax.visualize',
   'tensorboardX': 'skeljax.metric_writer',
 }
 

@@ -35,55 +35,65 @@ if typing.TYPE_CHECKING:
 _MOST_COLUMNS = 24
 
 
-def define_flags() -> None:
-  """Flags of `python -m skeljax.visualize`."""
-  flags.DEFINE_string('input', '', 'Annotation file (.pkl).')
-  flags.DEFINE_string(
-    'layout', '', 'Its joints: coco, nturgb+d, ... or a .json file.'
-  )
-  flags.DEFINE_string(
-    'class_names', '', 'Its classes: ntu60, ... or a text file.'
-  )
-  flags.DEFINE_enum(
+_STRINGS = (
+  ('input', '', 'Annotation file (.pkl).'),
+  ('layout', '', 'Its joints: coco, nturgb+d, ... or a .json file.'),
+  ('class_names', '', 'Its classes: ntu60, ... or a text file.'),
+  ('data_dir', '', 'Root of prepared datasets; $SKELJAX_DATA.'),
+  ('dataset', '', 'Name of a prepared dataset.'),
+  ('split', '', 'Search in this split; val, or all of an annotation file.'),
+  ('clip', '', 'Id or number of the clip; the first.'),
+  ('output', 'pictures/', 'Folder/, or the files without .png and .gif.'),
+)
+_ENUMS = (
+  (
     'third_channel',
-    'auto',
-    ['auto', 'coordinate', 'score'],
-    'What the third of its channels is.',
-  )
-  flags.DEFINE_string(
-    'data_dir', '', 'Root of prepared datasets; $SKELJAX_DATA.'
-  )
-  flags.DEFINE_string('dataset', '', 'Name of a prepared dataset.')
-  flags.DEFINE_string(
-    'split', '', 'Search in this split; val, or all of an annotation file.'
-  )
-  flags.DEFINE_string('clip', '', 'Id or number of the clip; the first.')
-  flags.DEFINE_string(
-    'output', 'pictures/', 'Folder/, or the files without .png and .gif.'
-  )
-  flags.DEFINE_enum(
+    ('auto', 'coordinate', 'score'),
+    'What the third of three channels of --input is.',
+  ),
+  (
     'stream',
-    'keypoint_limb',
-    ['keypoint_limb', 'keypoint', 'limb', 'none'],
+    ('keypoint_limb', 'keypoint', 'limb', 'none'),
     'Volumes to draw beside the skeletons.',
-  )
-  flags.DEFINE_enum(
+  ),
+  (
     'color',
-    'heat',
-    ['heat', 'channel'],
+    ('heat', 'channel'),
     'Colour of a volume: how hot, or which joint or limb.',
+  ),
+)
+
+
+def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
+  """Flags of `python -m skeljax.visualize`."""
+  for name, default, text in _STRINGS:
+    flags.DEFINE_string(name, default, text, values)
+  for name, choices, text in _ENUMS:
+    flags.DEFINE_enum(name, choices[0], choices, text, values)
+  flags.DEFINE_integer('frames', 8, 'Columns of the sheet.', flag_values=values)
+  flags.DEFINE_float(
+    'sigma', 0.6, 'Of the Gaussians, heatmap pixels.', flag_values=values
   )
-  flags.DEFINE_integer('frames', 8, 'Columns of the sheet.')
-  flags.DEFINE_float('sigma', 0.6, 'Of the Gaussians, heatmap pixels.')
-  flags.DEFINE_integer('size', 64, 'Sides of the heatmaps.')
-  flags.DEFINE_float('fps', 15.0, 'Frames a second of the animation.')
-  flags.DEFINE_boolean('gif', True, 'Write the animation too.')
+  flags.DEFINE_integer('size', 64, 'Sides of the heatmaps.', flag_values=values)
+  flags.DEFINE_float(
+    'fps', 15.0, 'Frames a second of the animation.', flag_values=values
+  )
+  flags.DEFINE_boolean('gif', True, 'Write the animation.', flag_values=values)
 
 
 def main(argv: Sequence[str]) -> int:
   """Draws one clip."""
   del argv
-  args = flags.FLAGS
+  draw(flags.FLAGS)
+  return 0
+
+
+def draw(args: flags.FlagValues) -> list[str]:
+  """Writes the pictures that the flags ask for; returns their paths.
+
+  Raises:
+    UserError: the flags contradict each other, or the clip cannot be drawn.
+  """
   _check_flags(args)
   # Imported late: --help needs no JAX.
   from skeljax.visualize import animation
@@ -108,7 +118,7 @@ def main(argv: Sequence[str]) -> int:
     written.append(f'{stem}.gif')
   name = f' ({clip.class_name})' if clip.class_name else ''
   print(f'clip {clip.id}{name}: wrote {" and ".join(written)}')
-  return 0
+  return written
 
 
 def file_stem(output: str, file_name: str) -> str:
@@ -119,7 +129,7 @@ def file_stem(output: str, file_name: str) -> str:
   return stem if ending in ('.png', '.gif') else output
 
 
-def _check_flags(args) -> None:
+def _check_flags(args: flags.FlagValues) -> None:
   for module in ('matplotlib', 'PIL'):
     if importlib.util.find_spec(module) is None:
       raise errors.UserError(
@@ -159,7 +169,7 @@ def _check_flags(args) -> None:
     )
 
 
-def _find_clip(args) -> 'clips.Clip':
+def _find_clip(args: flags.FlagValues) -> 'clips.Clip':
   from skeljax import demo
   from skeljax import skeletons
   from skeljax.visualize import clips
@@ -212,7 +222,7 @@ def _find_clip(args) -> 'clips.Clip':
   return clips.from_dataset(root, name, split, args.clip)
 
 
-def _volumes(clip: 'clips.Clip', args) -> tuple[list, str]:
+def _volumes(clip: 'clips.Clip', args: flags.FlagValues) -> tuple[list, str]:
   """The volumes to draw, and the line below the sheet that explains them."""
   streams = {
     'keypoint_limb': ['keypoint', 'limb'],

@@ -9,6 +9,7 @@ from skeljax import atomic_file
 from skeljax.visualize import clips
 from skeljax.visualize import colors
 from skeljax.visualize import figures
+from skeljax.visualize import page as pages
 from skeljax.visualize import sheet
 from skeljax.visualize import volumes
 
@@ -68,14 +69,17 @@ def _palette(pictures: Sequence):
 
   places = sheet.chosen_frames(len(pictures), _PALETTE_FRAMES)
   sample = np.concatenate([np.asarray(pictures[i]) for i in places])
-  # The grounds cover most of every frame, so they have to be exact.
-  exact = [colors.rgb(c) for c in ('#ffffff', colors.PANEL, colors.FRAME)]
-  exact = np.round(255 * np.array(exact)).astype(np.uint8)
   mixed = Image.fromarray(sample).quantize(
-    _PALETTE_SIZE - len(exact), method=Image.Quantize.MEDIANCUT
+    _PALETTE_SIZE, method=Image.Quantize.MEDIANCUT
   )
+  mixed = np.array(mixed.getpalette()).reshape(-1, 3)
+  # The ground covers most of every frame: it has to be exact, without others
+  # beside it that are as good to the eye and not to the compression.
+  ground = np.round(255 * colors.rgb(colors.PANEL))
+  mixed = mixed[np.abs(mixed - ground).max(1) > 12]
+  table = np.concatenate([ground[None], mixed]).astype(np.uint8)
   palette = Image.new('P', (1, 1))
-  palette.putpalette(exact.tobytes() + bytes(mixed.getpalette()))
+  palette.putpalette(table.tobytes())
   return palette
 
 
@@ -90,13 +94,12 @@ def _pictures(
   num_panels = len(views) + len(drawn)
   width = max(num_panels, 2) * (_CELL + _GAP) + _GAP
   height = _TOP + _CELL + _BOTTOM
-  canvas = figure.Figure(figsize=(width, height), facecolor='white', dpi=_DPI)
-  agg = backend_agg.FigureCanvasAgg(canvas)
-  page = sheet.Page(canvas, width, height)
-  page.text(
-    _GAP, 0.1, clip.class_name or clip.id, fontsize=11, fontweight='bold'
+  canvas = figure.Figure(
+    figsize=(width, height), facecolor=colors.PANEL, dpi=_DPI
   )
-  page.text(_GAP, 0.31, sheet.describe(clip), color=colors.QUIET)
+  agg = backend_agg.FigureCanvasAgg(canvas)
+  page = pages.Page(canvas, width, height)
+  pages.title(page, clip, _GAP, 0.1)
 
   names = [f'from the {v.name}' if v.name else 'skeletons' for v in views]
   names += [f'{volume.stream}s' for volume in drawn]
@@ -106,7 +109,7 @@ def _pictures(
     panels.append(page.axes(x, _TOP, _CELL, _CELL))
     page.text(x, _TOP - 0.06, name, va='bottom', fontsize=8)
   images = [
-    sheet.show(axes, volumes.paint(volume, 0, clip, color))
+    pages.show(axes, volumes.paint(volume, 0, clip, color))
     for axes, volume in zip(panels[len(views) :], drawn, strict=True)
   ]
   counter, bar = _time_line(page, width, clip.num_frames)
@@ -126,7 +129,7 @@ def _pictures(
   return result
 
 
-def _time_line(page: sheet.Page, width: float, num_frames: int):
+def _time_line(page: pages.Page, width: float, num_frames: int):
   """The frame's number and a bar that fills; the artists that change."""
   from matplotlib import patches
 

@@ -39,14 +39,16 @@ def present_joints(clip: clips.Clip) -> np.ndarray:
   """[M, T, V] bool: joints that are there; a missing one is all zeros.
 
   Normalised 3D has one joint at the origin by intention: it counts where the
-  other joints lie around it.
+  other joints are near, which they are not before a camera.
   """
   present = (clip.keypoint != 0).any(-1)
   origin = clip.layout.origin
   if clip.dims == 3 and origin is not None:
     low = np.where(present[..., None], clip.keypoint, np.inf).min(2)
     high = np.where(present[..., None], clip.keypoint, -np.inf).max(2)
-    present[..., origin] |= ((low <= 0) & (high >= 0)).all(-1)
+    low, high = (np.where(np.isfinite(x), x, 0) for x in (low, high))
+    is_near = np.abs(low + high).max(-1) / 2 < 0.75 * (high - low).max(-1)
+    present[..., origin] |= is_near
   return present
 
 
@@ -190,27 +192,20 @@ def persons_seen(clip: clips.Clip) -> int:
   return int(present_joints(clip).any((1, 2)).sum())
 
 
-def legend_handles(clip: clips.Clip) -> list:
-  """One short line for each side of each person, with its name."""
-  from matplotlib import lines
-
-  sides = set(colors.pair_sides(clip.layout, pairs(clip)))
-  handles = []
-  seen = np.flatnonzero(present_joints(clip).any((1, 2)))
-  for person in seen:
-    for side in (s for s in colors.SIDES if s in sides):
-      words = [side] if clip.layout.left_right else []
-      if len(seen) > 1:
-        words = [f'person {person + 1}', *words]
-      if words:
-        handles.append(
-          lines.Line2D(
-            [],
-            [],
-            color=colors.person_color(person, side),
-            linewidth=2.2,
-            solid_capstyle='round',
-            label=', '.join(words),
-          )
-        )
-  return handles
+def legend(clip: clips.Clip) -> list[tuple[list[np.ndarray], str]]:
+  """(colours, words) of each entry: what the lines of a body mean."""
+  found = set(colors.pair_sides(clip.layout, pairs(clip)))
+  sides = [side for side in colors.SIDES if side in found]
+  persons = np.flatnonzero(present_joints(clip).any((1, 2)))
+  if len(persons) == 1:
+    if not clip.layout.left_right:
+      return []
+    return [([colors.person_color(persons[0], side)], side) for side in sides]
+  entries = []
+  for place, person in enumerate(persons):
+    words = f'person {person + 1}'
+    if not place and clip.layout.left_right:
+      words += f': {", ".join(sides)}'
+    shades = [colors.person_color(person, side) for side in sides]
+    entries.append((shades, words))
+  return entries

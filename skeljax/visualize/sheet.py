@@ -10,6 +10,7 @@ from skeljax import atomic_file
 from skeljax.visualize import clips
 from skeljax.visualize import colors
 from skeljax.visualize import figures
+from skeljax.visualize import page as pages
 from skeljax.visualize import volumes
 
 _CELL = 1.18  # Inches: the side of a small picture.
@@ -18,7 +19,6 @@ _LEFT = 1.2  # Room for the names of the rows.
 _RIGHT = 0.15
 _TICKS = 0.24  # Room for numbers below a row.
 _STRIP = 0.86  # Height of a projection over time.
-_FONT = 7.5
 
 
 def save(
@@ -51,18 +51,20 @@ def save(
   frames = chosen_frames(clip.num_frames, num_frames)
   views = views_of(clip, drawn)
   num_rows = len(views) + len(drawn)
-  legend = figures.legend_handles(clip)
   width = _LEFT + max(len(frames), 4) * (_CELL + _GAP) + _RIGHT
   row_gap = _GAP if drawn or len(views) == 1 else _TICKS
   strips = 2 * (_STRIP + _GAP) + 0.72 if drawn else 0
-  notes = textwrap.wrap(note, int(width * 17))
+  notes = textwrap.wrap(note, int(width * 15))
+  legend = pages.legend_rows(figures.legend(clip), width - _LEFT - _RIGHT)
   top = 0.78
-  bottom = 0.2 + 0.15 * len(notes) + 0.24 * bool(legend) + 0.1 * (not drawn)
+  bottom = (
+    0.2 + pages.LINE * len(notes) + pages.LINE * len(legend) + 0.1 * (not drawn)
+  )
   height = top + num_rows * (_CELL + row_gap) + strips + bottom
   canvas = figure.Figure(figsize=(width, height), facecolor='white')
-  page = Page(canvas, width, height)
+  page = pages.Page(canvas, width, height)
 
-  title(page, clip)
+  pages.title(page, clip, _LEFT, 0.12)
   y = top
   for view in views:
     _skeleton_row(page, y, clip, view, frames)
@@ -70,11 +72,11 @@ def save(
   for volume in drawn:
     _volume_row(page, y, clip, volume, frames, color)
     y += _CELL + _GAP
+  if drawn and color == 'heat':
+    _scale(page, y - _CELL - _GAP + 0.62)
   if drawn:
     _projections(page, y + 0.42, width, clip, drawn, frames, color)
-  _foot(page, height, legend, notes)
-  if drawn and color == 'heat':
-    _scale(page, height - 0.17 - 0.15 * len(notes))
+  pages.foot(page, _LEFT, legend, notes)
   with atomic_file.replacing(path) as temporary:
     canvas.savefig(temporary, format='png', dpi=dpi)
 
@@ -94,77 +96,17 @@ def views_of(
   return (figures.picture_view(clip, drawn[0].window if drawn else None),)
 
 
-class Page:
-  """Places axes and text in inches from the upper left corner."""
-
-  def __init__(self, canvas, width: float, height: float):
-    self.canvas = canvas
-    self.width = width
-    self.height = height
-
-  def axes(self, x: float, y: float, width: float, height: float):
-    """Empty axes with a quiet frame and no ticks."""
-    axes = self.canvas.add_axes(
-      (
-        x / self.width,
-        1 - (y + height) / self.height,
-        width / self.width,
-        height / self.height,
-      )
-    )
-    axes.set_facecolor(colors.PANEL)
-    for spine in axes.spines.values():
-      spine.set(color=colors.FRAME, linewidth=0.6)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.tick_params(
-      labelsize=_FONT - 1,
-      labelcolor=colors.QUIET,
-      color=colors.FRAME,
-      length=2,
-      width=0.6,
-      pad=1.5,
-    )
-    return axes
-
-  def text(self, x: float, y: float, text: str, **style) -> None:
-    """Text whose upper left corner is there, unless the style says else."""
-    style = dict(fontsize=_FONT, color=colors.TEXT, va='top') | style
-    self.canvas.text(x / self.width, 1 - y / self.height, text, **style)
-
-
-def title(page: Page, clip: clips.Clip, x: float = _LEFT) -> None:
-  """The class, and below it which clip this is."""
-  page.text(x, 0.12, clip.class_name or clip.id, fontsize=11, fontweight='bold')
-  page.text(x, 0.345, describe(clip), color=colors.QUIET)
-
-
-def describe(clip: clips.Clip) -> str:
-  """The clip in a line: id and sizes."""
-
-  def count(number, noun):
-    return f'{number:,} {noun}{"s" if number != 1 else ""}'
-
-  parts = [] if not clip.class_name else [clip.id]
-  parts += [
-    count(clip.num_frames, 'frame'),
-    count(figures.persons_seen(clip), 'person'),
-    f'{clip.layout.num_joints} joints ({clip.layout.name}), {clip.dims}D',
-  ]
-  return '  ·  '.join(parts)
-
-
 def _cell_x(column: int) -> float:
   return _LEFT + column * (_CELL + _GAP)
 
 
-def _row_name(page: Page, y: float, name: str, detail: str) -> None:
+def _row_name(page: pages.Page, y: float, name: str, detail: str) -> None:
   page.text(0.12, y + 0.02, name, fontweight='bold')
-  page.text(0.12, y + 0.18, detail, color=colors.QUIET, fontsize=_FONT - 1)
+  page.text(0.12, y + 0.18, detail, color=colors.QUIET, fontsize=pages.FONT - 1)
 
 
 def _skeleton_row(
-  page: Page,
+  page: pages.Page,
   y: float,
   clip: clips.Clip,
   view: figures.View,
@@ -180,7 +122,7 @@ def _skeleton_row(
     if view.name in ('', 'front'):
       axes.set_title(
         f'frame {frame}' if not column else f'{frame}',
-        fontsize=_FONT,
+        fontsize=pages.FONT,
         color=colors.TEXT,
         pad=3,
       )
@@ -198,7 +140,7 @@ def _end_ticks(axis, limits: tuple[float, float]) -> None:
     ticks = (np.ceil(low / part) * part, np.floor(high / part) * part)
     if ticks[1] - ticks[0] >= 0.6 * (high - low):
       break
-  axis.set_ticks(ticks, [f'{tick:g}' for tick in np.round(ticks, 6)])
+  axis.set_ticks(ticks, [f'{tick:g}' for tick in np.round(ticks, 6) + 0.0])
 
 
 def _size_ticks(axes, size: int) -> None:
@@ -209,7 +151,7 @@ def _size_ticks(axes, size: int) -> None:
 
 
 def _volume_row(
-  page: Page,
+  page: pages.Page,
   y: float,
   clip: clips.Clip,
   volume: volumes.Volume,
@@ -226,18 +168,13 @@ def _volume_row(
   for column, frame in enumerate(frames):
     axes = page.axes(_cell_x(column), y, _CELL, _CELL)
     picture = volumes.paint(volume, frame, clip, color)
-    show(axes, picture)
+    pages.show(axes, picture)
     if not column:
       _size_ticks(axes, height)
 
 
-def show(axes, picture: np.ndarray):
-  """The picture pixel by pixel, its first row on top."""
-  return axes.imshow(picture, interpolation='nearest', aspect='auto')
-
-
 def _projections(
-  page: Page,
+  page: pages.Page,
   y: float,
   width: float,
   clip: clips.Clip,
@@ -255,17 +192,17 @@ def _projections(
     # The sum along x, axis 2 of [T, H, W], leaves y against time.
     for row, (name, along) in enumerate((('y', 2), ('x', 1))):
       axes = page.axes(x, y + row * (_STRIP + _GAP), each, _STRIP)
-      show(axes, volumes.project(volume, along, clip, color))
+      pages.show(axes, volumes.project(volume, along, clip, color))
       _size_ticks(axes, volume.heat.shape[3 - along])
       axes.set_ylabel(
-        name, rotation=0, fontsize=_FONT, color=colors.TEXT, va='center'
+        name, rotation=0, fontsize=pages.FONT, color=colors.TEXT, va='center'
       )
       axes.yaxis.set_label_coords(-0.11 / each, 0.5)
       if not row:
-        axes.set_title(f'{volume.stream}s', fontsize=_FONT, pad=6)
+        axes.set_title(f'{volume.stream}s', fontsize=pages.FONT, pad=6)
         _mark(axes, frames)
     axes.set_xticks(_time_ticks(clip.num_frames))
-    axes.set_xlabel('frame', fontsize=_FONT, labelpad=2)
+    axes.set_xlabel('frame', fontsize=pages.FONT, labelpad=2)
 
 
 def _mark(axes, frames: Sequence[int]) -> None:
@@ -289,39 +226,17 @@ def _time_ticks(total: int) -> list[int]:
   return list(range(0, total, step))
 
 
-def _foot(
-  page: Page, height: float, legend: list, notes: Sequence[str]
-) -> None:
-  y = height - 0.12
-  for line in reversed(notes):
-    page.text(
-      _LEFT, y, line, va='bottom', color=colors.QUIET, fontsize=_FONT - 0.5
-    )
-    y -= 0.15
-  y -= 0.05
-  if legend:
-    page.canvas.legend(
-      handles=legend,
-      loc='lower left',
-      bbox_to_anchor=(_LEFT / page.width, 1 - y / height),
-      ncols=len(legend),
-      frameon=False,
-      fontsize=_FONT,
-      handlelength=1.4,
-      columnspacing=1.6,
-      borderpad=0,
-      borderaxespad=0,
-      labelcolor=colors.TEXT,
-    )
-
-
-def _scale(page: Page, y: float) -> None:
-  """What the colours of the volumes mean, at the right of the legend."""
-  width, height = 1.1, 0.1
-  x = page.width - _RIGHT - _GAP - width - 0.12
-  axes = page.axes(x, y - height - 0.03, width, height)
+def _scale(page: pages.Page, y: float) -> None:
+  """What the colours of the volumes mean, in the margin."""
+  axes = page.axes(0.12, y, 0.72, 0.09)
   ramp = colors.heat_map()(np.linspace(0, 1, 256))[None, :, :3]
   axes.imshow(ramp, aspect='auto', extent=(0, 1, 0, 1))
-  middle = y - height / 2 - 0.03
-  page.text(x - 0.06, middle, 'heat  0', va='center', ha='right')
-  page.text(x + width + 0.06, middle, '1', va='center')
+  for x, label in ((0, '0'), (0.36, 'heat'), (0.72, '1')):
+    page.text(
+      0.12 + x,
+      y + 0.11,
+      label,
+      ha='center',
+      color=colors.QUIET,
+      fontsize=pages.FONT - 1,
+    )

@@ -1,0 +1,230 @@
+"""`python -m skeljax.visualize`: which clip it draws, and what it refuses."""
+
+import os
+import pathlib
+import pickle
+import subprocess
+import sys
+
+from absl import flags
+import numpy as np
+import pytest
+
+from skeljax import demo
+from skeljax import errors
+from skeljax.visualize import __main__ as command
+from skeljax.visualize import clips
+
+_REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope='module')
+def annotations(tmp_path_factory):
+  """A file with three 2D clips of coco joints, one of them without frames."""
+  rng = np.random.default_rng(0)
+  items = []
+  for i, frames in enumerate((4, 6, 0)):
+    items.append(
+      dict(
+        frame_dir=f'walk/{i}',
+        label=i % 2,
+        total_frames=frames,
+        img_shape=(240, 320),
+        keypoint=rng.uniform(20, 200, (1, frames, 17, 2)).astype(np.float16),
+        keypoint_score=np.ones((1, frames, 17), np.float16),
+      )
+    )
+  path = tmp_path_factory.mktemp('annotations') / 'walks.pkl'
+  split = {'train': ['walk/0'], 'val': ['walk/1', 'walk/2']}
+  content = dict(split=split, annotations=items, label_names=['walk', 'run'])
+  path.write_bytes(pickle.dumps(content))
+  return path
+
+
+@pytest.fixture
+def draw(annotations, tmp_path, monkeypatch):
+  """Runs the command on the annotations; what it would write."""
+  monkeypatch.delenv('SKELJAX_DATA', raising=False)
+
+  def run(*arguments, data=True):
+    values = flags.FlagValues()
+    command.define_flags(values)
+    own = [f'--input={annotations}', '--layout=coco'] if data else []
+    output = f'--output={tmp_path}/'
+    values(['visualize', *own, output, '--size=32', *arguments])
+    return command.draw(values)
+
+  return run
+
+
+def test_the_command_writes_both_pictures(annotations, tmp_path):
+  done = subprocess.run(
+    [
+      sys.executable, '-m', 'skeljax.visualize', f'--input={annotations}',
+      '--layout=coco', '--clip=walk/1', f'--output={tmp_path}/a/b.png',
+      '--size=32', '--frames=2',
+    ],
+    cwd=_REPOSITORY,
+    env=dict(os.environ, MPLBACKEND='TkAgg', DISPLAY=''),
+    capture_output=True,
+    text=True,
+  )  # fmt: skip
+  assert done.returncode == 0, done.stderr
+  assert 'clip walk/1 (run): wrote' in done.stdout
+  files = {path.name: path.read_bytes() for path in (tmp_path / 'a').iterdir()}
+  assert sorted(files) == ['b.gif', 'b.png']
+  assert files['b.png'].startswith(b'\x89PNG')
+  assert files['b.gif'].startswith(b'GIF89a')
+
+
+@pytest.fixture
+def drawn_clip(monkeypatch):
+  """The clip, volumes and note that would go onto the sheet."""
+  from skeljax.visualize import animation
+  from skeljax.visualize import sheet
+
+  seen = {}
+
+  def save(path, clip, drawn, **options):
+    seen.update(path=path, clip=clip, drawn=drawn, **options)
+
+  monkeypatch.setattr(sheet, 'save', save)
+  monkeypatch.setattr(animation, 'save', lambda *args, **options: None)
+  return seen
+
+
+def test_a_clip_is_named_by_id_or_number_within_the_split(
+  draw, drawn_clip, tmp_path
+):
+  wanted = {
+    (): 'walk/0',
+    ('--clip=1',): 'walk/1',
+    ('--clip=walk/1',): 'walk/1',
+    ('--split=val', '--clip=0'): 'walk/1',
+  }
+  for arguments, name in wanted.items():
+    draw('--stream=none', *arguments)
+    assert drawn_clip['clip'].id == name
+  assert drawn_clip['path'] == f'{tmp_path}/walk_1.png'
+  assert drawn_clip['clip'].class_name == 'run'
+
+
+def test_streams_are_drawn_as_asked(draw, drawn_clip):
+  draw('--stream=limb')
+  assert [v.stream for v in drawn_clip['drawn']] == ['limb']
+  assert '32 × 32' in drawn_clip['note']
+
+
+def test_without_data_a_demo_motion_is_drawn(
+  draw, drawn_clip, monkeypatch, walk, body_3d
+):
+  built = []
+  monkeypatch.setattr(demo, 'build', lambda *args: built.append(args) or 'root')
+  monkeypatch.setattr(
+    clips,
+    'from_dataset',
+    lambda root, name, split, wanted: body_3d if '3d' in name else walk,
+  )
+  draw('--stream=none', data=False)
+  assert drawn_clip['clip'] is walk
+  draw('--layout=nturgb+d', data=False)
+  assert drawn_clip['clip'] is body_3d
+  assert built == [('demo_2d_none', 2, 'none'), ('demo_3d_none', 3, 'none')]
+  assert 'these are 3D' in drawn_clip['note'] and not drawn_clip['drawn']
+  with pytest.raises(errors.UserError, match='coco .2D. and nturgb.d .3D.'):
+    draw('--layout=ucla', data=False)
+
+
+def test_a_prepared_dataset_can_be_drawn_from(draw, drawn_clip, tiny_root):
+  draw(f'--data_dir={tiny_root}', '--dataset=tiny', data=False)
+  first = drawn_clip['clip']
+  assert first.dims == 3 and first.layout.name == 'nturgb+d'
+  draw(
+    f'--data_dir={tiny_root}',
+    '--dataset=tiny',
+    f'--clip={first.id}',
+    data=False,
+  )
+  np.testing.assert_array_equal(drawn_clip['clip'].keypoint, first.keypoint)
+  with pytest.raises(errors.UserError, match='there is tiny'):
+    draw(f'--data_dir={tiny_root}', data=False)
+
+
+@pytest.mark.parametrize(
+  'arguments, said',
+  [
+    (['--clip=walk/7'], 'no clip of .*walks.pkl has this id. Did you mean'),
+    (['--clip=jump'], 'Its ids look like walk/0'),
+    (['--clip=3'], 'has 3 clips, numbered from 0 to 2'),
+    (['--clip=2'], "'keypoint' has shape .*, so no frames"),
+    (['--split=test'], "no split 'test'; it has train, val"),
+    (['--layout='], '--layout is missing'),
+    (['--layout=nturgb+d'], "'keypoint' has 17 joints"),
+    (['--dataset=x'], 'either --input'),
+    (['--frames=0'], '--frames=0: a sheet has 1 to 24 columns'),
+    (['--fps=100'], '--fps=100'),
+    (['--sigma=0'], 'sigma'),
+    (['--output='], '--output is empty'),
+  ],
+)
+def test_mistakes_are_explained(draw, arguments, said):
+  with pytest.raises(errors.UserError, match=said):
+    draw(*arguments)
+
+
+@pytest.mark.parametrize(
+  'arguments, said',
+  [
+    (['--dataset=x'], 'SKELJAX_DATA'),
+    (['--dataset=x', '--layout=coco'], '--layout has no effect'),
+  ],
+)
+def test_datasets_are_named_whole(draw, arguments, said):
+  with pytest.raises(errors.UserError, match=said):
+    draw(*arguments, data=False)
+
+
+def test_volumes_of_3d_are_refused_when_asked_for(draw, monkeypatch, body_3d):
+  monkeypatch.setattr(clips, 'from_annotations', lambda *a, **k: body_3d)
+  with pytest.raises(errors.UserError, match='2D keypoints .* Leave --stream'):
+    draw('--stream=limb')
+
+
+def test_what_cannot_be_drawn_is_said_on_the_sheet(
+  draw, drawn_clip, monkeypatch, walk, change
+):
+  clip = change(walk, img_shape=(0, 0))
+  monkeypatch.setattr(clips, 'from_annotations', lambda *a, **k: clip)
+  draw()
+  assert "'img_shape' is missing" in drawn_clip['note']
+  layout = change(walk.layout, name='bare', limbs=())
+  clip = change(walk, layout=layout, score=None)
+  draw()
+  assert [v.stream for v in drawn_clip['drawn']] == ['keypoint']
+  assert 'bare lists no limbs' in drawn_clip['note']
+  assert 'every joint has score 1' in drawn_clip['note']
+
+
+@pytest.mark.parametrize('module', ['matplotlib', 'PIL'])
+def test_a_missing_package_is_named(draw, monkeypatch, module):
+  find = command.importlib.util.find_spec
+  monkeypatch.setattr(
+    command.importlib.util,
+    'find_spec',
+    lambda name: None if name == module else find(name),
+  )
+  with pytest.raises(errors.UserError, match=r'skeljax\[pictures\]'):
+    draw()
+
+
+@pytest.mark.parametrize(
+  'output, stem',
+  [
+    ('out/', 'out/id'),
+    ('wave', 'wave'),
+    ('a/wave.gif', 'a/wave'),
+    ('x.y', 'x.y'),
+  ],
+)
+def test_output_is_a_folder_or_the_name_of_the_files(output, stem):
+  assert command.file_stem(output, 'id') == stem

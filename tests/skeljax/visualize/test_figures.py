@@ -1,0 +1,112 @@
+"""Bodies are drawn upright, whole, and in colours that tell them apart."""
+
+import numpy as np
+import pytest
+
+from skeljax import skeletons
+from skeljax.visualize import colors
+from skeljax.visualize import figures
+from skeljax.visualize import sheet
+
+
+def _draw(clip, view):
+  from matplotlib import figure
+
+  axes = figure.Figure().add_subplot()
+  figures.draw(axes, clip, 0, view, 1.0)
+  lines, points = axes.collections[0], axes.collections[1]
+  return lines.get_segments(), points.get_offsets()
+
+
+def test_a_missing_joint_and_its_limbs_are_left_out(walk, change):
+  keypoint = walk.keypoint.copy()
+  keypoint[0, 0, 9] = 0  # The left wrist, the end of one limb.
+  view = figures.picture_view(walk)
+  lines, points = _draw(change(walk, keypoint=keypoint), view)
+  assert len(points) == 16
+  assert len(lines) == len(walk.layout.limbs) - 1
+
+
+def test_pictures_have_y_downwards(walk):
+  left, right, bottom, top = figures.picture_view(walk).window
+  assert left < right and bottom > top
+
+
+@pytest.mark.parametrize('axes', [(0, 1, 2), (0, 2, 1), (2, 0, 1)])
+@pytest.mark.parametrize('sign', [1, -1])
+def test_3d_bodies_stand_upright_whatever_axis_is_up(
+  body_3d, change, axes, sign
+):
+  keypoint = sign * body_3d.keypoint[..., list(axes)]
+  front, side = figures.body_views(change(body_3d, keypoint=keypoint))
+  for view in (front, side):
+    assert view.axes[1] == axes.index(1)
+    *_, bottom, top = view.window
+    assert (top > bottom) == (sign == 1)
+  assert front.axes[0] == axes.index(0)
+  assert side.axes[0] == axes.index(2)
+
+
+def test_the_origin_of_a_normalised_body_is_no_missing_joint(body_3d, change):
+  origin = body_3d.layout.origin
+  keypoint = body_3d.keypoint - body_3d.keypoint[:, :, origin, None]
+  # Far to a side nothing lies around the zeros of a joint that was lost.
+  lost = body_3d.keypoint.copy()
+  lost[:, :, origin] = 0
+  assert figures.present_joints(change(body_3d, keypoint=keypoint)).all()
+  present = figures.present_joints(change(body_3d, keypoint=lost))
+  assert not present[..., origin].any()
+  nobody = change(body_3d, keypoint=np.zeros_like(keypoint))
+  assert not figures.present_joints(nobody).any()
+
+
+def test_empty_slots_are_no_persons(walk, change):
+  keypoint = np.concatenate([walk.keypoint, np.zeros_like(walk.keypoint[:1])])
+  clip = change(walk, keypoint=keypoint, score=None)
+  assert figures.persons_seen(clip) == 2
+  words = [words for _, words in figures.legend(clip)]
+  assert words == ['person 1: left, middle, right', 'person 2']
+
+
+def _brightness(color):
+  return float(np.dot(color, (0.2126, 0.7152, 0.0722)))
+
+
+def test_left_is_pale_and_right_dark():
+  for person in range(6):
+    left, middle, right = (
+      _brightness(colors.person_color(person, side)) for side in colors.SIDES
+    )
+    assert left > middle + 0.1 and middle > right + 0.05
+
+
+def test_persons_have_different_colours():
+  hues = [colors.person_color(person, 'middle') for person in range(5)]
+  for i, one in enumerate(hues):
+    for other in hues[:i]:
+      assert np.abs(one - other).max() > 0.2
+
+
+@pytest.mark.parametrize('name', skeletons.LAYOUTS)
+@pytest.mark.parametrize('stream', ['keypoint', 'limb'])
+def test_every_layout_has_a_colour_a_channel(name, stream):
+  layout = skeletons.get_layout(name)
+  palette = colors.channel_colors(layout, stream)
+  count = layout.num_joints if stream == 'keypoint' else len(layout.limbs)
+  assert palette.shape == (count, 3)
+  assert palette.min() >= 0 and palette.max() <= 1
+
+
+def test_limbs_know_their_side():
+  layout = skeletons.get_layout('coco')
+  sides = dict(zip(layout.limbs, colors.pair_sides(layout, layout.limbs)))
+  assert sides[(5, 7)] == 'left' and sides[(6, 8)] == 'right'
+  assert sides[(0, 5)] == 'left' and sides[(11, 12)] == 'middle'
+
+
+@pytest.mark.parametrize(
+  'total, count, frames',
+  [(1, 8, [0]), (3, 8, [0, 1, 2]), (9, 3, [0, 4, 8]), (9, 1, [0])],
+)
+def test_columns_are_spread_from_first_to_last(total, count, frames):
+  assert sheet.chosen_frames(total, count) == frames
