@@ -11,6 +11,7 @@ from data_prep import survey as survey_lib
 from skeljax import skeletons
 from skeljax.data.formats import annotations as annotations_lib
 from skeljax.data.formats import clips
+from skeljax.data.formats import compressed
 
 # What published code assumes for pictures of unknown size.
 _ASSUMED_PICTURE = '1920 x 1080'
@@ -269,12 +270,29 @@ def _oddities(survey: survey_lib.Survey) -> Iterator[Finding]:
   short = int((survey.shapes[good, 1] == 1).sum())
   if short:
     yield _note(f'{_clips(short)} of a single frame: no motion in them.')
-  crowds = int((survey.shapes[good, 0] > _USUAL_PERSONS).sum())
+  num_persons = survey.shapes[:, 0]
+  whole = good & ~survey.is_compressed
+  crowds = int((num_persons[whole] > _USUAL_PERSONS).sum())
   if crowds:
     yield _note(
       f'{_clips(crowds)} with more than {_USUAL_PERSONS} persons: preparing'
       f' keeps the {_USUAL_PERSONS} that move most, unless --max_persons says'
       ' otherwise.'
+    )
+  compact = good & survey.is_compressed
+  crowds = int((num_persons[compact] > compressed.DEFAULT_MAX_PERSONS).sum())
+  if crowds:
+    yield _note(
+      f'{_clips(crowds)} with more than {compressed.DEFAULT_MAX_PERSONS} persons'
+      f' in a frame: preparing keeps the {compressed.DEFAULT_MAX_PERSONS} of the'
+      ' highest scores in each frame, unless --max_persons says otherwise.'
+    )
+  elsewhere = int((compact & (survey.shapes[:, 2] < 0)).sum())
+  if elsewhere:
+    yield _note(
+      f'{_clips(elsewhere)} whose keypoints lie in other files, which this'
+      ' command does not read: data_prep.main checks them, with'
+      ' --skeletons=DIR.'
     )
   flat = good & (survey.shapes[:, 3] == 2)
   unknown = int((flat & ~survey.has_img_shape).sum())

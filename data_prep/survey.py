@@ -11,6 +11,9 @@ import numpy as np
 from skeljax import skeletons
 from skeljax.data import formats
 from skeljax.data.formats import clips
+from skeljax.data.formats import compressed
+
+_EVERYBODY = compressed.Selection(max_persons=None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +25,7 @@ class Survey:
     splits: the splits that were looked at, in file order.
     protocols: protocol -> its training and validation split, of these splits.
     is_used: [n] whether a clip is in one of the splits.
+    is_compressed: [n] whether a clip lists its skeletons one by one.
     shapes: [n, 4] persons, frames, joints, channels.
     dtypes: type of the keypoints.
     has_score: [n] whether there are scores beside the keypoints.
@@ -35,6 +39,7 @@ class Survey:
   splits: tuple[str, ...]
   protocols: Mapping[str, tuple[str, str]]
   is_used: np.ndarray
+  is_compressed: np.ndarray
   shapes: np.ndarray
   dtypes: list[str]
   has_score: np.ndarray
@@ -77,6 +82,7 @@ def look(
     protocols=formats.protocols(splits),
     # A plain list is a split that has no name yet.
     is_used=np.full(count, not annotations.splits),
+    is_compressed=np.zeros(count, bool),
     shapes=np.full((count, 4), -1),
     dtypes=[''] * count,
     has_score=np.zeros(count, bool),
@@ -89,8 +95,17 @@ def look(
     result.is_used[result.positions(split)] = True
   for position, item in enumerate(annotations.items):
     annotations.items[position] = None
-    _note(result, position, item)
+    where = (
+      f'{annotations.path(position)}, sample {annotations.ids[position]!r}'
+    )
     try:
+      if compressed.is_compressed(item):
+        result.is_compressed[position] = True
+        if item.get('keypoint') is None:
+          _look_at_entry(result, position, item, num_classes, where)
+          continue
+        item = compressed.decompress_item(item, _EVERYBODY, where)
+      _note(result, position, item)
       record = clips.check_item(
         item,
         layout=layout,
@@ -106,6 +121,30 @@ def look(
       result.has_score[position] = 'keypoint_score' in record
       result.shapes[position, 3] = record['keypoint'].shape[3]
   return result
+
+
+def _look_at_entry(
+  result: Survey,
+  position: int,
+  item: Mapping[str, Any],
+  num_classes: int,
+  where: str,
+) -> None:
+  """Notes a clip whose keypoints lie in another file, as far as it says."""
+  _note(result, position, item)
+  result.has_score[position] = True
+  clips.check_label(item, num_classes, where)
+  clips.check_img_shape(item, where)
+  frames, _ = compressed.chosen_skeletons(item, _EVERYBODY, where)
+  num_persons, num_frames, _ = compressed.decompressed_shape(frames, None)
+  if not num_frames:
+    raise clips.ClipError(f"{where}: 'frame_inds' lists nobody.", 'empty')
+  result.shapes[position, :2] = num_persons, num_frames
+  # The frames and boxes of two clips do not agree by chance.
+  boxes = frames
+  if item.get('box_score') is not None:
+    boxes = compressed.check_box_score(item, len(frames), where)
+  result.digests[position] = _digest(np.stack([frames, boxes]))
 
 
 def _note(result: Survey, position: int, item: Mapping[str, Any]) -> None:
@@ -132,13 +171,14 @@ def describe(
 ) -> str:
   """What the clips are like, as a small table."""
   shapes = survey.shapes[survey.shapes[:, 0] >= 0]
+  known = shapes[shapes[:, 2] >= 0]
   rows = [
     ('clips', f'{len(survey.shapes):,}'),
     ('classes', _classes(survey, class_names)),
     ('persons', _counts(shapes[:, 0])),
     ('frames', _frames(shapes[:, 1])),
-    ('joints', _counts(shapes[:, 2], layout)),
-    ('channels', _counts(shapes[:, 3])),
+    ('joints', _counts(known[:, 2], layout)),
+    ('channels', _counts(known[:, 3])),
     ('scores', _counts(survey.has_score, words=('none', 'yes'))),
     ('type', _counts(survey.dtypes)),
   ]

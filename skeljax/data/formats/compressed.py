@@ -126,7 +126,7 @@ def chosen_skeletons(
     )
   mask = None
   if selection.cuts is not None:
-    mask = _box_score(item, len(frame_inds), where) >= selection.cuts
+    mask = check_box_score(item, len(frame_inds), where) >= selection.cuts
     frame_inds = frame_inds[mask]
   frame_inds = frame_inds.astype(np.int64)
   falling = np.flatnonzero(np.diff(frame_inds) < 0)
@@ -287,7 +287,8 @@ def check_keypoint(item: Item, num_skeletons: int, where: str) -> np.ndarray:
   return keypoint
 
 
-def _box_score(item: Item, num_skeletons: int, where: str) -> np.ndarray:
+def check_box_score(item: Item, num_skeletons: int, where: str) -> np.ndarray:
+  """The scores of the boxes of an item, [S]; a ClipError if they are not."""
   if item.get('box_score') is None:
     raise arrays.clip_error(
       'box_score',

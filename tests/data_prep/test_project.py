@@ -1,0 +1,86 @@
+"""3D annotations prepared as a 2D dataset."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+from skeljax import errors
+from skeljax.data import datasets
+from skeljax.data import project
+
+
+def test_3d_clips_become_a_2d_dataset(
+  make_items, write_pickle, make_options, run
+):
+  items = make_items(4)
+  items[1]['keypoint'][0, 1] = 0
+  options = make_options(write_pickle(items), project='orthographic')
+  run(options)
+  dataset = datasets.open_dataset(options.output, 'tiny')
+  assert (dataset.num_channels, dataset.has_score) == (2, True)
+  assert dataset.has_img_shape and dataset.keypoint_dtype == 'float32'
+  assert dataset.layout.name == 'nturgb+d'
+  assert dataset.metadata['project'] == 'orthographic'
+  for split in datasets.SPLITS:
+    for record in dataset.source(split):
+      item = items[record['position']]
+      pixels, score, img_shape = project.orthographic(item['keypoint'])
+      np.testing.assert_array_equal(record['keypoint'], pixels)
+      np.testing.assert_array_equal(record['keypoint_score'], score)
+      np.testing.assert_array_equal(record['img_shape'], img_shape)
+      seen = pixels[score > 0]
+      box = np.concatenate([seen.min(0), seen.max(0)])
+      np.testing.assert_array_equal(record['box'], box)
+
+
+def test_a_projected_dataset_is_another_dataset(
+  make_items, write_pickle, make_options, run
+):
+  path = write_pickle(make_items(4))
+  run(make_options(path, project='orthographic'))
+  with pytest.raises(errors.UserError, match='project "orthographic" then'):
+    run(make_options(path))
+
+
+@pytest.mark.parametrize(
+  'shape, changes, words',
+  [
+    ((1, 3, 25, 2), {}, 'holds 2D keypoints already'),
+    ((1, 3, 25, 3), dict(normalize='mmaction1x'), 'Choose one'),
+    ((1, 3, 25, 3), dict(project='perspective'), 'none, orthographic'),
+  ],
+)
+def test_what_cannot_be_projected_is_explained(
+  shape, changes, words, make_item, write_pickle, make_options, run
+):
+  items = [make_item(f'clip{i}', i, shape) for i in range(3)]
+  changes = {'project': 'orthographic', **changes}
+  with pytest.raises(errors.UserError, match=words):
+    run(make_options(write_pickle(items), **changes))
+
+
+@pytest.mark.parametrize('num_unknown', [0, 1])
+def test_it_is_known_whether_all_clips_have_an_image_size(
+  num_unknown, make_item, write_pickle, make_options, run
+):
+  items = [
+    make_item(f'clip{i}', i, (1, 3, 17, 2), img_shape=(320, 240))
+    for i in range(3)
+  ]
+  for item in items[:num_unknown]:
+    item.pop('img_shape')
+  options = make_options(write_pickle(items), layout='coco')
+  run(options)
+  dataset = datasets.open_dataset(options.output, 'tiny')
+  assert dataset.has_img_shape == (num_unknown == 0)
+
+  # Datasets from before this was noted are looked through.
+  path = pathlib.Path(dataset.directory) / 'metadata.json'
+  metadata = json.loads(path.read_text())
+  assert metadata.pop('has_img_shape') == (num_unknown == 0)
+  path.write_text(json.dumps(metadata))
+  older = datasets.open_dataset(options.output, 'tiny')
+  assert 'has_img_shape' not in older.metadata
+  assert older.has_img_shape == (num_unknown == 0)
