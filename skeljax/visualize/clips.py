@@ -105,7 +105,8 @@ def from_annotations(
   record = formats.check_item(
     item,
     layout=layout,
-    num_classes=None if item.get('label') is None else len(names),
+    # Own recordings have no label, or -1: pictures need none.
+    num_classes=None if item.get('label') in (None, -1) else len(names),
     path=annotations.path(position),
     sample_id=annotations.ids[position],
     third_channel=third_channel,
