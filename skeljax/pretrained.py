@@ -341,7 +341,8 @@ def _different_channels(
   """
   there, here = pretrained.config.features.stream, config.features.stream
   if there != here:
-    if not pretrained.is_assumed:
+    told = pretrained.meta.get('torch', {}).get('is_stream_told', False)
+    if told or not pretrained.is_assumed:
       return [f'features.stream is {there!r} there and {here!r} here']
     logging.info(
       '%s: taken for %s heatmaps, as the file does not say',

@@ -60,7 +60,11 @@ def save(
   config = config_dict.ConfigDict(meta['config'])
   facts = recipe.Facts.from_dict(meta['facts'], source='the checkpoint')
   leftovers = dict(meta.get('torch', {}))
-  is_assumed = leftovers.get('is_assumed', False)
+  # A checkpoint of ours assumes nothing.
+  assumptions = {
+    'is_assumed': leftovers.get('is_assumed', False),
+    'is_stream_told': leftovers.get('is_stream_told', not leftovers),
+  }
   naming = naming or leftovers.get('naming') or _default_naming(config)
   if naming != leftovers.get('naming'):
     leftovers = {}
@@ -83,7 +87,7 @@ def save(
   )
   kept = {k: meta[k] for k in ('facts', 'stream', 'code_version')}
   # The naming is in the names, but for networks that have the same everywhere.
-  kept |= {'is_assumed': is_assumed, 'naming': naming}
+  kept |= {'naming': naming, **assumptions}
   kept['config'] = _given_away(config)
   torch_checkpoint.write(
     path,

@@ -94,17 +94,18 @@ def load(path: str, given: Given = Given()) -> Converted:
   family, naming = recognize.tell_code_base(file.state_dict, path)
   notes = list(file.notes)
   if META_KEY in file.meta:
-    config, facts, own_naming, is_assumed = _own_meta(file, given, family)
+    config, facts, own_naming, kept = _own_meta(file, given, family)
     naming = naming or own_naming
     notes.append('written by skeljax, with configuration and class names')
   elif models.takes_graph(family):
-    is_assumed = True
     config, facts, assumed = _told(file, given)
+    kept = {'is_assumed': True}
     notes += assumed
   else:
-    is_assumed = True
-    config, facts, naming, assumed = _told_volumes(file, given)
-    notes += assumed
+    config, facts, told = _told_volumes(file, given)
+    naming = told.naming
+    kept = {'is_assumed': True, 'is_stream_told': told.is_stream_told}
+    notes += told.notes
   adjacency = None
   if models.takes_graph(family):
     adjacency = recipe.build_graph(config, facts).adjacency()
@@ -115,7 +116,7 @@ def load(path: str, given: Given = Given()) -> Converted:
   meta = recipe.checkpoint_meta(config, facts)
   meta['torch'] = {
     'naming': naming,
-    'is_assumed': is_assumed,
+    **kept,
     **_leftovers(file.state_dict, family, naming, adjacency),
   }
   return Converted(
@@ -173,8 +174,8 @@ def _told(
 
 def _told_volumes(
   file: torch_checkpoint.TorchCheckpoint, given: Given
-) -> tuple[config_dict.ConfigDict, recipe.Facts, str, tuple[str, ...]]:
-  """Configuration, facts, naming and notes of a published PoseC3D."""
+) -> tuple[config_dict.ConfigDict, recipe.Facts, volume_files.Told]:
+  """Configuration, facts and all that was told of a published PoseC3D."""
   if given.down_stages is not None:
     raise errors.UserError(
       f'--down_stages is for graph networks; {file.path} holds PoseC3D, whose'
@@ -209,13 +210,13 @@ def _told_volumes(
     keypoint_dtype='float16',
     max_frames=0,
   )
-  return config, facts, told.naming, told.notes
+  return config, facts, told
 
 
 def _own_meta(
   file: torch_checkpoint.TorchCheckpoint, given: Given, family: str
-) -> tuple[config_dict.ConfigDict, recipe.Facts, str, bool]:
-  """Configuration, facts, naming, is_assumed of a file that skeljax wrote."""
+) -> tuple[config_dict.ConfigDict, recipe.Facts, str, dict[str, bool]]:
+  """Configuration, facts, naming of a file of ours, and what is assumed."""
   own, source = file.meta[META_KEY], file.path
   ignored = [
     f'--{flag}'
@@ -252,6 +253,10 @@ def _own_meta(
     ):
       raise ValueError('it has more stages, hops or channels than the tensors')
     naming = own.get('naming', '')
+    kept = {
+      'is_assumed': bool(own['is_assumed']),
+      'is_stream_told': bool(own.get('is_stream_told', False)),
+    }
     if (
       not models.takes_graph(family) and naming not in tensors.FAMILIES[family]
     ):
@@ -259,7 +264,7 @@ def _own_meta(
     # Whatever else is wrong with it shows when the network is built.
     recipe.abstract_variables(config, facts)
     if needed <= {*config}:
-      return config, facts, naming, bool(own['is_assumed'])
+      return config, facts, naming, kept
     problem = f'it lacks {", ".join(sorted(needed - {*config}))}'
   except (KeyError, TypeError, ValueError, AttributeError) as error:
     problem = f'{type(error).__name__}: {error}'

@@ -41,6 +41,7 @@ class Told:
     sections: data, features and eval of a configuration.
     layout: of the skeletons.
     num_classes: logits per clip.
+    is_stream_told: whether the stream is not assumed.
     notes: sentences on what was assumed.
   """
 
@@ -49,6 +50,7 @@ class Told:
   sections: preprocessing.Sections
   layout: skeletons.Layout
   num_classes: int
+  is_stream_told: bool
   notes: tuple[str, ...]
 
 
@@ -110,6 +112,7 @@ def tell(
     sections=found,
     layout=layout,
     num_classes=network.num_classes,
+    is_stream_told=bool(told_stream),
     notes=(*notes, *channel_notes, *input_notes),
   )
 
