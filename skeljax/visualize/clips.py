@@ -14,6 +14,7 @@ from skeljax.data import class_names as class_names_lib
 from skeljax.data import datasets
 from skeljax.data import formats
 from skeljax.data import records
+from skeljax.data.formats import compressed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,11 +94,17 @@ def from_annotations(
   index = choose([annotations.ids[p] for p in positions], wanted, source)
   position = positions[index]
   item = annotations.items[position]
-  if isinstance(item, dict) and np.shape(item.get('keypoint'))[1:2] == (0,):
+  if np.shape(item.get('keypoint'))[1:2] == (0,):
     raise errors.UserError(
       f'{annotations.path(position)}, sample {annotations.ids[position]!r}:'
       f" 'keypoint' has shape {np.shape(item['keypoint'])}, so no frames."
       ' There is nothing to draw; choose another one with --clip.'
+    )
+  if compressed.is_compressed(item) and 'keypoint' in item:
+    item = compressed.decompress_item(
+      item,
+      compressed.Selection(),
+      f'{annotations.path(position)}, sample {annotations.ids[position]!r}',
     )
   names = annotations.label_names
   if class_names:

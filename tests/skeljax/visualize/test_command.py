@@ -12,6 +12,7 @@ import pytest
 
 from skeljax import demo
 from skeljax import errors
+from skeljax import skeletons
 from skeljax.visualize import __main__ as command
 from skeljax.visualize import clips
 
@@ -228,3 +229,25 @@ def test_a_missing_package_is_named(draw, monkeypatch, module):
 )
 def test_output_is_a_folder_or_the_name_of_the_files(output, stem):
   assert command.file_stem(output, 'id') == stem
+
+
+def test_compressed_annotations_can_be_drawn(tmp_path):
+  skeletons_seen = np.random.default_rng(0).uniform(1, 99, (4, 17, 3))
+  item = dict(
+    frame_dir='walk',
+    frame_inds=np.array([0, 0, 1, 3]),
+    box_score=np.ones(4),
+    valid={0.5: 3},
+    keypoint=skeletons_seen.astype(np.float16),
+    label=-1,
+    total_frames=4,
+    img_shape=(100, 100),
+  )
+  path = tmp_path / 'compressed.pkl'
+  path.write_bytes(pickle.dumps([item]))
+  clip = clips.from_annotations(str(path), skeletons.get_layout('coco'))
+  assert clip.keypoint.shape == (2, 3, 17, 2)  # Empty frames are dropped.
+  assert clip.class_name == ''
+  expected = item['keypoint'][1].astype(np.float32)
+  np.testing.assert_array_equal(clip.keypoint[1, 0], expected[:, :2])
+  np.testing.assert_array_equal(clip.score[1, 0], expected[:, 2])
