@@ -111,9 +111,10 @@ def define_flags() -> None:
   flags.DEFINE_float(
     'valid_ratio',
     0.0,
-    'Of compressed clips take those that show somebody, in a box of the'
-    ' --box_threshold, in so large a part of their frames. 0: all, with all'
-    ' their boxes, as published.',
+    'Train on the compressed clips that show somebody, in a box of the'
+    ' --box_threshold, in so large a part of their frames, and on such boxes'
+    ' only. 0: on all clips with all their boxes, as published. Validation'
+    ' clips all count.',
     lower_bound=0.0,
     upper_bound=1.0,
   )

@@ -184,10 +184,8 @@ def _write_scratch(
 ) -> scratch.CheckedClips:
   """The scratch file, and beside it whatever the workers read with it."""
   if options.valid_ratio:
-    positions = {
-      split: _valid(annotations, indices, split, options.selection)
-      for split, indices in positions.items()
-    }
+    train = _valid(annotations, positions['train'], options.selection)
+    positions = {**positions, 'train': train}
   path = str(directory / 'scratch.array_record')
   if not options.skeletons:
     return scratch.write_scratch(annotations, positions, path, checks)
@@ -209,10 +207,9 @@ def _write_scratch(
 def _valid(
   annotations: annotations_lib.Annotations,
   indices: Sequence[int],
-  split: str,
   selection: compressed.Selection,
 ) -> list[int]:
-  """The clips that show somebody in enough of their frames."""
+  """The training clips that show somebody in enough of their frames."""
   kept = [
     position
     for position in indices
@@ -223,8 +220,8 @@ def _valid(
     )
   ]
   logging.info(
-    '%s: %d of %d clips remain after --valid_ratio=%g with --box_threshold=%g',
-    split,
+    '%d of %d training clips remain after --valid_ratio=%g with'
+    ' --box_threshold=%g',
     len(kept),
     len(indices),
     selection.valid_ratio,

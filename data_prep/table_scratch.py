@@ -56,7 +56,7 @@ def write_scratch(
         first, num_bytes[split] = written, 0
         for position in indices:
           shown.advance_to(shown.done + 1)
-          row, size = reading.take(position)
+          row, size = reading.take(position, checks.selection_of(split))
           if row is not None:
             writer.write(json.dumps(row).encode())
             num_bytes[split] += size
@@ -110,7 +110,9 @@ class _Reading:
     self.num_persons = self.max_label = 0
     self.has_img_shape = True
 
-  def take(self, position: int) -> tuple[dict[str, Any] | None, int]:
+  def take(
+    self, position: int, selection: compressed.Selection
+  ) -> tuple[dict[str, Any] | None, int]:
     """The row of a clip and the size of its record; no row for an empty one."""
     item = self._annotations.items[position]
     sample_id = self._annotations.ids[position]
@@ -118,11 +120,9 @@ class _Reading:
     _check_listed(item, where)
     label = clips_lib.check_label(item, self._checks.num_classes, where)
     img_shape = clips_lib.check_img_shape(item, where)
-    frame_inds, mask = compressed.chosen_skeletons(
-      item, self._checks.selection, where
-    )
+    frame_inds, mask = compressed.chosen_skeletons(item, selection, where)
     num_persons, num_frames, is_cut = compressed.decompressed_shape(
-      frame_inds, self._checks.selection.max_persons
+      frame_inds, selection.max_persons
     )
     if not num_frames:
       self._empty.append(sample_id)

@@ -1,5 +1,6 @@
 """The whole way of compressed annotations, whose keypoints lie elsewhere."""
 
+import dataclasses
 import os
 import pathlib
 import pickle
@@ -12,7 +13,7 @@ from skeljax import errors
 from skeljax.data import datasets
 from skeljax.data.formats import compressed
 
-NUM_CLIPS = 9
+NUM_CLIPS, NUM_TRAIN = 9, 6
 
 
 class Hostile:
@@ -118,8 +119,12 @@ def assert_decompressed(files, records, selection):
   """Each record is what decompress_item says of its clip."""
   for record in records:
     name = record['id']
+    is_val = name in list(files.items)[NUM_TRAIN:]
+    chosen = dataclasses.replace(
+      selection, valid_ratio=0.0 if is_val else selection.valid_ratio
+    )
     item = {**files.items[name], 'keypoint': files.keypoints[name]}
-    expected = compressed.decompress_item(item, selection, name)
+    expected = compressed.decompress_item(item, chosen, name)
     for field in ('keypoint', 'keypoint_score'):
       np.testing.assert_array_equal(record[field], expected[field])
       assert record[field].dtype == np.float16
@@ -147,15 +152,19 @@ def test_every_form_gives_the_same_records(form, files, make, run):
   assert left == {'tiny'}
 
 
-def test_persons_and_boxes_are_cut_as_told(files, make, run):
-  options = make(files.own(), valid_ratio=0.1, box_threshold=0.8, max_persons=3)
+@pytest.mark.parametrize('form', ['own', 'inline'])
+def test_persons_and_boxes_are_cut_as_told(form, files, make, run):
+  options = make(
+    getattr(files, form)(),
+    skeletons=str(files.folder) if form == 'own' else '',
+    valid_ratio=0.1,
+    box_threshold=0.8,
+    max_persons=3,
+  )
   run(options)
   dataset, records = records_of(options)
   selection = compressed.Selection(0.1, 0.8, 3)
-  kept = [
-    n for n, i in files.items.items() if compressed.is_valid(i, selection, n)
-  ]
-  assert [r['id'] for r in records] == kept
+  assert [r['id'] for r in records] == list(files.items)
   assert_decompressed(files, records, selection)
   assert dataset.num_persons == 3
 
@@ -168,14 +177,18 @@ def test_all_persons_are_kept_when_told(files, make, run):
   assert len(records[0]['keypoint']) > 10
 
 
-def test_clips_below_the_ratio_are_left_out(files, make, run):
+def test_training_clips_below_the_ratio_are_left_out(files, make, run):
   items = files.items.values()
   ratios = [i['valid'][0.9] / i['total_frames'] for i in items]
-  ratio = sorted(ratios)[4]
+  ratio = sorted(ratios[:NUM_TRAIN])[3]
   options = make(files.own(), valid_ratio=ratio, box_threshold=0.9)
   run(options)
   _, records = records_of(options)
-  expected = [n for n, r in zip(files.items, ratios) if r >= ratio]
+  expected = [
+    name
+    for number, (name, own) in enumerate(zip(files.items, ratios))
+    if own >= ratio or number >= NUM_TRAIN
+  ]
   assert [r['id'] for r in records] == expected
 
 
