@@ -150,6 +150,7 @@ def _recognizer_3d(
   backbone: dict[str, Any] = {
     'type': 'ResNet3dSlowOnly',
     'depth': 50,
+    'pretrained': None,
     'in_channels': num_channels,
     'base_channels': model.base_channels,
     'num_stages': num_stages,

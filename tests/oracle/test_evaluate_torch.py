@@ -95,7 +95,7 @@ def score(monkeypatch, tmp_path, prepared_root):
     usual = dict(
       checkpoint=checkpoint, step='last', output=output, split='val',
       data_dir=prepared_root, dataset='tiny', num_clips=0, average='',
-      batch_size=0, distributed='off', config=config,
+      batch_size=0, mirrored=None, distributed='off', config=config,
     )  # fmt: skip
     args = types.SimpleNamespace(**usual | flags)
     monkeypatch.setattr(evaluate, 'flags', types.SimpleNamespace(FLAGS=args))
