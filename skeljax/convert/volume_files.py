@@ -29,6 +29,8 @@ _WRITERS = (
 # Of the published networks of these blocks, by their classes.
 _UCF101_HMDB51 = ((3, 4, 6), (101, 51))
 _KINETICS = ((3, 4, 6), (400,))
+# What was trained with, by what is tested with; a test pipeline says no more.
+_TRAINING_SIZES = {64: 56, 56: 48}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -233,6 +235,10 @@ def _input(
   if volumes is not None:
     found['data'].update(volumes.data)
     found['features'].update(volumes.features)
+    size = found['features']['test_size']
+    if found['features']['scaling'] == 1:
+      size = _TRAINING_SIZES.get(size, size)
+    found['features']['size'] = size
     found['eval']['mirrored'] = volumes.mirrored
     return found, ['input as in the configuration that it was trained with']
   size = found['features']['test_size']
@@ -249,7 +255,7 @@ def _published(
 ) -> preprocessing.Sections:
   """The published test pipeline of a code base."""
   kind = (network.options['stage_blocks'], network.num_classes)
-  is_small = _is_one_of(kind, _UCF101_HMDB51)
+  test_size = 56 if _is_one_of(kind, _UCF101_HMDB51) else 64
   is_stretched = naming == 'pyskl' or _is_one_of(kind, _KINETICS)
   fields = {
     f.name: f.default
@@ -258,8 +264,8 @@ def _published(
   }
   fields |= {
     'stream': stream,
-    'size': 48 if is_small else 56,
-    'test_size': 56 if is_small else 64,
+    'size': _TRAINING_SIZES[test_size],
+    'test_size': test_size,
     'resize': 'stretch' if is_stretched else 'short_side',
     'min_score': 1e-3 if naming == 'pyskl' else 1e-4,
     'mirror': '0x' if naming == 'mmaction0x' else '1x',

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from configs import agcn_joint
+from configs import posec3d_ntu60_keypoint
 from configs import stgcn_joint_3d
 from skeljax import errors
 from skeljax import recipe
@@ -22,14 +23,19 @@ _NARROW = {
 }
 
 
+_NARROW_VOLUMES = {'base_channels': 2, 'stage_blocks': (1, 1, 1)}
+
+
 def _save(path, config, naming='', layout='nturgb+d', **model):
   """Writes random weights of a configuration, narrowed."""
-  config.model.update(_NARROW | model)
+  is_volume = recipe.uses_volumes(config)
+  narrow = _NARROW_VOLUMES if is_volume else _NARROW
+  config.model.update(narrow | model)
   config.data.update(dir='/home/somebody/data', clip_len=8)
   facts = recipe.Facts(
     layout=skeletons.get_layout(layout),
     class_names=('sit', 'stand', 'walk'),
-    num_channels=3,
+    num_channels=2 if is_volume else 3,
     has_score=False,
     num_persons=2,
     normalize='none',
@@ -54,6 +60,8 @@ def _save(path, config, naming='', layout='nturgb+d', **model):
     (agcn_joint, 'mmaction0x', {'data_bn': 'MVC'}, 'data_bn=VC only'),
     (agcn_joint, 'original', {}, "no AGCN of the form 'softmax_0x'"),
     (agcn_joint, 'mmaction1x', {}, "no AGCN of the form 'softmax_0x'"),
+    (posec3d_ntu60_keypoint, 'original', {}, 'not known for slowonly'),
+    (posec3d_ntu60_keypoint, 'pyskl', {'with_pool2': True}, 'with_pool2=False'),
   ],
 )
 def test_a_code_base_gets_no_network_that_it_has_not(
@@ -83,6 +91,26 @@ def test_a_file_that_is_given_away_names_no_folder_of_its_maker(tmp_path):
   found = torch_to_skeljax.load(str(path))
   model = config_dict.ConfigDict(found.meta['config']).model
   assert tuple(model.down_stages) == (2,)
+
+
+@pytest.mark.parametrize('word', ['keypoint', 'limb', 'keypoint_limb'])
+def test_posec3d_of_any_layout_comes_back_with_all_that_it_is(word, tmp_path):
+  path = tmp_path / 'model.pth'
+  config = posec3d_ntu60_keypoint.get_config(word)
+  config.features.sigma = 0.7
+  assert _save(path, config, 'pyskl', layout='ucla') == 'pyskl'
+  assert 'somebody' not in str(torch.load(path, weights_only=True)['meta'])
+  found = torch_to_skeljax.load(str(path))
+  assert found.naming == 'pyskl'
+  assert found.meta['facts']['layout']['name'] == 'ucla'
+  assert not found.meta['torch']['is_assumed']
+  assert found.meta['torch']['is_stream_told']
+  expected = config.features.to_dict()
+  features = found.meta['config']['features']
+  assert {k: v for k, v in features.items() if not isinstance(v, list)} == {
+    k: v for k, v in expected.items() if not isinstance(v, tuple)
+  }
+  assert features['sigma'] == 0.7
 
 
 def test_a_graph_of_many_hops_comes_back(tmp_path):

@@ -199,6 +199,19 @@ def test_a_given_pipeline_wins_over_that_of_the_file(tell):
   assert told.options['temporal_strides'] == (1, 1, 2)
 
 
+@pytest.mark.parametrize(
+  'scale, scaling, size', [(56, 1.0, 48), (64, 1.0, 56), (256, 0.25, 256)]
+)
+def test_the_training_size_fits_what_a_test_pipeline_says(
+  scale, scaling, size, tell
+):
+  pipeline = [dict(t) for t in PIPELINE]
+  pipeline[2]['scale'] = [scale, scale]
+  pipeline[3]['scaling'] = scaling
+  features = tell(pipeline=pipeline).sections['features']
+  assert (features['test_size'], features['size']) == (scale, size)
+
+
 def test_given_sections_win_over_the_file(tell):
   sections = {
     'data': {'frames': 'uniform'},
