@@ -96,13 +96,14 @@ def limb_heatmaps(
   cos = jnp.where(is_blob, 1, direction[..., 0])[..., None, :]
   sin = jnp.where(is_blob, 0, direction[..., 1])[..., None, :]
 
-  x = start[..., None, :, 0]  # [..., M, T, 1, L]
-  x = _pixels(width, x) - x  # [..., M, T, W, L]
-  y = start[..., None, :, 1]
-  y = _pixels(height, y) - y  # [..., M, T, H, L]
   # In units of sqrt(2) sigma, so that the exponent is minus the square.
   unit = 1 / (2**0.5 * sigma)
-  sin, cos, length = sin * unit, cos * unit, (length * unit)[..., None, :]
+  sin, cos, half_length = sin * unit, cos * unit, length * unit / 2
+  half_length = half_length[..., None, :]
+  # NOTE: from the middle of the limb, where errors are half of those from an
+  # end, which float32 would show. Its coordinates themselves are too coarse.
+  x = _from_middle(start[..., 0], end[..., 0], width)  # [..., M, T, W, L]
+  y = _from_middle(start[..., 1], end[..., 1], height)  # [..., M, T, H, L]
   along_row, along_column = y * sin, x * cos
   across_row, across_column = y * cos, x * sin
   row = _window(start, end, 1, height, sigma) * peak[..., None, :]
@@ -111,7 +112,7 @@ def limb_heatmaps(
   def draw(m):
     along = _rows(along_row, m) + _columns(along_column, m)
     across = _rows(across_row, m) - _columns(across_column, m)
-    beyond = jnp.maximum(jnp.maximum(-along, along - _rows(length, m)), 0)
+    beyond = jnp.maximum(jnp.abs(along) - _rows(half_length, m), 0)
     value = jnp.exp(-(across * across + beyond * beyond))
     return value * _rows(row, m) * _columns(column, m)
 
@@ -156,6 +157,13 @@ def _pixels(size: int, like: jax.Array) -> jax.Array:
   """[1, ..., size, 1] float32, of the rank of `like`."""
   pixels = jnp.arange(size, dtype=jnp.float32)
   return pixels.reshape(*(1,) * (like.ndim - 2), size, 1)
+
+
+def _from_middle(start: jax.Array, end: jax.Array, size: int) -> jax.Array:
+  """[..., size, L]: pixels of one axis, from the middle of [..., L] ends."""
+  start, end = start[..., None, :], end[..., None, :]
+  pixels = _pixels(size, start)
+  return ((pixels - start) + (pixels - end)) / 2
 
 
 def _bump(mean: jax.Array, size: int, sigma: float) -> jax.Array:
