@@ -121,7 +121,7 @@ def test_other_types_are_listed_in_full(state, save, tmp_path):
     ({'state_dict': {0: torch.zeros(3)}}, 'no names but 0'),
     ({'state': {}, 'param_groups': []}, 'optimiser and no weights'),
     ({'optimizer': {'state': {}}, 'epoch': 3}, 'optimiser and no weights'),
-    ({'fc.weight': torch.zeros(3)}, 'no graph network'),
+    ({'fc.weight': torch.zeros(3)}, 'no network that skeljax knows'),
   ],
 )
 def test_files_without_our_weights_say_what_they_hold(
