@@ -27,7 +27,7 @@ class Inputs(NamedTuple):
   """What the networks are run on.
 
   Attributes:
-    keypoints: each [B, M, T, V, C] float32.
+    keypoints: each [B, M, T, V, C] float32; or volumes, [B, T, H, W, C].
     dlogits: gradient of a loss by the logits, [B, classes] float32.
     is_sure: whether all keypoints are away from the kinks. If not, gradients
       can be compared in float64 only.
@@ -49,7 +49,7 @@ def random_inputs(
 
   Args:
     pair: its config says the shape; where a shape is so large that some
-      decision is always a toss-up, fewer frames are tried.
+      decision is always a toss-up, smaller ones are tried.
     make: (rng, shape) -> keypoints; normal numbers when not given.
   """
   config = pair.config
@@ -58,14 +58,13 @@ def random_inputs(
   dlogits = rng.normal(size=(config.shape[0], networks.NUM_CLASSES))
   dlogits = (dlogits / config.shape[0]).astype(np.float32)
 
-  def draw(frames):
-    b, m, _, v, c = config.shape
-    return np.asarray(make(rng, (b, m, frames, v, c)), np.float32)
+  def draw(shape):
+    return np.asarray(make(rng, shape), np.float32)
 
-  for frames in sorted({max(config.shape[2] // n, 1) for n in (1, 2, 4)})[::-1]:
+  for shape in config.smaller_shapes:
     sure: list[np.ndarray] = []
     for tries in range(_DRAWS):
-      x = draw(frames)
+      x = draw(shape)
       tossups, ties = _toss_ups(pair, x)
       if not tossups:
         sure.append(x)
@@ -73,7 +72,7 @@ def random_inputs(
         return Inputs(sure, dlogits, True, False)
       if ties or (not sure and (tossups > 3 or tries > _DRAWS // 2)):
         break
-  drawn = [draw(config.shape[2]) for _ in range(NUM_INPUTS)]
+  drawn = [draw(config.shape) for _ in range(NUM_INPUTS)]
   has_ties = any(_toss_ups(pair, x)[1] for x in drawn)
   return Inputs(drawn, dlogits, False, has_ties)
 
@@ -111,16 +110,28 @@ def _decisions(pair, x, dtype) -> list[torch.Tensor]:
     found.append(args[0].masked_fill(args[0] == 0, torch.nan))
 
   def pool(module, args):
-    size, pad = module.kernel_size[0], module.padding[0]
-    y = torch.nn.functional.pad(args[0], (0, 0, pad, pad), value=-torch.inf)
-    y = y.unfold(2, size, module.stride[0])
+    # Over frames and joints, or over frames, rows and columns.
+    num_axes = args[0].ndim - 2
+    sizes, strides, pads = (
+      values if isinstance(values, tuple) else (values,) * num_axes
+      for values in (module.kernel_size, module.stride, module.padding)
+    )
+    around = [pad for pad in reversed(pads) for _ in range(2)]
+    y = torch.nn.functional.pad(args[0], around, value=-torch.inf)
+    for axis, size, stride in zip(range(2, y.ndim), sizes, strides):
+      y = y.unfold(axis, size, stride)
+    y = y.flatten(args[0].ndim)
     first, second = y.topk(2, dim=-1).values.unbind(-1)
     # Where the ReLU before cut all off there is no gradient, whichever is
     # taken; a frame may also be alone with the padding.
     is_open = (first > 0) & second.isfinite()
     found.append((first - second).masked_fill(~is_open, torch.nan))
 
-  kinds = {torch.nn.ReLU: relu, torch.nn.MaxPool2d: pool}
+  kinds = {
+    torch.nn.ReLU: relu,
+    torch.nn.MaxPool2d: pool,
+    torch.nn.MaxPool3d: pool,
+  }
   handles = [
     module.register_forward_pre_hook(kinds[type(module)])
     for module in network.modules()

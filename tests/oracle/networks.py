@@ -21,12 +21,14 @@ from skeljax import skeletons
 from skeljax.convert import tensors
 
 FAMILIES = ('stgcn', 'stgcnpp', 'agcn', 'aagcn')
-# What the report calls the families, those that published_0x.py holds too.
+# What the report calls the families, those that published_0x.py and
+# slowonly_pairs.py hold too.
 NAMES = {
   'stgcn': 'ST-GCN',
   'stgcnpp': 'ST-GCN++',
   'agcn': '2s-AGCN (tanh)',
   'aagcn': 'AAGCN',
+  'slowonly': 'PoseC3D',
   'stgcn_0x': 'ST-GCN (0.x)',
   'agcn_0x': '2s-AGCN (softmax, 0.x)',
   'agcn_original': '2s-AGCN (softmax, authors)',
@@ -70,6 +72,13 @@ class Config:
       f'max_hop={self.graph.max_hop} {options} shape={self.shape} '
       f'norm_group={self.norm_group}'
     )
+
+  @property
+  def smaller_shapes(self) -> list[tuple[int, ...]]:
+    """The shape, and with fewer frames."""
+    b, m, t, v, c = self.shape
+    counts = sorted({max(t // n, 1) for n in (1, 2, 4)}, reverse=True)
+    return [(b, m, frames, v, c) for frames in counts]
 
   @property
   def our_family(self) -> str:

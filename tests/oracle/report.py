@@ -17,7 +17,13 @@ import tempfile
 
 _HERE = pathlib.Path(__file__).resolve().parent
 _REPOSITORY = _HERE.parents[1]
-_TESTS = ('models', 'published_0x', 'training_curve', 'round_trip')
+_TESTS = (
+  'models',
+  'slowonly',
+  'published_0x',
+  'training_curve',
+  'round_trip',
+)
 _PACKAGES = ('jax', 'flax', 'optax', 'numpy', 'torch', 'mmaction2')
 # Column -> the kinds of difference in it, one below the other.
 _COLUMNS = {

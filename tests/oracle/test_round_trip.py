@@ -9,6 +9,7 @@ import networks
 import networks_0x
 import numpy as np
 import pytest
+import slowonly_pairs
 import torch
 
 
@@ -31,6 +32,8 @@ def new_variables(pair, seed):
 def draw(family, seed, index):
   if family in networks_0x.FAMILIES:
     return networks_0x.draw(family, seed, index)
+  if family == 'slowonly':
+    return slowonly_pairs.build(slowonly_pairs.draw(seed, index))
   return networks.build(networks.draw(family, seed, index))
 
 

@@ -225,3 +225,72 @@ def test_logits_equal_those_of_mmaction2(name, quick_jit):
   np.testing.assert_allclose(logits[0, :5], first, rtol=rtol, atol=atol)
   np.testing.assert_allclose(logits.sum(), total, rtol=rtol, atol=10 * atol)
   assert logits[0].argmax() == argmax
+
+
+# stage_blocks -> (classes, feature mean, logits[:5], sum, argmax)
+GOLDEN_SLOWONLY = {
+  (4, 6, 3): (
+    60, 0.470364,
+    (0.46372, -0.80982, -0.89860, -0.03148, -0.95392), 0.70975, 17,
+  ),
+  (3, 4, 6): (
+    101, 0.521027,
+    (0.29079, -0.06038, -0.37721, -0.49412, -1.17900), 10.77794, 31,
+  ),
+}  # fmt: skip
+
+
+def slowonly_value(path: tuple[str, ...], shape: tuple[int, ...]) -> np.ndarray:
+  """The filled value of one of SlowOnly's arrays, in our layout."""
+  block, unit, leaf = path
+  leaf = {
+    'kernel': 'weight', 'scale': 'weight',
+    'mean': 'running_mean', 'var': 'running_var',
+  }.get(leaf, leaf)  # fmt: skip
+  if block == 'head':
+    key = f'cls_head.fc_cls.{leaf}'
+  else:
+    unit = unit.removesuffix('_bn')
+    if block == 'stem':
+      block, part = 'conv1', unit
+    else:
+      part = 'bn' if 'bn' in path[1] else 'conv'
+      block = block.replace('_', '.') + '.' + unit.replace('bn', 'conv')
+    key = f'backbone.{block}.{part}.{leaf}'
+  # [t, h, w, C, D] is [D, C, t, h, w] there, [C, D] is [D, C].
+  value = fill(key, shape[::-1][:2] + shape[:-2], False)
+  return value if len(shape) == 1 else np.moveaxis(value, (1, 0), (-2, -1))
+
+
+@pytest.mark.parametrize('stage_blocks', GOLDEN_SLOWONLY)
+def test_logits_of_slowonly_equal_those_of_mmaction2(stage_blocks, quick_jit):
+  num_classes, mean, first, total, argmax = GOLDEN_SLOWONLY[stage_blocks]
+  model = models.build_model(
+    'slowonly', graph=None, num_classes=num_classes, stage_blocks=stage_blocks
+  )
+  x = np.random.RandomState(7).rand(1, 1, 17, 8, 24, 24)[:, 0]
+  x = x.transpose(0, 2, 3, 4, 1).astype(np.float32)
+  variables = jax.tree_util.tree_map_with_path(
+    lambda path, leaf: slowonly_value(
+      tuple(entry.key for entry in path[1:]), leaf.shape
+    ),
+    jax.eval_shape(model.init, jax.random.key(0), x),
+  )
+  last_block = f'layer3_{stage_blocks[-1] - 1}'
+
+  @quick_jit
+  def forward(variables, x):
+    logits, state = model.apply(
+      variables,
+      x,
+      capture_intermediates=lambda module, _: module.name == last_block,
+      mutable=['intermediates'],
+    )
+    return logits, jnp.mean(state['intermediates'][last_block]['__call__'][0])
+
+  logits, feature_mean = jax.device_get(forward(variables, x))
+  atol = 1e-5 * np.abs(logits).max()
+  np.testing.assert_allclose(feature_mean, mean, rtol=1e-5)
+  np.testing.assert_allclose(logits[0, :5], first, rtol=1e-5, atol=atol)
+  np.testing.assert_allclose(logits.sum(), total, rtol=1e-5, atol=10 * atol)
+  assert logits[0].argmax() == argmax
