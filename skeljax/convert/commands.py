@@ -25,6 +25,7 @@ from skeljax.convert import skeljax_to_torch
 from skeljax.convert import slowonly_config
 from skeljax.convert import torch_checkpoint
 from skeljax.convert import torch_to_skeljax
+from skeljax.convert import volume_files
 from skeljax.data import datasets
 
 _OPTIMIZER = "the optimiser's state is not converted"
@@ -155,7 +156,24 @@ def to_torch_file(
   if published_model.is_known(loaded.config, used):
     model = published_model.recognizer(loaded.config, loaded.facts, used)
     said.append(f'it is loaded there by model = {model}')
+  if recipe.uses_volumes(loaded.config):
+    said += _other_tests(loaded.config, used)
   return said
+
+
+def _other_tests(config: config_dict.ConfigDict, naming: str) -> Sequence[str]:
+  """What a code base cannot do as a checkpoint of PoseC3D was tested."""
+  ours = volume_files.test_of(naming)
+  own = {name: config.features[name] for name in ('mirror', 'min_score')}
+  own['frames'] = config.data.frames
+  if not config.eval.mirrored:
+    own['mirror'] = ours['mirror']
+  return [
+    f'it was tested with {name}={own[name]!r}, where {naming} has'
+    f' {ours[name]!r}: the scores there differ a little'
+    for name in own
+    if own[name] != ours[name]
+  ]
 
 
 def convert_scores(

@@ -106,7 +106,13 @@ def tell(
     network.num_channels, layout, told_stream, source
   )
   if volumes is not None:
-    layout = _fit(volumes, layout, network.num_channels, source)
+    fitted = _fit(volumes, layout, network.num_channels, source)
+    if fitted.limbs != layout.limbs:
+      channel_notes.append(
+        'its configuration draws other limbs, or in another order, than layout'
+        f' {layout.name!r}: those of the configuration are used'
+      )
+    layout = fitted
   found, input_notes = _input(network, naming, stream, sections, volumes)
   return Told(
     naming=naming,
@@ -250,10 +256,21 @@ def _input(
   ]
 
 
+def test_of(naming: str) -> dict[str, Any]:
+  """What a code base does to every clip that it tests, as our fields."""
+  is_pyskl = naming == 'pyskl'
+  return {
+    'frames': 'uniform_pyskl' if is_pyskl else 'uniform',
+    'min_score': 1e-3 if is_pyskl else 1e-4,
+    'mirror': '0x' if naming == 'mmaction0x' else '1x',
+  }
+
+
 def _published(
   network: recognize_slowonly.Network, naming: str, stream: str
 ) -> preprocessing.Sections:
   """The published test pipeline of a code base."""
+  test = test_of(naming)
   kind = (network.options['stage_blocks'], network.num_classes)
   test_size = 56 if _is_one_of(kind, _UCF101_HMDB51) else 64
   is_stretched = naming == 'pyskl' or _is_one_of(kind, _KINETICS)
@@ -267,13 +284,13 @@ def _published(
     'size': _TRAINING_SIZES[test_size],
     'test_size': test_size,
     'resize': 'stretch' if is_stretched else 'short_side',
-    'min_score': 1e-3 if naming == 'pyskl' else 1e-4,
-    'mirror': '0x' if naming == 'mmaction0x' else '1x',
+    'min_score': test['min_score'],
+    'mirror': test['mirror'],
   }
   return {
     'data': {
       **preprocessing.data_section(dims=2),
-      'frames': 'uniform_pyskl' if naming == 'pyskl' else 'uniform',
+      'frames': test['frames'],
       'clip_len': 48,
       'num_clips': 10,
     },

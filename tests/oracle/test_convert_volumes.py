@@ -106,6 +106,25 @@ def test_files_cross_and_come_back_and_mmaction2_loads_them(
   np.testing.assert_array_equal(their_logits(fresh, x), theirs, note)
 
 
+def test_what_a_code_base_tests_in_another_way_is_said(oracle_seed, tmp_path):
+  path, folder = str(tmp_path / 'theirs.pth'), str(tmp_path / 'ours')
+  back = str(tmp_path / 'back.pth')
+  network = volume_networks.make(volume_networks.draw(oracle_seed, 0))
+  torch.save(
+    {'meta': METAS['mmaction0x'], 'state_dict': network.state_dict()}, path
+  )
+  commands.to_workdir(path, folder, torch_to_skeljax.Given())
+  for naming, fields in (
+    ('', []), ('mmaction1x', ['mirror']),
+    ('pyskl', ['mirror', 'min_score', 'frames']),
+  ):  # fmt: skip
+    said = commands.to_torch_file(folder, back, 'last', naming)
+    other = [s for s in said if 'the scores there differ' in s]
+    assert len(other) == len(fields)
+    for field, sentence in zip(fields, other):
+      assert f'tested with {field}=' in sentence
+
+
 def test_a_file_of_ours_keeps_what_it_is_for(oracle_seed, tmp_path):
   """A second conversion needs no word, whatever the tensors cannot tell."""
   config = volume_networks.draw(oracle_seed, 1)

@@ -255,3 +255,4 @@ def test_the_limbs_of_the_configuration_are_those_of_the_layout(tell):
   told = tell(pipeline=pipeline)
   assert told.layout.joints == COCO.joints
   np.testing.assert_array_equal(told.layout.limbs, other)
+  assert 'draws other limbs, or in another order' in said(told)
