@@ -216,9 +216,20 @@ def flip(
   return jnp.where(_per_clip(is_flipped[:, None], points), mirrored, points)
 
 
+def rounded(product: jax.Array) -> jax.Array:
+  """The product, rounded to float32 before it is added to anything.
+
+  XLA may add to the unrounded product, which NumPy never does. Coordinates that
+  come from a coarse grid, as in float16 files, often lie on the very edge of a
+  pixel, and would fall on its other side. A comparison in between keeps both
+  apart, where an optimization barrier does not.
+  """
+  return jnp.maximum(product, jnp.finfo(product.dtype).min)
+
+
 def _rescale(xy: jax.Array, old: jax.Array, new: jax.Array) -> jax.Array:
   factor = (new.astype(jnp.float32) / old.astype(jnp.float32))[:, ::-1]
-  return xy * _per_clip(factor, xy)
+  return rounded(xy * _per_clip(factor, xy))
 
 
 def _crop(xy: jax.Array, top_left: jax.Array) -> jax.Array:

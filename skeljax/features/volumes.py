@@ -120,7 +120,10 @@ def render(
 def _draw(points: jax.Array, options: VolumeOptions, train: bool) -> jax.Array:
   """[B, N, T, H, W, C] float32 of points [B, N, M, T, V, 3]."""
   side = options.drawn_size(train)
-  xy, score = points[..., :2] * options.scaling, points[..., 2]
+  xy, score = (
+    geometry.rounded(points[..., :2] * options.scaling),
+    points[..., 2],
+  )
   channels = []
   if options.draws_keypoints:
     channels.append(
