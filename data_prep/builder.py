@@ -95,6 +95,7 @@ class SkeletonClips(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       class_names=list(config.class_names),
       normalize=config.normalize,
       project=config.project,
+      num_cut=config.clips.num_cut,
       has_img_shape=config.clips.has_img_shape or config.project != 'none',
       num_persons=config.clips.num_persons,
     )

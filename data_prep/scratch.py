@@ -38,6 +38,7 @@ class CheckedClips:
     num_persons: largest number of persons in a clip.
     max_label: the largest label.
     has_img_shape: whether the picture's size is known for every clip.
+    num_cut: clips that show more persons than were kept.
     num_bytes: encoded clips by split.
     table: how workers make records of the rows (tables.Table); None where the
       rows are records.
@@ -50,6 +51,7 @@ class CheckedClips:
   num_persons: int
   max_label: int
   has_img_shape: bool
+  num_cut: int
   num_bytes: Mapping[str, int]
   table: Any = None
   bundles: tuple[Any, ...] = ()
@@ -130,6 +132,7 @@ def write_scratch(
     num_persons=reading.num_persons,
     max_label=reading.max_label,
     has_img_shape=reading.has_img_shape,
+    num_cut=reading.num_cut,
     num_bytes=num_bytes,
   )
 
@@ -181,7 +184,7 @@ class _Reading:
       self._dtypes['score_dtype'] = dtypes['keypoint_score']
     self._first = None
     self._empty = []
-    self._num_cut = self._num_dropped = 0
+    self.num_cut = self._num_dropped = 0
     self.spec = None
     self.num_persons = self.max_label = 0
     self.has_img_shape = True
@@ -228,7 +231,7 @@ class _Reading:
       logging.info(
         '%d clips show more than %d persons: kept those that move most,'
         ' dropped %d persons (--max_persons)',
-        self._num_cut,
+        self.num_cut,
         self._checks.max_persons,
         self._num_dropped,
       )
@@ -266,7 +269,7 @@ class _Reading:
     record['keypoint'] = keypoint
     if score is not None:
       record['keypoint_score'] = score
-    self._num_cut += num_dropped > 0
+    self.num_cut += num_dropped > 0
     self._num_dropped += num_dropped
 
 

@@ -77,6 +77,7 @@ def write_scratch(
     num_persons=reading.num_persons,
     max_label=reading.max_label,
     has_img_shape=reading.has_img_shape,
+    num_cut=0,  # Of a frame with more than ten persons as published.
     num_bytes=num_bytes,
     table=tables.Table(
       layout=checks.layout,

@@ -213,7 +213,7 @@ def main(argv: Sequence[str]) -> int:
   loaded = dataclasses.replace(loaded, config=config)
   dataset = recipe.open_dataset(config)
   facts = loaded.facts_for(dataset)
-  for note in recipe.data_notes(config, facts):
+  for note in recipe.data_notes(config, dataset):
     logging.info('%s', note)
   evaluator = scoring.Evaluator(
     config,

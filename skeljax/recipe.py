@@ -14,7 +14,6 @@ from flax import linen as nn
 import jax
 import jax.numpy as jnp
 from ml_collections import config_dict
-import optax
 
 import skeljax
 from skeljax import errors
@@ -22,7 +21,6 @@ from skeljax import features
 from skeljax import graph
 from skeljax import losses
 from skeljax import models
-from skeljax import optim
 from skeljax import skeletons
 from skeljax import train_state
 from skeljax.data import datasets
@@ -264,11 +262,20 @@ def feature_options(
   return options
 
 
-def data_notes(config: config_dict.ConfigDict, facts: Facts) -> list[str]:
-  """Sentences on what the data lack and what is done about it."""
-  if uses_volumes(config) and not facts.has_score:
-    return ['no scores in the data: every joint is drawn with score 1']
-  return []
+def data_notes(
+  config: config_dict.ConfigDict, dataset: datasets.PreparedDataset
+) -> list[str]:
+  """Sentences on what the network would see of other data."""
+  notes = []
+  if uses_volumes(config) and not dataset.has_score:
+    notes.append('no scores in the data: every joint is drawn with score 1')
+  if uses_volumes(config) and dataset.num_cut:
+    notes.append(
+      f'{dataset.num_cut} clips show more than the {dataset.num_persons} persons'
+      ' that were kept of them; heatmaps have room for all'
+      ' (--max_persons=0 of data_prep.main)'
+    )
+  return notes
 
 
 def _volume_options(
@@ -345,60 +352,3 @@ def abstract_variables(
   return jax.eval_shape(
     lambda: train_state.init_variables(model, shape, seed=0)
   )
-
-
-@dataclasses.dataclass(frozen=True)
-class Training:
-  """Optimiser and step counts of a run.
-
-  Attributes:
-    optimizer: SGD as torch computes it.
-    schedule: completed steps -> learning rate of the next update.
-    total_steps: of the run.
-    clips_per_epoch: E, clips x repeat.
-    note: a sentence on the linear scaling rule, or ''.
-  """
-
-  optimizer: optax.GradientTransformation
-  schedule: optax.Schedule
-  total_steps: int
-  clips_per_epoch: int
-  note: str
-
-  def epoch(self, step: int, batch_size: int) -> float:
-    return step * batch_size / self.clips_per_epoch
-
-
-def build_training(
-  config: config_dict.ConfigDict, num_train_clips: int
-) -> Training:
-  """Step counts, learning rate and optimiser for N training clips."""
-  clips_per_epoch = num_train_clips * config.data.repeat
-  batch_size = config.train.batch_size
-  total_steps = optim.total_steps(
-    config.train.epochs, clips_per_epoch, batch_size
-  )
-  factor, note = optim.batch_scaling(
-    batch_size, config.optim.reference_batch, config.optim.scale_lr
-  )
-  kind = config.optim.schedule
-  schedule = optim.learning_rate(
-    kind,
-    base_lr=config.optim.base_lr * factor,
-    total_steps=total_steps,
-    clips_per_epoch=clips_per_epoch,
-    batch_size=batch_size,
-    # Other schedules have none, whatever the step recipe left in the field.
-    milestones=tuple(config.optim.milestones) if kind == 'step' else (),
-    gamma=config.optim.gamma,
-    warmup_steps=config.optim.warmup_steps,
-    warmup_epochs=config.optim.warmup_epochs,
-  )
-  optimizer = optim.make_optimizer(
-    schedule,
-    momentum=config.optim.momentum,
-    nesterov=config.optim.nesterov,
-    weight_decay=config.optim.weight_decay,
-    clip_norm=config.optim.clip_norm,
-  )
-  return Training(optimizer, schedule, total_steps, clips_per_epoch, note)

@@ -26,6 +26,7 @@ from skeljax import scoring
 from skeljax import sharding
 from skeljax import steps
 from skeljax import train_state
+from skeljax import training_plan
 from skeljax import workdir as workdirs
 from skeljax.data import datasets
 from skeljax.data import pipeline
@@ -49,7 +50,7 @@ class Result:
 
 
 def _schedule(
-  every_epochs: float, training: recipe.Training, batch_size: int
+  every_epochs: float, training: training_plan.TrainingPlan, batch_size: int
 ) -> frozenset[int]:
   """Steps at which something falls that happens every so many epochs.
 
@@ -109,7 +110,7 @@ def train(config: config_dict.ConfigDict, workdir: str) -> Result:
   mesh = sharding.make_mesh()
   dataset = recipe.open_dataset(config)
   facts = recipe.facts_of(dataset, config)
-  training = recipe.build_training(config, dataset.num_clips['train'])
+  training = training_plan.build(config, dataset.num_clips['train'])
   # Here already, so that a mistake in it is told before there is a workdir.
   recipe.loss_options(config, facts)
   given = None
@@ -124,7 +125,7 @@ def train(config: config_dict.ConfigDict, workdir: str) -> Result:
       config, dataset.name, dataset.fingerprint, training.total_steps
     ),
   )
-  _log_start(config, facts, dataset, training)
+  _log_start(config, dataset, training)
   state = _initial_state(config, facts, training, mesh)
   with checkpoints.Checkpoints(workdir, keep=config.checkpoint.keep) as saved:
     start = 0
@@ -171,9 +172,8 @@ def _is_finished(workdir: str) -> bool:
 
 def _log_start(
   config: config_dict.ConfigDict,
-  facts: recipe.Facts,
   dataset: datasets.PreparedDataset,
-  training: recipe.Training,
+  training: training_plan.TrainingPlan,
 ) -> None:
   logging.info(
     '%s (%s recipe, %s stream) on %s: %d training and %d validation clips,'
@@ -192,7 +192,7 @@ def _log_start(
     config.train.batch_size,
     training.clips_per_epoch / config.train.batch_size,
   )
-  for note in [training.note, *recipe.data_notes(config, facts)]:
+  for note in [training.note, *recipe.data_notes(config, dataset)]:
     if note:
       logging.info('%s', note)
 
@@ -200,7 +200,7 @@ def _log_start(
 def _initial_state(
   config: config_dict.ConfigDict,
   facts: recipe.Facts,
-  training: recipe.Training,
+  training: training_plan.TrainingPlan,
   mesh: jax.sharding.Mesh,
 ) -> train_state.TrainState:
   model = recipe.build_model(config, facts)
@@ -222,7 +222,7 @@ def _loop(
   config: config_dict.ConfigDict,
   facts: recipe.Facts,
   dataset: datasets.PreparedDataset,
-  training: recipe.Training,
+  training: training_plan.TrainingPlan,
   mesh: jax.sharding.Mesh,
   state: train_state.TrainState,
   saved: checkpoints.Checkpoints,
@@ -321,7 +321,7 @@ def train_batches(
 def _fetch(
   meter: metric_writer.Meter,
   pending: tuple[int, Mapping[str, jax.Array]],
-  training: recipe.Training,
+  training: training_plan.TrainingPlan,
   saved: checkpoints.Checkpoints,
 ) -> None:
   """Adds the sums of a step to the meter, or stops a run that diverged."""

@@ -84,6 +84,11 @@ class PreparedDataset:
   def num_classes(self) -> int:
     return len(self.class_names)
 
+  @property
+  def num_cut(self) -> int:
+    """Clips of which data_prep left persons out (--max_persons)."""
+    return self.metadata.get('num_cut', 0)
+
   @functools.cached_property
   def has_img_shape(self) -> bool:
     """Whether the size of the picture is known for every clip.

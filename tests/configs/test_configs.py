@@ -9,6 +9,7 @@ from skeljax import cli
 from skeljax import recipe
 from skeljax import skeletons
 from skeljax import train_state
+from skeljax import training_plan
 
 _FOLDER = pathlib.Path(__file__).resolve().parents[2] / 'configs'
 _SHARED = ('common', 'gcn', 'posec3d')
@@ -101,7 +102,7 @@ def test_recipe_builds_its_model_and_counts_its_steps(file, name):
   assert count == _PARAMETERS.get((file, name), count)
   dataset = 'ucla' if name == 'ucla' else config.name.split('_')[1]
   clips = _CLIPS.get(dataset, _CLIPS['ntu60'])
-  training = recipe.build_training(config, clips)
+  training = training_plan.build(config, clips)
   assert training.total_steps == _STEPS[file, name]
 
 
@@ -133,7 +134,7 @@ def test_demo_preset_names_only_fields_that_exist(file):
 
 def test_milestones_fall_where_the_published_epochs_begin():
   config = _load('agcn_joint.py', '')
-  training = recipe.build_training(config, 40091)
+  training = training_plan.build(config, 40091)
   first = round(30 * 40091 / 12)
   rates = [float(training.schedule(s)) for s in (0, first - 1, first)]
   assert rates == pytest.approx([0.1, 0.1, 0.01])

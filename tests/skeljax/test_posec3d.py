@@ -66,7 +66,7 @@ def prepared(tmp_path_factory):
   """prepared(name, **what): the root that then holds such a dataset."""
   root = tmp_path_factory.mktemp('datasets')
 
-  def function(name, **what):
+  def function(name, max_persons=0, **what):
     path = root / f'{name}.pkl'
     path.write_bytes(pickle.dumps(_annotations(**what)))
     prepare.prepare(
@@ -78,7 +78,7 @@ def prepared(tmp_path_factory):
         normalize='none',
         name=name,
         output=str(root),
-        max_persons=0,
+        max_persons=max_persons,
       ),
       ['--runner=FnApiRunner'],
     )
@@ -159,12 +159,16 @@ def test_clip_without_the_size_of_its_picture_is_refused(
   assert not (tmp_path / 'run').exists()
 
 
-def test_data_without_scores_are_drawn_with_ones_and_the_log_says_so():
-  facts = dataclasses.replace(FACTS, has_score=False)
-  config = posec3d_ntu60_keypoint.get_config('')
-  (note,) = recipe.data_notes(config, facts)
-  assert 'score 1' in note
-  assert not recipe.data_notes(config, FACTS)
+def test_log_says_what_was_left_out_of_the_data(run, prepared):
+  config = run[0]
+  complete = recipe.open_dataset(config)
+  assert complete.num_persons == 3
+  assert not recipe.data_notes(config, complete)
+  root = prepared('poor_2d', with_score=False, max_persons=2)
+  poor = recipe.open_dataset(_config(root, 'poor_2d'))
+  scores, persons = recipe.data_notes(config, poor)
+  assert 'drawn with score 1' in scores
+  assert '8 clips show more than the 2 persons' in persons
 
 
 def test_3d_skeletons_are_refused(tiny_root, tmp_path):

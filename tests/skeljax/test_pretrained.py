@@ -18,6 +18,7 @@ from skeljax import sharding
 from skeljax import skeletons
 from skeljax import train
 from skeljax import train_state
+from skeljax import training_plan
 from skeljax.models import agcn
 
 FACTS = recipe.Facts(
@@ -64,7 +65,7 @@ def fill(config, facts, seed):
 def make_state(config, facts):
   """A fresh state, replicated as in a run, that has taken no step."""
   replicated = sharding.replicated(sharding.make_mesh())
-  training = recipe.build_training(config, num_train_clips=100)
+  training = training_plan.build(config, num_train_clips=100)
   variables = fill(config, facts, seed=1)
   state = train_state.TrainState(
     step=np.int32(0),

@@ -14,6 +14,7 @@ from skeljax import recipe
 from skeljax import sharding
 from skeljax import skeletons
 from skeljax import train_state
+from skeljax import training_plan
 
 COCO = skeletons.get_layout('coco')
 FACTS = recipe.Facts(
@@ -83,7 +84,7 @@ def log(caplog):
 
 def test_other_classes_replace_the_classifier_and_nothing_else(log):
   config, old = make_config(), make_pretrained(make_config(), KINETICS)
-  training = recipe.build_training(config, num_train_clips=100)
+  training = training_plan.build(config, num_train_clips=100)
   variables = fill(config, FACTS, seed=1)
   fresh = train_state.TrainState(
     step=np.int32(0),

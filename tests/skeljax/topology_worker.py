@@ -36,6 +36,7 @@ from skeljax import sharding  # noqa: E402
 from skeljax import steps  # noqa: E402
 from skeljax import train  # noqa: E402
 from skeljax import train_state  # noqa: E402
+from skeljax import training_plan  # noqa: E402
 
 spec = importlib.util.spec_from_file_location(
   'tiny', pathlib.Path(__file__).with_name('conftest.py')
@@ -52,7 +53,7 @@ def run_steps(count: int, dtype, norm_group: int) -> train_state.TrainState:
   mesh = sharding.make_mesh()
   dataset = recipe.open_dataset(config)
   facts = recipe.facts_of(dataset, config)
-  training = recipe.build_training(config, dataset.num_clips['train'])
+  training = training_plan.build(config, dataset.num_clips['train'])
   model = recipe.build_model(config, facts)
   state = train_state.create(
     model,
