@@ -1,6 +1,6 @@
-"""Training and inference steps of every graph network, beside mmaction2's.
+"""Training and inference steps of every network, beside mmaction2's.
 
-  python -m benchmarks.steps [--models=stgcn,stgcn++,2s-agcn,aagcn] \
+  python -m benchmarks.steps [--models=stgcn,stgcn++,2s-agcn,aagcn,posec3d] \
       [--precisions=float32,tf32,bfloat16] [--peer=PYTHON] [--compile] \
       [--batch=16] [--persons=2] [--frames=32] [--steps=9] [--output=steps.md]
 
@@ -12,7 +12,9 @@ else the machine does meets both; the first steps, which compile, are timed
 apart. Prints clips a second by the median step and the ratio of the medians,
 and writes them, with machine and versions, as a section of a Markdown file.
 
-2s-agcn is mmaction2's AAGCN without attention. On a GPU 'float32' computes in
+2s-agcn is mmaction2's AAGCN without attention. posec3d starts from volumes of
+17 heatmaps, --size pixels high and wide, and has half of --base_channels, as
+published. On a GPU 'float32' computes in
 full precision, 'tf32' lets both use TensorFloat-32, 'bfloat16' is our
 dtype=bfloat16 against torch.autocast. --compile adds torch.compile.
 
@@ -55,9 +57,11 @@ NETWORKS = {
   ),
   '2s-agcn': ('agcn', {'variant': 'tanh'}, 'spatial'),
   'aagcn': ('agcn', {'variant': 'tanh', 'attention': True}, 'spatial'),
+  'posec3d': ('slowonly', {}, ''),
 }
+NUM_HEATMAPS = 17
 PRECISIONS = ('float32', 'tf32', 'bfloat16')
-HEADER = """# Steps of the graph networks, beside mmaction2
+HEADER = """# Steps of the networks, beside mmaction2
 
 Clips a second by the median step, ours and mmaction2's (PyTorch) taking turns
 in one run; how it is measured: `python -m benchmarks.steps --help`. The ratio
@@ -66,17 +70,29 @@ step less a median one, in seconds.
 """
 
 
+def input_shape(
+  settings: argparse.Namespace, is_convolutional: bool
+) -> tuple[int, ...]:
+  """[B, M, T, V, C], or [B, T, H, W, C] of a network that convolves."""
+  if is_convolutional:
+    pixels = (settings.size, settings.size)
+    return settings.batch, settings.frames, *pixels, NUM_HEATMAPS
+  clip = (settings.persons, settings.frames, LAYOUT.num_joints)
+  return settings.batch, *clip, 3
+
+
 class Ours:
   """Steps of one of our networks on one random batch."""
 
   def __init__(self, settings: argparse.Namespace, name: str, precision: str):
     family, options, mode = NETWORKS[name]
     dtype = jnp.bfloat16 if precision == 'bfloat16' else None
+    is_convolutional = not models.takes_graph(family)
     model = models.build_model(
       family,
-      graph=graph_lib.Graph(LAYOUT, mode),
+      graph=None if is_convolutional else graph_lib.Graph(LAYOUT, mode),
       num_classes=NUM_CLASSES,
-      base_channels=settings.base_channels,
+      base_channels=settings.base_channels // (1 + is_convolutional),
       dtype=dtype,
       **options,
     )
@@ -86,9 +102,8 @@ class Ours:
       nesterov=True,
       weight_decay=5e-4,
     )
-    shape = (settings.batch, settings.persons, settings.frames)
     key = jax.random.key(0, impl='rbg')
-    x = jax.random.normal(key, (*shape, LAYOUT.num_joints, 3))
+    x = jax.random.normal(key, input_shape(settings, is_convolutional))
     labels = jax.random.randint(key, (settings.batch,), 0, NUM_CLASSES)
 
     @jax.jit
@@ -99,7 +114,11 @@ class Ours:
     def train(variables, opt_state, x):
       def loss(params):
         logits, updates = model.apply(
-          variables | {'params': params}, x, train=True, mutable=['batch_stats']
+          variables | {'params': params},
+          x,
+          train=True,
+          mutable=['batch_stats'],
+          rngs={'dropout': key},
         )
         return losses.cross_entropy(logits, labels).mean(), updates
 
@@ -147,6 +166,7 @@ class Peer:
       num_classes=NUM_CLASSES,
       mode=NETWORKS[name][2],
       num_joints=LAYOUT.num_joints,
+      num_heatmaps=NUM_HEATMAPS,
       edges=LAYOUT.edges,
       center=LAYOUT.center,
       device='cuda' if jax.default_backend() == 'gpu' else 'cpu',
@@ -240,9 +260,11 @@ def machine() -> str:
   return f'{count} cores of {names[0] if names else platform.machine()}'
 
 
-def write_section(path: str, title: str, lines: list[str]) -> None:
+def write_section(
+  path: str, title: str, lines: list[str], header: str = HEADER
+) -> None:
   """Puts a section into the file in place of one with the same title."""
-  text = HEADER
+  text = header
   if os.path.exists(path):
     text = pathlib.Path(path).read_text(encoding='utf-8')
   sections = re.split(r'\n(?=## )', text.rstrip())
@@ -271,6 +293,7 @@ def main() -> None:
     ('batch', 128 if on_gpu else 16),
     ('persons', 2 if on_gpu else 1),
     ('frames', 100 if on_gpu else 32),
+    ('size', 56 if on_gpu else 28),
     ('base_channels', 64),
     ('threads', 0 if on_gpu else len(os.sched_getaffinity(0))),
     ('steps', 30 if on_gpu else 9),
@@ -282,7 +305,8 @@ def main() -> None:
   settings = parser.parse_args()
   shape = (
     f'batch {settings.batch}, {settings.persons} persons, {settings.frames}'
-    f' frames, {LAYOUT.num_joints} joints, {settings.base_channels} channels'
+    f' frames, {LAYOUT.num_joints} joints, {settings.size} x {settings.size} pixels,'
+    f' {settings.base_channels} channels'
   )
   print(f'{machine()}: {shape}', flush=True)
   lines = [

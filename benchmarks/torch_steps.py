@@ -39,26 +39,52 @@ def import_models() -> types.ModuleType:
   return importlib.import_module('mmaction.models')
 
 
+def make_graph_network(models: types.ModuleType, settings: dict):
+  """Backbone and head of a graph network."""
+  name, options = BACKBONES[settings['model']]
+  layout = dict(
+    num_node=settings['num_joints'],
+    inward=[tuple(edge) for edge in settings['edges']],
+    center=settings['center'],
+  )
+  backbone = getattr(models, name)(
+    graph_cfg=dict(layout=layout, mode=settings['mode']),
+    base_channels=settings['base_channels'],
+    num_person=settings['persons'],
+    **options,
+  )
+  channels = 4 * settings['base_channels']
+  return backbone, models.GCNHead(settings['num_classes'], channels)
+
+
+def make_slowonly(models: types.ModuleType, settings: dict):
+  """Backbone and head of PoseC3D."""
+  base_channels = settings['base_channels'] // 2
+  backbone = models.ResNet3dSlowOnly(
+    depth=50,
+    in_channels=settings['num_heatmaps'],
+    base_channels=base_channels,
+    num_stages=3,
+    out_indices=(2,),
+    stage_blocks=(4, 6, 3),
+    conv1_stride_s=1,
+    pool1_stride_s=1,
+    inflate=(0, 1, 1),
+    spatial_strides=(2, 2, 2),
+    temporal_strides=(1, 1, 2),
+    dilations=(1, 1, 1),
+  )
+  return backbone, models.I3DHead(settings['num_classes'], 16 * base_channels)
+
+
 class Steps:
   """Training and inference steps of one network on one random batch."""
 
   def __init__(self, settings: dict):
     models = import_models()
-    name, options = BACKBONES[settings['model']]
-    layout = dict(
-      num_node=settings['num_joints'],
-      inward=[tuple(edge) for edge in settings['edges']],
-      center=settings['center'],
-    )
-    backbone = getattr(models, name)(
-      graph_cfg=dict(layout=layout, mode=settings['mode']),
-      base_channels=settings['base_channels'],
-      num_person=settings['persons'],
-      **options,
-    )
-    head = models.GCNHead(
-      settings['num_classes'], 4 * settings['base_channels']
-    )
+    is_convolutional = settings['model'] == 'posec3d'
+    make = make_slowonly if is_convolutional else make_graph_network
+    backbone, head = make(models, settings)
     backbone.init_weights()
     head.init_weights()
     self._device = settings['device']
@@ -72,8 +98,11 @@ class Steps:
     )
     self._network = network
     self._forward = torch.compile(network) if settings['compile'] else network
-    shape = [settings[k] for k in ('batch', 'persons', 'frames', 'num_joints')]
-    self._x = torch.randn(*shape, 3, device=self._device)
+    axes = ('batch', 'persons', 'frames', 'num_joints')
+    if is_convolutional:
+      axes = ('batch', 'num_heatmaps', 'frames', 'size', 'size')
+    shape = [settings[axis] for axis in axes] + [3] * (not is_convolutional)
+    self._x = torch.randn(*shape, device=self._device)
     self._labels = torch.randint(
       settings['num_classes'], (settings['batch'],), device=self._device
     )
