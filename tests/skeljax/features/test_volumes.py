@@ -4,9 +4,9 @@ import functools
 import pathlib
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -20,16 +20,24 @@ GOLDEN = pathlib.Path(__file__).parent / 'golden' / 'volumes.npz'
 NUM_CLIPS = 4
 
 
-@functools.partial(
-  jax.jit, static_argnames=('options', 'train', 'mirrored', 'dtype')
-)
-def volume_of(
-  batch, key, *, options, train=False, mirrored=False, dtype='float32'
-):
+STATIC = ('options', 'train', 'mirrored', 'dtype')
+# Compiles several times faster, to slower programs.
+QUICK = {
+  'xla_backend_optimization_level': 0,
+  'xla_llvm_disable_expensive_passes': True,
+  'xla_cpu_use_fusion_emitters': False,
+}
+
+
+def volume_of(batch, key, *, options, train=False, mirrored=False, dtype='f4'):
   points = volumes.prepare(batch, options, rng=key, train=train)
   return volumes.render(
     points, options, train=train, mirrored=mirrored, dtype=dtype
   )
+
+
+optimized = jax.jit(volume_of, static_argnames=STATIC)
+quick = jax.jit(volume_of, static_argnames=STATIC, compiler_options=QUICK)
 
 
 def make_options(**changes):
@@ -38,12 +46,12 @@ def make_options(**changes):
   return VolumeOptions(COCO, **{'has_score': True} | small | changes)
 
 
-def make_batch(seed=0, views=2, persons=3, frames=3):
+def make_batch(seed=0, views=2, persons=2, frames=3):
   rng = np.random.RandomState(seed)
   shape = (NUM_CLIPS, views, persons, frames, 17)
   keypoint = rng.uniform(100, 400, (*shape, 2))
   score = rng.uniform(0.1, 1, shape)
-  valid = np.array([1, 2, persons, persons])
+  valid = np.array([1, 2, 2, 1])
   is_person = np.arange(persons) < valid[:, None]
   mask = is_person[:, None, :, None, None]
   return {
@@ -56,10 +64,10 @@ def make_batch(seed=0, views=2, persons=3, frames=3):
   }
 
 
-def draw(batch, options=None, key=0, **kwargs):
+def draw(batch, options=None, key=0, function=quick, **kwargs):
   options = options or make_options()
   key = jax.random.key(key)
-  return np.asarray(volume_of(batch, key, options=options, **kwargs))
+  return np.asarray(function(batch, key, options=options, **kwargs))
 
 
 def fill_person_slots(batch, number):
@@ -117,7 +125,8 @@ def test_whole_test_pipeline_has_the_published_sums(
     'num_valid_persons': np.array([2], np.int32),
   }
   options = VolumeOptions(COCO, has_score=True, stream=stream)
-  volume = draw(batch, options, mirrored=True).astype(np.float64)
+  volume = draw(batch, options, function=optimized, mirrored=True)
+  volume = volume.astype(np.float64)
   assert volume.shape == (4, 48, 64, 64, 17)
   sums = volume.sum(axis=(1, 2, 3, 4))
   # Each view's mirror lies right behind it.
@@ -128,9 +137,8 @@ def test_whole_test_pipeline_has_the_published_sums(
 
 
 @pytest.mark.parametrize('train', [True, False])
-@pytest.mark.parametrize('stream', ['keypoint', 'limb', 'keypoint_limb'])
-def test_shapes_and_ranges(stream, train):
-  options = make_options(stream=stream, test_size=20)
+def test_shapes_and_ranges(train):
+  options = make_options(stream='keypoint_limb', test_size=20)
   volume = draw(make_batch(), options, train=train)
   side = 24 if train else 20
   assert volume.shape == (2 * NUM_CLIPS, 3, side, side, options.num_channels)
@@ -141,14 +149,11 @@ def test_shapes_and_ranges(stream, train):
 
 
 def test_both_streams_are_one_beside_the_other():
-  batch = make_batch()
-  for mirrored in (False, True):
-    both = draw(batch, make_options(stream='keypoint_limb'), mirrored=mirrored)
-    parts = [
-      draw(batch, make_options(stream=stream), mirrored=mirrored)
-      for stream in ('keypoint', 'limb')
-    ]
-    np.testing.assert_allclose(both, np.concatenate(parts, -1), atol=1e-6)
+  both, *parts = (
+    draw(make_batch(), make_options(stream=stream), mirrored=True)
+    for stream in ('keypoint_limb', 'keypoint', 'limb')
+  )
+  np.testing.assert_allclose(both, np.concatenate(parts, -1), atol=1e-6)
 
 
 @pytest.mark.parametrize('stream', ['keypoint', 'limb'])
@@ -167,11 +172,10 @@ def test_older_mirror_is_one_pixel_further_right():
   volume = draw(make_batch(), make_options(mirror='0x'), mirrored=True)
   newer = draw(make_batch(), make_options(), mirrored=True)
   np.testing.assert_array_equal(volume[0::2], newer[0::2])
-  # But for pixels at the edge of a window, which truncation makes lopsided.
+  # But at the edges of windows, which truncation makes lopsided: at 3 sigma.
   a, b = volume[1::2][..., 1:, :], newer[1::2][..., :-1, :]
-  is_edge = np.minimum(a, b) == 0
-  np.testing.assert_allclose(a[~is_edge], b[~is_edge], atol=2e-5)
-  assert np.abs(a - b)[is_edge].max() < 0.012
+  assert np.mean(np.abs(a - b) > 2e-5) < 0.02
+  assert np.abs(a - b).max() < np.exp(-4.5) < a.max() / 10
 
 
 def test_padded_persons_and_frames_are_not_drawn():
@@ -208,9 +212,11 @@ def test_views_may_be_drawn_apart():
   """One box for all views of a clip, wherever they are split."""
   batch, options = make_batch(), make_options()
   together = draw(batch).reshape(NUM_CLIPS, 2, -1)
-  points = volumes.prepare(batch, options, train=False)
+  prepare = functools.partial(volumes.prepare, options=options, train=False)
+  points = jax.jit(prepare, compiler_options=QUICK)(batch)
   render = jax.jit(
-    functools.partial(volumes.render, options=options, train=False)
+    functools.partial(volumes.render, options=options, train=False),
+    compiler_options=QUICK,
   )
   for n in range(2):
     apart = np.asarray(render(points[:, n : n + 1])).reshape(NUM_CLIPS, -1)
@@ -233,9 +239,8 @@ def test_what_is_drawn_depends_on_key_and_clip_not_on_place():
 
 
 def test_bfloat16_is_rounded_at_the_end():
-  options = make_options(stream='limb')
-  volume = draw(make_batch(), options, mirrored=True)
-  rounded = draw(make_batch(), options, mirrored=True, dtype='bfloat16')
+  volume = draw(make_batch(), mirrored=True)
+  rounded = draw(make_batch(), mirrored=True, dtype='bfloat16')
   assert rounded.dtype == jnp.bfloat16
   np.testing.assert_array_equal(rounded, volume.astype(jnp.bfloat16))
 
@@ -249,13 +254,13 @@ def test_devices_need_nothing_of_each_other():
   sharded = jax.device_put(batch, NamedSharding(mesh, P('data')))
   key_everywhere = jax.device_put(key, NamedSharding(mesh, P()))
   kwargs = {'options': make_options(stream='keypoint_limb'), 'train': True}
-  compiled = volume_of.lower(sharded, key_everywhere, **kwargs).compile()
+  compiled = optimized.lower(sharded, key_everywhere, **kwargs).compile()
   text = compiled.as_text()
   for name in ('all-reduce', 'all-gather', 'all-to-all', 'permute'):
     assert name not in text, name
   volume = compiled(sharded, key_everywhere)
   assert volume.sharding.spec[0] == 'data'
-  np.testing.assert_allclose(volume, volume_of(batch, key, **kwargs), atol=1e-6)
+  np.testing.assert_allclose(volume, quick(batch, key, **kwargs), atol=1e-5)
 
 
 def test_bad_batches_are_refused():
