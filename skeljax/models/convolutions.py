@@ -130,7 +130,12 @@ def _max_of_three(x, axis, stride):
   best, *others = (
     lax.slice_in_dim(x, i, i + last + 1, stride, axis) for i in range(3)
   )
-  for other in others:
-    # A NaN wins: it must not disappear from a diverging run.
-    best = jnp.where((other > best) | jnp.isnan(other), other, best)
-  return best
+  return functools.reduce(later_if_greater, others, best)
+
+
+def later_if_greater(first: jax.Array, later: jax.Array) -> jax.Array:
+  """The maximum, as PyTorch pools: of equal values the first has the gradient.
+
+  A NaN wins, lest it disappear from a diverging run.
+  """
+  return jnp.where((later > first) | jnp.isnan(later), later, first)

@@ -251,14 +251,16 @@ class SlowOnly(nn.Module):
 
   def _pool2(self, x):
     """Maximum of frames 2i and 2i + 1; an odd last frame is dropped."""
-    b, t, h, w, c = x.shape
+    t = x.shape[1]
     if t < 2:
       raise errors.UserError(
         'with_pool2=True takes the maximum of pairs of frames, but only one '
         'frame is left after the first stage. Give longer clips, or '
         'with_pool2=False.'
       )
-    return x[:, : t // 2 * 2].reshape(b, t // 2, 2, h, w, c).max(2)
+    # Not max(2): its gradient looks for what equals the maximum, and finds
+    # nothing (NaN) where XLA computes x a second time and rounds otherwise.
+    return convolutions.later_if_greater(x[:, 0 : t - 1 : 2], x[:, 1::2])
 
   def _check_options(self):
     network.check_choice('inflate_style', self.inflate_style, INFLATE_STYLES)

@@ -188,6 +188,8 @@ def distances(a: Results, b: Results, scale: Mapping[str, float]):
     # A tensor of exact zeros has to be met exactly.
     worst = float(np.abs(difference).max())
     result[name] = worst / scale[name] if worst else 0.0
+    # max() of Python would pass over a NaN.
+    assert np.isfinite(worst), name
   return result
 
 
