@@ -287,18 +287,25 @@ def _volume_options(
       f' {facts.num_channels}D. Project them when they are prepared'
       ' (--project=orthographic of data_prep.main), or train a graph network.'
     )
+  if config.data.whole_clip:
+    raise errors.UserError(
+      'data.whole_clip is True, but heatmaps are drawn of chosen frames. Give'
+      ' --config.data.whole_clip=False.'
+    )
   options = features.VolumeOptions(
     layout=facts.layout, has_score=facts.has_score, **fields
   )
   # The sides shrink by every stage; a rest would be cut off at one side.
-  stride = math.prod(config.model.spatial_strides)
-  for name in ('size', 'test_size'):
-    pixels = round(fields[name] * options.scaling)
-    if pixels % stride:
+  strides = tuple(config.model.spatial_strides)
+  stride = math.prod(strides)
+  for name, train in (('size', True), ('test_size', False)):
+    pixels = options.drawn_size(train)
+    # What is no stride the network refuses.
+    if stride > 0 and pixels % stride:
       raise errors.UserError(
         f'--config.features.{name}={fields[name]} makes volumes of {pixels}'
-        f' pixels, which the strides {tuple(config.model.spatial_strides)} of'
-        f' the network do not divide: choose a multiple of {stride}, such as'
+        f' pixels, which the strides {strides} of the network do not divide:'
+        f' choose a multiple of {stride}, such as'
         f' {max(1, round(pixels / stride)) * stride}.'
       )
   return options
@@ -319,9 +326,8 @@ def frame_sampling(
 
 def needs_next(config: config_dict.ConfigDict) -> bool:
   """Whether batches must carry each frame's successor, for motion."""
-  return not config.data.whole_clip and (
-    config.features.stream.endswith('motion')
-  )
+  is_motion = config.features.stream.endswith('motion')
+  return is_motion and not config.data.whole_clip
 
 
 def input_shape(
@@ -330,10 +336,8 @@ def input_shape(
   """[B, M, T, V, C] or [B, T, H, W, C] as the model sees it in training."""
   options = feature_options(config, facts)
   if isinstance(options, features.VolumeOptions):
-    height = width = round(options.size * options.scaling)
-    return (
-      batch_size, config.data.clip_len, height, width, options.num_channels
-    )  # fmt: skip
+    side = options.drawn_size(train=True)
+    return (batch_size, config.data.clip_len, side, side, options.num_channels)
   return (
     batch_size,
     facts.num_persons,

@@ -53,6 +53,35 @@ class Scores:
     }
 
 
+def check_views(
+  config: config_dict.ConfigDict, num_clips: int, mirrored: bool
+) -> int:
+  """The views of a clip that are scored together; 0 for all of them.
+
+  Args:
+    config: of the run.
+    num_clips: views of each clip.
+    mirrored: whether the mirror image of each view is scored too.
+
+  Raises:
+    UserError: the network has no mirrored views, or eval.views_at_once does not
+      divide the views.
+  """
+  if mirrored and not recipe.uses_volumes(config):
+    raise errors.UserError(
+      f'eval.mirrored is for volumes of heatmaps; {config.model.name} scores'
+      ' keypoints. Leave it out.'
+    )
+  at_once = config.eval.views_at_once
+  if at_once < 0 or 0 < at_once < num_clips and num_clips % at_once:
+    raise errors.UserError(
+      f'eval.views_at_once={at_once} does not divide the {num_clips} views'
+      ' of a clip; give a divisor, or 0 for all of them at once.'
+    )
+  # Validation during training has one view, where the final one has many.
+  return at_once if at_once < num_clips else 0
+
+
 class Evaluator:
   """Scores a split again and again with one compiled step."""
 
@@ -78,17 +107,7 @@ class Evaluator:
       num_clips: views of each clip.
       mirrored: score the mirror image of each view too.
     """
-    at_once = config.eval.views_at_once
-    if mirrored and not recipe.uses_volumes(config):
-      raise errors.UserError(
-        f'eval.mirrored is for volumes of heatmaps; {config.model.name} scores'
-        ' keypoints. Leave it out.'
-      )
-    if at_once and num_clips % at_once:
-      raise errors.UserError(
-        f'eval.views_at_once={at_once} does not divide the {num_clips} views'
-        ' of a clip; give a divisor, or 0 for all of them at once.'
-      )
+    at_once = check_views(config, num_clips, mirrored)
     sharding.check_batch_size(config.eval.batch_size, 'eval.batch_size')
     if split not in dataset.num_clips:
       raise errors.UserError(

@@ -111,8 +111,11 @@ def train(config: config_dict.ConfigDict, workdir: str) -> Result:
   dataset = recipe.open_dataset(config)
   facts = recipe.facts_of(dataset, config)
   training = training_plan.build(config, dataset.num_clips['train'])
-  # Here already, so that a mistake in it is told before there is a workdir.
+  # Here already, so that a mistake in them is told before there is a workdir,
+  # which would refuse the mended command.
   recipe.loss_options(config, facts)
+  recipe.abstract_variables(config, facts)
+  scoring.check_views(config, config.data.num_clips, config.eval.mirrored)
   given = None
   _check_start(config)
   if config.train.init_from and workdirs.is_new(workdir):

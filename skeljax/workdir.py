@@ -127,7 +127,8 @@ def _differences(
   old_facts = read_json(os.path.join(path, MANIFEST_FILE))
   rows = []
   for section in _COMPARED_SECTIONS:
-    old, new = old_fields.get(section, {}), fields[section]
+    # Of networks without a graph there is no section of it.
+    old, new = old_fields.get(section, {}), fields.get(section, {})
     rows += [
       (f'{section}.{k}', old.get(k), new.get(k)) for k in sorted({*old, *new})
     ]

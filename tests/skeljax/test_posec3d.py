@@ -148,6 +148,40 @@ def test_views_at_once_must_divide_the_views(run):
     scoring.Evaluator(config, facts, dataset, sharding.make_mesh(), num_clips=4)
 
 
+def test_validation_of_one_view_takes_what_divides_the_final_views(run):
+  config = run[0].copy_and_resolve_references()
+  config.eval.views_at_once = 2
+  assert scoring.check_views(config, num_clips=1, mirrored=False) == 0
+  assert scoring.check_views(config, num_clips=4, mirrored=True) == 2
+
+
+@pytest.mark.parametrize(
+  'field, value, message',
+  [
+    ('features.sigma', 0.0, 'sigma'),
+    ('eval.views_at_once', 3, 'does not divide the 4 views'),
+    ('eval.views_at_once', -1, 'does not divide the 4 views'),
+    ('model.spatial_strides', (2, 0, 2), 'spatial_strides'),
+    ('data.whole_clip', True, 'data.whole_clip=False'),
+  ],
+)
+def test_mistake_is_told_before_there_is_a_workdir(
+  run, tmp_path, field, value, message
+):
+  config = run[0].copy_and_resolve_references()
+  config.update_from_flattened_dict({field: value})
+  with pytest.raises(errors.UserError, match=message):
+    train.train(config, str(tmp_path / 'run'))
+  assert not (tmp_path / 'run').exists()
+
+
+def test_run_of_other_settings_is_not_continued(run):
+  config = run[0].copy_and_resolve_references()
+  config.features.sigma = 0.7
+  with pytest.raises(errors.UserError, match='sigma: 0.6 there, 0.7 here'):
+    train.train(config, str(run[1]))
+
+
 @pytest.mark.parametrize('img_shape', [None, 'most'])
 def test_clip_without_the_size_of_its_picture_is_refused(
   prepared, tmp_path, img_shape
