@@ -10,9 +10,14 @@ from configs import common
 WORDS = common.Words(
   recipes={
     'published': 'mmaction2 0.x, the default',
-    'mmaction1x': 'mmaction2 1.x, 24 epochs of ten passes',
+    'mmaction1x': 'mmaction2 1.x',
   },
   streams=('keypoint', 'limb', 'keypoint_limb'),
+)
+# Of what mmaction2 0.x had no configuration.
+WORDS_1X = common.Words(
+  recipes={'mmaction1x': 'mmaction2 1.x, the only one'},
+  streams=WORDS.streams,
 )
 # What UCF101 and HMDB51 are fine-tuned from.
 KINETICS = (
@@ -23,7 +28,11 @@ KINETICS = (
 
 
 def posec3d(
-  name: str, words: str, dataset: str, stream: str
+  name: str,
+  words: str,
+  dataset: str,
+  stream: str,
+  family: common.Words = WORDS,
 ) -> config_dict.ConfigDict:
   """From chance, 48 frames of 56 x 56 pixels: FineGYM and NTU RGB+D.
 
@@ -32,8 +41,9 @@ def posec3d(
     words: what followed the colon.
     dataset: used unless a word names another.
     stream: 'keypoint' or 'limb', unless a word names another.
+    family: what may stand after the colon.
   """
-  config = common.base(name, words, WORDS, stream)
+  config = common.base(name, words, family, stream)
   config.data.update(
     dataset=config.data.dataset or dataset,
     dims=2,
@@ -132,10 +142,10 @@ def finetune(
 
 
 def finish(
-  config: config_dict.ConfigDict, words: str
+  config: config_dict.ConfigDict, words: str, family: common.Words = WORDS
 ) -> config_dict.ConfigDict:
   """Adds the demo preset; prints and exits when the word `help` was given."""
-  return common.finish(config, words, WORDS, demo_preset())
+  return common.finish(config, words, family, demo_preset())
 
 
 def demo_preset() -> config_dict.ConfigDict:

@@ -20,11 +20,14 @@ from configs import posec3d
 
 def get_config(words: str = '') -> config_dict.ConfigDict:
   config = posec3d.posec3d(
-    'posec3d_k400_keypoint', words, dataset='k400', stream='keypoint'
+    'posec3d_k400_keypoint',
+    words,
+    dataset='k400',
+    stream='keypoint',
+    family=posec3d.WORDS_1X,
   )
-  posec3d.mmaction1x(config, epochs=24.0)
   config.features.resize = 'stretch'
   config.model.update(stage_blocks=(3, 4, 6), norm_group=32)
   config.optim.update(base_lr=0.4, weight_decay=1e-4, reference_batch=256)
   config.train.batch_size = 256  # 32 clips on each of 8 GPUs.
-  return posec3d.finish(config, words)
+  return posec3d.finish(config, words, posec3d.WORDS_1X)

@@ -1,0 +1,76 @@
+"""The configurations of PoseC3D say what the published ones say."""
+
+import importlib
+
+import pytest
+
+# Of each recipe: clips on each GPU and in all, epochs, passes an epoch, rate,
+# weight decay, schedule, training and test size, blocks, mirror of test views.
+_FROM_CHANCE = {
+  'published': (
+    16, 256, 240, 1, 0.2, 3e-4, 'cosine', 56, 64, (4, 6, 3), '0x',
+  ),
+  'mmaction1x': (
+    16, 128, 24, 10, 0.2, 3e-4, 'cosine', 56, 64, (4, 6, 3), '1x',
+  ),
+}  # fmt: skip
+_FINE_TUNED = {
+  'published': (16, 128, 12, 10, 0.01, 3e-4, 'step', 48, 56, (3, 4, 6), '0x'),
+  'mmaction1x': (16, 128, 12, 10, 0.01, 3e-4, 'step', 48, 56, (3, 4, 6), '1x'),
+}
+_RECIPES = {
+  'gym_keypoint': _FROM_CHANCE,
+  'gym_limb': _FROM_CHANCE,
+  'ntu60_keypoint': _FROM_CHANCE,
+  'ntu60_limb': _FROM_CHANCE,
+  'ucf101_keypoint': _FINE_TUNED,
+  'hmdb51_keypoint': _FINE_TUNED
+  | {
+    'published': (16, 128, 12, 10, 0.01, 1e-4, 'step', 48, 56, (3, 4, 6), '0x')
+  },
+  'k400_keypoint': {
+    'mmaction1x': (
+      32, 256, 24, 10, 0.4, 1e-4, 'cosine', 56, 64, (3, 4, 6), '1x',
+    ),
+  },
+}  # fmt: skip
+_CASES = [(name, recipe) for name in _RECIPES for recipe in _RECIPES[name]]
+
+
+def _load(name, words=''):
+  module = importlib.import_module(f'configs.posec3d_{name}')
+  return module.get_config(words)
+
+
+@pytest.mark.parametrize('name, recipe', _CASES)
+def test_recipe_is_the_published_one(name, recipe):
+  config = _load(name, recipe)
+  optim, features, model = config.optim, config.features, config.model
+  found = (
+    model.norm_group, config.train.batch_size, config.train.epochs,
+    config.data.repeat, optim.base_lr, optim.weight_decay, optim.schedule,
+    features.size, features.test_size, tuple(model.stage_blocks),
+    features.mirror,
+  )  # fmt: skip
+  assert found == _RECIPES[name][recipe]
+  assert optim.reference_batch == config.train.batch_size
+  assert (optim.momentum, optim.nesterov, optim.clip_norm) == (0.9, False, 40)
+  if optim.schedule == 'step':
+    assert optim.milestones == (9, 11)
+  assert (config.data.frames, config.data.clip_len) == ('uniform', 48)
+  assert (config.data.num_clips, config.eval.mirrored) == (10, True)
+  assert config.eval.average == 'prob'
+  is_stretched = name == 'k400_keypoint'
+  assert features.resize == ('stretch' if is_stretched else 'short_side')
+  assert features.stream == name.split('_')[1]
+  assert bool(config.train.pretrained) == (
+    _RECIPES[name]['mmaction1x'][6] == 'step'
+  )
+
+
+@pytest.mark.parametrize('name', _RECIPES)
+def test_first_recipe_is_the_default(name):
+  default = next(iter(_RECIPES[name]))
+  plain, named = _load(name), _load(name, default)
+  assert plain.recipe == default
+  assert plain.train == named.train and plain.features == named.features
