@@ -15,11 +15,11 @@ import numpy as np
 from skeljax import errors
 from skeljax.convert import blocks as blocks_lib
 from skeljax.convert import slowonly_names
+from skeljax.models import slowonly
 
 StateDict = Mapping[str, np.ndarray]
 
-_EXPANSION = 4
-_FIRST_CONV = re.compile(r'backbone\.layer(\d+)\.(\d+)\.')
+_BLOCK = re.compile(r'backbone\.layer(\d+)\.(\d+)\.')
 _CONVS = tuple(f'conv{i}' for i in (1, 2, 3))
 
 
@@ -85,7 +85,7 @@ def recognize(
 def _stage_blocks(state_dict: StateDict, source: str) -> tuple[int, ...]:
   """Bottlenecks of each stage; every one must have its three convolutions."""
   found: dict[int, set[int]] = {}
-  for match in filter(None, map(_FIRST_CONV.match, state_dict)):
+  for match in filter(None, map(_BLOCK.match, state_dict)):
     found.setdefault(int(match[1]), set()).add(int(match[2]))
   stages = range(1, len(found) + 1)
   if set(found) != set(stages) or any(
@@ -134,7 +134,7 @@ def _check_widths(
   """Raises UserError where a stage is not twice as wide as the one before."""
   widths = [tuple(k.shape[0] for k in stage) for stage in kernels]
   planned = [
-    (base * 2**s, base * 2**s, base * 2**s * _EXPANSION)
+    (base * 2**s, base * 2**s, base * 2**s * slowonly.EXPANSION)
     for s in range(len(kernels))
   ]
   if widths != planned:
@@ -142,7 +142,7 @@ def _check_widths(
     raise errors.UserError(
       f'{source}: the stages have {listed} channels after a stem of {base};'
       ' skeljax builds bottlenecks that double their width from stage to stage'
-      f' and widen {_EXPANSION} times at their end.'
+      f' and widen {slowonly.EXPANSION} times at their end.'
     )
 
 
