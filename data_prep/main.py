@@ -102,6 +102,26 @@ def define_flags() -> None:
     ' 10). 0 keeps all.',
     lower_bound=0,
   )
+  flags.DEFINE_bool(
+    'drop_empty', False, 'Leave clips without a skeleton out of the dataset.'
+  )
+  flags.DEFINE_integer(
+    'num_shards', 0, 'Files a split; 0: one for every 64 MB.', lower_bound=0
+  )
+  flags.DEFINE_bool(
+    'overwrite', False, 'Replace a dataset of this name, once the new is whole.'
+  )
+  flags.DEFINE_string(
+    'runner',
+    'FnApiRunner',
+    'Beam runner. The default works in this process; DirectRunner would'
+    ' download a program first.',
+  )
+  _define_compressed_flags()
+
+
+def _define_compressed_flags() -> None:
+  """Defines what concerns the compressed form of Kinetics-400."""
   flags.DEFINE_string(
     'skeletons',
     '',
@@ -123,21 +143,6 @@ def define_flags() -> None:
     None,
     'Score that boxes need where there is a --valid_ratio: 0.5 (default), 0.6,'
     ' 0.7, 0.8 or 0.9. The skeletons of other boxes are left out.',
-  )
-  flags.DEFINE_bool(
-    'drop_empty', False, 'Leave clips without a skeleton out of the dataset.'
-  )
-  flags.DEFINE_integer(
-    'num_shards', 0, 'Files a split; 0: one for every 64 MB.', lower_bound=0
-  )
-  flags.DEFINE_bool(
-    'overwrite', False, 'Replace a dataset of this name, once the new is whole.'
-  )
-  flags.DEFINE_string(
-    'runner',
-    'FnApiRunner',
-    'Beam runner. The default works in this process; DirectRunner would'
-    ' download a program first.',
   )
 
 

@@ -152,6 +152,15 @@ def _check_flags(args: flags.FlagValues) -> None:
       f'--fps={args.fps:g}: expected 0.1 to 50 frames a second; viewers show a'
       ' GIF no faster.'
     )
+  # Written so that NaN fails too.
+  if not args.sigma > 0:
+    raise errors.UserError(
+      f'--sigma={args.sigma:g}: the width of a Gaussian is more than 0 pixels.'
+    )
+  if args.size < 1:
+    raise errors.UserError(
+      f'--size={args.size}: a heatmap has at least 1 pixel, and 64 as published.'
+    )
   if not args.output:
     raise errors.UserError(
       '--output is empty: name a folder, such as --output=pictures/, or the'
