@@ -1,0 +1,258 @@
+"""Clips a second from keypoints to batches of heatmaps, beside mmaction2.
+
+    python -m benchmarks.heatmaps [--write=benchmarks/heatmaps.md]
+
+The published training pipeline of PoseC3D (48 frames of 56 x 56 pixels, 17
+joints or limbs, batches of 16), from records on: ours reads an ArrayRecord
+file, chooses frames on the host and computes boxes, crops, mirrors and heatmaps
+in one compiled program; mmaction2's transforms do all of it in NumPy, from
+annotations that are in memory already. Both run on one core, by turns, in one
+process; the middle of several rounds counts. Needs mmaction2
+(tests/oracle/requirements.txt); with --nopublished only ours is timed, on
+whatever device JAX finds.
+"""
+
+import copy
+import importlib
+import os
+import statistics
+import sys
+import tempfile
+import time
+import types
+
+from absl import app
+from absl import flags
+from array_record.python import array_record_module
+import jax
+import numpy as np
+
+from benchmarks import input_pipeline
+from skeljax import features
+from skeljax import skeletons
+from skeljax.data import datasets
+from skeljax.data import pipeline
+from skeljax.data import records
+from skeljax.data import sampling
+
+COCO = skeletons.LAYOUTS['coco']
+PICTURE = (1080, 1920)
+NUM_FRAMES, NUM_CLIPS = 100, 64
+SHIPPED = ('keypoint', 'score', 'img_shape', 'frame_index')
+SHIPPED += ('num_valid_persons', 'index', 'label')
+
+
+def make_clips(persons: int) -> list[dict]:
+  """Records of people who walk about a picture, float16 as published."""
+  rng = np.random.default_rng(0)
+  clips = []
+  for position in range(NUM_CLIPS):
+    shape = (persons, NUM_FRAMES, COCO.num_joints)
+    corner = rng.uniform([200, 200], [1200, 400], (persons, 1, 1, 2))
+    pose = rng.uniform(0, [200, 400], (persons, 1, COCO.num_joints, 2))
+    walk = np.cumsum(rng.standard_normal((*shape, 2)), axis=1)
+    clips.append(
+      {
+        'id': f'clip{position:06d}',
+        'position': position,
+        'label': position % 60,
+        'keypoint': (corner + pose + walk).astype(np.float16),
+        'keypoint_score': rng.uniform(0.2, 1, shape).astype(np.float16),
+        'img_shape': np.array(PICTURE, np.int32),
+        'total_frames': NUM_FRAMES,
+        'box': np.zeros(4, np.float32),
+      }
+    )
+  return clips
+
+
+class Ours:
+  """skeljax: batches from the file, volumes from a compiled program."""
+
+  def __init__(self, path: str, persons: int, stream: str):
+    spec = records.RecordSpec(COCO.num_joints, 2, 'float16', 'float16')
+    source = datasets.ClipSource([datasets.Shard(path, NUM_CLIPS)], spec)
+    dataset = input_pipeline.BenchmarkDataset(source, persons, NUM_FRAMES)
+    self._batches = pipeline.train_batches(
+      dataset,
+      sampling.Sampling('uniform', 48),
+      batch_size=flags.FLAGS.batch_size,
+      seed=0,
+      num_persons=persons,
+    )
+    options = features.VolumeOptions(COCO, has_score=True, stream=stream)
+    self._volumes = jax.jit(
+      lambda batch, key: features.model_input(
+        batch, options, rng=key, train=True
+      )
+    )
+    self._step = 0
+    self.batch()
+
+  def batch(self) -> int:
+    """Makes one batch; the bytes that went to the device for a clip."""
+    made = next(self._batches)
+    batch = {name: made[name] for name in SHIPPED}
+    self._step += 1
+    self._volumes(batch, jax.random.key(self._step)).block_until_ready()
+    return sum(x.nbytes for x in batch.values()) // len(batch['label'])
+
+  def close(self):
+    self._batches.close()
+
+
+class Published:
+  """mmaction2: its transforms clip by clip, then a batch of float32."""
+
+  def __init__(self, clips: list[dict], stream: str):
+    transforms = import_transforms()
+    left, right = zip(*COCO.left_right)
+    self._clips = clips
+    self._steps = [
+      transforms.UniformSampleFrames(clip_len=48),
+      transforms.PoseDecode(),
+      transforms.PoseCompact(hw_ratio=1.0, allow_imgpad=True),
+      transforms.Resize(scale=(-1, 64)),
+      transforms.RandomResizedCrop(area_range=(0.56, 1.0)),
+      transforms.Resize(scale=(56, 56), keep_ratio=False),
+      transforms.Flip(flip_ratio=0.5, left_kp=left, right_kp=right),
+      transforms.GeneratePoseTarget(
+        with_kp=stream == 'keypoint',
+        with_limb=stream == 'limb',
+        skeletons=COCO.limbs,
+      ),
+      transforms.FormatShape('NCTHW_Heatmap'),
+    ]
+    self._next = 0
+
+  def batch(self) -> int:
+    """Makes one batch; the bytes that would go to the device for a clip."""
+    made = []
+    for _ in range(flags.FLAGS.batch_size):
+      clip = self._clips[self._next % len(self._clips)]
+      self._next += 1
+      results = copy.deepcopy(clip)
+      results |= {
+        'img_shape': PICTURE,
+        'modality': 'Pose',
+        'start_index': 0,
+      }
+      for step in self._steps:
+        results = step.transform(results)
+      made.append(results['imgs'][0])
+    return np.stack(made).nbytes // len(made)
+
+  def close(self):
+    pass
+
+
+def import_transforms() -> types.ModuleType:
+  """mmaction's; 1.2.0 lacks a folder that it imports, and knows NumPy 1."""
+  for name in ('drn', 'drn.drn'):
+    name = f'mmaction.models.localizers.{name}'
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].DRN = None
+  np.Inf = np.inf
+  return importlib.import_module('mmaction.datasets.transforms')
+
+
+def measure(makers: dict) -> dict[str, tuple[float, float, float, int]]:
+  """Clips a second (middle, least, most) and bytes a clip, by turns."""
+  args = flags.FLAGS
+  rates, sizes = {name: [] for name in makers}, {}
+  # On one core the time of the processor is that of the clock, but for what
+  # else the machine does meanwhile.
+  clock = time.process_time if args.published else time.perf_counter
+  for _ in range(args.rounds):
+    for name, maker in makers.items():
+      # Of ours several, so that both take about as long.
+      number = args.batches if name == 'skeljax' else 1
+      start = clock()
+      for _ in range(number):
+        sizes[name] = maker.batch()
+      seconds = clock() - start
+      rates[name].append(number * args.batch_size / seconds)
+  return {
+    name: (statistics.median(x), min(x), max(x), sizes[name])
+    for name, x in rates.items()
+  }
+
+
+def report(rows: list[tuple], device: str) -> str:
+  """The table, in Markdown."""
+  lines = [
+    '# Heatmaps beside mmaction2',
+    '',
+    'Clips a second from records to a batch of heatmaps, for the published',
+    f'training pipeline of PoseC3D (48 x 56 x 56, batches of '
+    f'{flags.FLAGS.batch_size}); made by',
+    '`python -m benchmarks.heatmaps`. By turns, the middle of '
+    f'{flags.FLAGS.rounds} rounds (least - most); on',
+    'one core both count seconds of the processor. Bytes are those that the host',
+    'sends to the device for each clip: keypoints here, heatmaps there.',
+    '',
+    f'{device}, jax {jax.__version__}.',
+    '',
+    '| heatmaps of | persons | | clips/s | bytes a clip |',
+    '|---|---|---|---|---|',
+  ]
+  for stream, persons, name, (middle, least, most, size) in rows:
+    lines.append(
+      f'| {stream}s | {persons} | {name} | {middle:.1f} ({least:.1f} - '
+      f'{most:.1f}) | {size:,} |'
+    )
+  return '\n'.join(lines) + '\n'
+
+
+def main(_):
+  """Prints the table and writes it where asked."""
+  args = flags.FLAGS
+  device = jax.devices()[0].device_kind
+  if args.published:
+    device = 'One core of ' + input_device()
+  rows = []
+  with tempfile.TemporaryDirectory() as folder:
+    for persons in map(int, args.persons):
+      clips = make_clips(persons)
+      path = os.path.join(folder, f'{persons}.array_record')
+      spec = records.RecordSpec(COCO.num_joints, 2, 'float16', 'float16')
+      writer = array_record_module.ArrayRecordWriter(path, 'group_size:1')
+      for clip in clips:
+        writer.write(records.encode(clip, spec))
+      writer.close()
+      for stream in ('keypoint', 'limb'):
+        makers = {'skeljax': Ours(path, persons, stream)}
+        if args.published:
+          makers['mmaction2'] = Published(clips, stream)
+        for name, result in measure(makers).items():
+          rows.append((stream, persons, name, result))
+          print(*rows[-1], flush=True)
+        for maker in makers.values():
+          maker.close()
+  table = report(rows, device)
+  print(table)
+  if args.write:
+    with open(args.write, 'w', encoding='utf-8') as f:
+      f.write(table)
+
+
+def input_device() -> str:
+  """The processor's name, where Linux tells it."""
+  with open('/proc/cpuinfo', encoding='utf-8') as f:
+    names = [line for line in f if line.startswith('model name')]
+  return names[0].split(':')[1].strip() if names else 'an unknown processor'
+
+
+if __name__ == '__main__':
+  flags.DEFINE_integer('batch_size', 16, 'Clips in a batch.')
+  flags.DEFINE_integer('batches', 4, 'Batches of ours that a round times.')
+  flags.DEFINE_integer('rounds', 5, 'How often both are timed.')
+  flags.DEFINE_list('persons', ['1', '2'], 'Persons in a clip.')
+  flags.DEFINE_bool(
+    'published', True, 'Whether to time mmaction2, on one core.'
+  )
+  flags.DEFINE_string('write', '', 'Markdown file to write.')
+  if '--nopublished' not in sys.argv:
+    # Before a backend starts its threads, which then share this core.
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+  app.run(main)
