@@ -295,7 +295,8 @@ def _volume_options(
   options = features.VolumeOptions(
     layout=facts.layout, has_score=facts.has_score, **fields
   )
-  # The sides shrink by every stage; a rest would be cut off at one side.
+  # The network would take other sizes too and round up; nothing published has
+  # them, so that they are taken for mistakes.
   strides = tuple(config.model.spatial_strides)
   stride = math.prod(strides)
   for name, train in (('size', True), ('test_size', False)):
