@@ -76,6 +76,8 @@ class Pretrained:
         # Without scores every joint is drawn as if it were certain.
         facts = dataclasses.replace(facts, has_score=dataset.has_score)
     recipe.check_same_data(dataset, facts, self.source)
+    if recipe.uses_volumes(self.config):
+      recipe.check_img_shape(dataset, self.source)
     return facts
 
   def check_takes(self, config: config_dict.ConfigDict, what: str) -> None:

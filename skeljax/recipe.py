@@ -104,19 +104,15 @@ def facts_of(
     UserError: 2D against 3D, or prepared with another normalisation.
   """
   if dataset.num_channels != config.data.dims:
+    makes = ' (--project=orthographic of data_prep.main makes one of 3D)'
     raise errors.UserError(
       f'{dataset.directory} holds {dataset.num_channels}D skeletons, but'
       f' {config.name} is for {config.data.dims}D. Choose a dataset of'
-      f' {config.data.dims}D skeletons, or a configuration for'
-      f' {dataset.num_channels}D ones.'
+      f' {config.data.dims}D skeletons{makes if uses_volumes(config) else ""},'
+      f' or a configuration for {dataset.num_channels}D ones.'
     )
-  if uses_volumes(config) and not dataset.has_img_shape:
-    raise errors.UserError(
-      f'{dataset.directory} has clips without the size of their picture, and'
-      f' {config.name} cannot place their heatmaps. Put img_shape (height,'
-      ' width) in pixels into every annotation and prepare them again with'
-      ' --overwrite.'
-    )
+  if uses_volumes(config):
+    check_img_shape(dataset, config.name)
   if dataset.normalize != config.data.normalize:
     raise errors.UserError(
       f'{dataset.directory} was prepared with --normalize={dataset.normalize},'
@@ -137,6 +133,16 @@ def facts_of(
     keypoint_dtype=dataset.keypoint_dtype,
     max_frames=config.data.max_frames or dataset.max_frames,
   )
+
+
+def check_img_shape(dataset: datasets.PreparedDataset, source: str) -> None:
+  """Raises UserError when heatmaps of a dataset's clips cannot be placed."""
+  if not dataset.has_img_shape:
+    raise errors.UserError(
+      f'{dataset.directory} has clips without the size of their picture, and'
+      f' {source} cannot place their heatmaps. Put img_shape (height, width) in'
+      ' pixels into every annotation and prepare them again with --overwrite.'
+    )
 
 
 def check_same_data(

@@ -199,6 +199,7 @@ class Dataset:
   keypoint_dtype, max_frames = 'float32', 77
   class_names = FACTS.class_names
   num_classes = 3
+  has_img_shape = True
 
 
 def test_persons_are_no_matter_and_scores_only_to_who_knows_of_them():
@@ -208,6 +209,13 @@ def test_persons_are_no_matter_and_scores_only_to_who_knows_of_them():
   known = make_pretrained(make_config(), FACTS, is_assumed=False)
   with pytest.raises(errors.UserError, match='scores False'):
     known.facts_for(Dataset())
+
+
+def test_clips_without_the_size_of_their_picture_are_not_scored():
+  dataset = Dataset()
+  dataset.has_img_shape = False
+  with pytest.raises(errors.UserError, match='without the size of their pict'):
+    make_pretrained(make_config(), FACTS).facts_for(dataset)
 
 
 def test_a_checkpoint_from_before_heatmaps_has_no_word_of_them():
