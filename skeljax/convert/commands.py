@@ -116,7 +116,7 @@ def describe(config: config_dict.ConfigDict, facts: recipe.Facts) -> str:
   if recipe.uses_volumes(config):
     blocks = '-'.join(map(str, model.stage_blocks))
     mirrored = ' and their mirror images' if config.eval.mirrored else ''
-    size = config.features.test_size
+    size = recipe.feature_options(config, facts).drawn_size(train=False)
     return (
       f'{config.model.name} ({model.inflate_style}), {blocks} blocks from'
       f' {model.base_channels} channels, {facts.num_classes} classes;'
