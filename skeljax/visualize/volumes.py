@@ -28,7 +28,7 @@ class Volume:
   Attributes:
     stream: 'keypoint' or 'limb'.
     heat: [T, H, W] float32, 0 to 1; the largest value over the channels.
-    channel: [T, H, W] uint8, the channel that has it.
+    channel: [T, H, W] uint16, the channel that has it.
     num_channels: of the volume.
     window: (left, right, top, bottom), the pixels of the picture that the
       volume shows.
@@ -88,7 +88,7 @@ def _render(
   points: jax.Array, options: volume_options.VolumeOptions
 ) -> tuple[jax.Array, jax.Array]:
   volume = features_volumes.render(points, options, train=False)[0]
-  return volume.max(axis=-1), volume.argmax(axis=-1).astype(jnp.uint8)
+  return volume.max(axis=-1), volume.argmax(axis=-1).astype(jnp.uint16)
 
 
 def _batch(clip: clips.Clip) -> dict[str, np.ndarray]:
