@@ -64,9 +64,14 @@ def check_views(
     mirrored: whether the mirror image of each view is scored too.
 
   Raises:
-    UserError: the network has no mirrored views, or eval.views_at_once does not
-      divide the views.
+    UserError: the network has no mirrored views, eval.views_at_once does not
+      divide the views, or eval.average is no way to average them.
   """
+  if config.eval.average not in ('prob', 'score'):
+    raise errors.UserError(
+      f'eval.average is {config.eval.average!r}; the views of a clip are'
+      ' averaged as prob (probabilities) or score (logits).'
+    )
   if mirrored and not recipe.uses_volumes(config):
     raise errors.UserError(
       f'eval.mirrored is for volumes of heatmaps; {config.model.name} scores'

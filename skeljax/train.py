@@ -115,6 +115,7 @@ def train(config: config_dict.ConfigDict, workdir: str) -> Result:
   # which would refuse the mended command.
   recipe.loss_options(config, facts)
   recipe.abstract_variables(config, facts)
+  recipe.frame_sampling(config, facts)
   scoring.check_views(config, config.data.num_clips, config.eval.mirrored)
   given = None
   _check_start(config)

@@ -170,6 +170,24 @@ def test_batch_that_does_not_divide_into_norm_groups_is_told(
     train.train(tiny_config, str(tmp_path))
 
 
+@pytest.mark.parametrize(
+  'field, value, message',
+  [
+    ('data.frames', 'best', "choose frames 'best'"),
+    ('eval.average', 'best', "eval.average is 'best'.*prob"),
+    ('eval.mirrored', True, 'eval.mirrored is for volumes'),
+    ('model.variant', 'best', 'variant'),
+  ],
+)
+def test_mistake_leaves_no_workdir_that_would_refuse_the_mended_command(
+  tiny_config, tmp_path, field, value, message
+):
+  tiny_config.update_from_flattened_dict({field: value})
+  with pytest.raises(errors.UserError, match=message):
+    train.train(tiny_config, str(tmp_path / 'run'))
+  assert not (tmp_path / 'run').exists()
+
+
 def test_other_normalisation_prints_the_command(tiny_config, tmp_path):
   tiny_config.data.normalize = 'mmaction0x'
   with pytest.raises(errors.UserError) as caught:
