@@ -88,11 +88,19 @@ def prepared(tmp_path_factory):
 
 
 def _config(root, dataset, words=''):
-  """The published configuration with a network of three narrow blocks."""
+  """The published configuration with a network of two narrow blocks."""
   config = posec3d_ntu60_keypoint.get_config(words)
   config.data.update(dir=root, dataset=dataset, clip_len=4, num_clips=4)
-  config.features.update(short_side=20, size=16, test_size=16)
-  config.model.update(base_channels=4, stage_blocks=(1, 1, 1), norm_group=4)
+  config.features.update(short_side=10, size=8, test_size=8)
+  config.model.update(
+    base_channels=4,
+    stage_blocks=(1, 1),
+    inflate=(0, 1),
+    spatial_strides=(2, 2),
+    temporal_strides=(1, 2),
+    dilations=(1, 1),
+    norm_group=4,
+  )
   config.train.update(batch_size=8, epochs=3.0, log_every_steps=2)
   config.optim.update(base_lr=0.01, reference_batch=0)
   config.eval.update(batch_size=4, every_epochs=3.0)
