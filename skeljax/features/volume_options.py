@@ -76,9 +76,9 @@ class VolumeOptions:
     _check_sizes(self)
     if self.draws_limbs and not self.layout.limbs:
       raise errors.UserError(
-        f'The feature option stream is {self.stream!r}, but layout '
-        f"{self.layout.name!r} has no limbs to draw: name joint pairs as 'limbs' "
-        'in its layout file, or use stream keypoint.'
+        f'--config.features.stream={self.stream}: layout {self.layout.name!r} '
+        "has no limbs to draw. Name joint pairs as 'limbs' in its layout file, "
+        'or give --config.features.stream=keypoint.'
       )
 
   @property
@@ -131,7 +131,7 @@ def _check_choices(options: VolumeOptions) -> None:
     value = getattr(options, name)
     if value not in allowed:
       raise errors.UserError(
-        f'The feature option {name} is {value!r}; it must be one of '
+        f'--config.features.{name}={value}: it must be one of '
         f'{", ".join(allowed)}.'
       )
 
@@ -142,7 +142,7 @@ def _check_ranges(options: VolumeOptions) -> None:
     # Written so that NaN fails too.
     if not 0 < value < float('inf'):
       raise errors.UserError(
-        f'The feature option {name} is {value}; it must be greater than 0.'
+        f'--config.features.{name}={value}: it must be a number greater than 0.'
       )
   for name, low, high in (
     ('min_score', 0, 1),
@@ -153,7 +153,7 @@ def _check_ranges(options: VolumeOptions) -> None:
     value = getattr(options, name)
     if not low <= value <= high:
       raise errors.UserError(
-        f'The feature option {name} is {value}; it must lie between {low} and '
+        f'--config.features.{name}={value}: it must lie between {low} and '
         f'{high}.'
       )
 
@@ -164,15 +164,20 @@ def _check_pairs(options: VolumeOptions) -> None:
     pair = getattr(options, name)
     if not _is_range(pair, high):
       raise errors.UserError(
-        f'The feature option {name} is {pair}; it must be two numbers above 0, '
-        f'the smaller first, none greater than {high}.'
+        f'--config.features.{name}={_listed(pair)}: it must be two numbers '
+        f'above 0, the smaller first, none greater than {high}.'
       )
   pair = options.compact_hw_ratio
   if len(pair) and not _is_range(pair, float('inf')):
     raise errors.UserError(
-      f'The feature option compact_hw_ratio is {pair}; it must be two numbers '
-      'above 0, the smaller first, or () to keep the box as it is.'
+      f'--config.features.compact_hw_ratio={_listed(pair)}: it must be two '
+      'numbers above 0, the smaller first, or () to keep the box as it is.'
     )
+
+
+def _listed(pair: Sequence[float]) -> str:
+  """A pair as it is written on the command line, without spaces."""
+  return f'({",".join(map(str, pair))})'
 
 
 def _is_range(pair: Sequence[float], high: float) -> bool:
@@ -184,14 +189,15 @@ def _check_sizes(options: VolumeOptions) -> None:
     value = getattr(options, name)
     if value < 1 or value != int(value):
       raise errors.UserError(
-        f'The feature option {name} is {value}; it must be a whole number of '
+        f'--config.features.{name}={value}: it must be a whole number of '
         'pixels, at least 1.'
       )
   for name in ('size', 'test_size'):
     scaled = getattr(options, name) * options.scaling
     if round(scaled) < 1 or abs(scaled - round(scaled)) > 1e-6:
       raise errors.UserError(
-        f'The feature options {name} = {getattr(options, name)} and scaling = '
-        f'{options.scaling} make heatmaps {scaled:g} pixels wide; change one so '
-        'that the product is a whole number of pixels.'
+        f'--config.features.{name}={getattr(options, name)} and '
+        f'--config.features.scaling={options.scaling} make heatmaps '
+        f'{scaled:g} pixels wide: change one so that the product is a whole '
+        'number of pixels.'
       )

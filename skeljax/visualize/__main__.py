@@ -153,9 +153,10 @@ def _check_flags(args: flags.FlagValues) -> None:
       ' GIF no faster.'
     )
   # Written so that NaN fails too.
-  if not args.sigma > 0:
+  if not 0 < args.sigma < float('inf'):
     raise errors.UserError(
-      f'--sigma={args.sigma:g}: the width of a Gaussian is more than 0 pixels.'
+      f'--sigma={args.sigma:g}: the width of a Gaussian is a number of pixels'
+      ' above 0.'
     )
   if args.size < 1:
     raise errors.UserError(
