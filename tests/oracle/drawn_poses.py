@@ -201,9 +201,12 @@ class Decisions:
     self.total = 0
     self.different = 0
 
-  def check(self):
+  def check(self, record):
+    """Asserts and reports; record is the fixture record_difference."""
     assert self.total, 'nothing was decided'
     assert self.different <= 1e-5 * self.total, (self.different, self.total)
+    record('whole numbers', 'decided', self.total)
+    record('whole numbers', 'decided differently', self.different)
 
   def compare_volumes(self, ours, theirs, points, stream, sigma, told):
     """Equal within 1e-5 but at the edges of windows that may be either.

@@ -95,7 +95,7 @@ def box_edges(xy, options):
 
 
 @pytest.mark.parametrize('name', COMPACT)
-def test_compact_boxes_are_equal(name, clips):
+def test_compact_boxes_are_equal(name, clips, record_difference):
   options = COMPACT[name]
   xy, size = clips
   ours = jax.jit(lambda *a: geometry.compact(*a, **options))(xy, size)
@@ -119,7 +119,7 @@ def test_compact_boxes_are_equal(name, clips):
     ours = [np.asarray(x)[kept] for x in ours]
     theirs = [theirs[b] for b in kept]
     assert_step(ours, theirs, decisions, lambda b: pending(kept[b]))
-  decisions.check()
+  decisions.check(record_difference)
 
 
 @jax.jit
@@ -138,7 +138,7 @@ def fixed_steps(xy, size):
   }
 
 
-def test_resized_cropped_and_mirrored_clips_are_equal(clips):
+def test_resized_cropped_and_mirrored_clips_are_equal(clips, record_difference):
   xy, size = np.nan_to_num(clips[0]), clips[1]
   steps = {
     **{
@@ -157,7 +157,7 @@ def test_resized_cropped_and_mirrored_clips_are_equal(clips):
       return side * size[b] / size[b].min() + 0.5
 
     assert_step(ours, theirs, decisions, pending)
-  decisions.check()
+  decisions.check(record_difference)
 
 
 def test_sizes_are_rounded_as_published():
@@ -173,7 +173,9 @@ def test_sizes_are_rounded_as_published():
 
 
 @pytest.mark.parametrize('area', [(0.56, 1.0), (0.9, 1.0)])
-def test_random_crops_are_equal_for_equal_draws(area, clips, oracle_seed):
+def test_random_crops_are_equal_for_equal_draws(
+  area, clips, oracle_seed, record_difference
+):
   xy, size = np.nan_to_num(clips[0]) / np.float32(16), clips[1] // 16 + 40
   size[::3] = 64  # As after PoseCompact.
   # So oblong that most or all candidates are too high.
@@ -199,7 +201,7 @@ def test_random_crops_are_equal_for_equal_draws(area, clips, oracle_seed):
     pending.append([*np.ravel(sides) + 0.5, *offset[::-1] * left])
   decisions = drawn_poses.Decisions()
   assert_step(ours, theirs, decisions, lambda b: pending[b])
-  decisions.check()
+  decisions.check(record_difference)
   is_square = [
     shape[0] == shape[1] == min(size[b]) for b, (_, shape) in enumerate(theirs)
   ]

@@ -80,6 +80,6 @@ def test_heatmaps_are_equal(stream, picture, oracle_seed, record_difference):
   worst = decisions.compare_volumes(
     ours, theirs, points, stream, sigma, f'seed {oracle_seed}'
   )
-  decisions.check()
+  decisions.check(record_difference)
   assert (theirs > 0).mean() > 1e-3
   record_difference('GeneratePoseTarget', f'{stream} heatmaps', worst)

@@ -200,7 +200,7 @@ def test_pipelines_are_equal(name, oracle_seed, record_difference):
       ours[b], theirs, points[b], case, options, told, decisions
     )
     worst = max(worst, difference)
-  decisions.check()
+  decisions.check(record_difference)
   record_difference('PoseC3D pipeline', name, worst)
 
 
@@ -235,7 +235,7 @@ def prepared(oracle_seed, tmp_path_factory):
   return path, items, datasets.open_dataset(str(folder), 'poses')
 
 
-def test_whole_path_of_a_test_set_is_equal(prepared):
+def test_whole_path_of_a_test_set_is_equal(prepared, record_difference):
   """PoseDataset with the published test pipeline, from the file on."""
   path, _, dataset = prepared
   frames = sampling.Sampling('uniform', 48, 2)
@@ -292,10 +292,12 @@ def test_whole_path_of_a_test_set_is_equal(prepared):
         assert batch['label'][row] == theirs['data_samples'].gt_label.item()
         seen += 1
   assert seen == len(published) == 3
-  decisions.check()
+  decisions.check(record_difference)
 
 
-def test_whole_path_of_training_is_equal_for_equal_draws(prepared):
+def test_whole_path_of_training_is_equal_for_equal_draws(
+  prepared, record_difference
+):
   """Limbs; the frames and decisions that were drawn here, injected there."""
   _, items, dataset = prepared
   by_name = {item['frame_dir']: item for item in items}
@@ -334,4 +336,4 @@ def test_whole_path_of_training_is_equal_for_equal_draws(prepared):
           decisions,
         )
         assert batch['label'][row] == item['label']
-  decisions.check()
+  decisions.check(record_difference)
