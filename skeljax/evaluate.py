@@ -27,6 +27,7 @@ from skeljax import recipe
 from skeljax import score_file
 from skeljax import scoring
 from skeljax import sharding
+from skeljax import volume_recipe
 from skeljax import workdir as workdirs
 from skeljax.data import datasets
 from skeljax.visualize import confusion as picture
@@ -213,7 +214,7 @@ def main(argv: Sequence[str]) -> int:
   loaded = dataclasses.replace(loaded, config=config)
   dataset = recipe.open_dataset(config)
   facts = loaded.facts_for(dataset)
-  for note in recipe.data_notes(config, dataset):
+  for note in volume_recipe.data_notes(config, dataset):
     logging.info('%s', note)
   evaluator = scoring.Evaluator(
     config,

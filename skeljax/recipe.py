@@ -6,7 +6,6 @@ what: `Facts`. Every command builds its parts from these two, here.
 
 from collections.abc import Mapping
 import dataclasses
-import math
 import os
 from typing import Any
 
@@ -23,6 +22,7 @@ from skeljax import losses
 from skeljax import models
 from skeljax import skeletons
 from skeljax import train_state
+from skeljax import volume_recipe
 from skeljax.data import datasets
 from skeljax.data import sampling
 
@@ -104,15 +104,17 @@ def facts_of(
     UserError: 2D against 3D, or prepared with another normalisation.
   """
   if dataset.num_channels != config.data.dims:
-    makes = ' (--project=orthographic of data_prep.main makes one of 3D)'
+    makes = ''
+    if volume_recipe.uses_volumes(config):
+      makes = ' (--project=orthographic of data_prep.main makes one of 3D)'
     raise errors.UserError(
       f'{dataset.directory} holds {dataset.num_channels}D skeletons, but'
       f' {config.name} is for {config.data.dims}D. Choose a dataset of'
-      f' {config.data.dims}D skeletons{makes if uses_volumes(config) else ""},'
+      f' {config.data.dims}D skeletons{makes},'
       f' or a configuration for {dataset.num_channels}D ones.'
     )
-  if uses_volumes(config):
-    check_img_shape(dataset, config.name)
+  if volume_recipe.uses_volumes(config):
+    volume_recipe.check_img_shape(dataset, config.name)
   if dataset.normalize != config.data.normalize:
     raise errors.UserError(
       f'{dataset.directory} was prepared with --normalize={dataset.normalize},'
@@ -133,16 +135,6 @@ def facts_of(
     keypoint_dtype=dataset.keypoint_dtype,
     max_frames=config.data.max_frames or dataset.max_frames,
   )
-
-
-def check_img_shape(dataset: datasets.PreparedDataset, source: str) -> None:
-  """Raises UserError when heatmaps of a dataset's clips cannot be placed."""
-  if not dataset.has_img_shape:
-    raise errors.UserError(
-      f'{dataset.directory} has clips without the size of their picture, and'
-      f' {source} cannot place their heatmaps. Put img_shape (height, width) in'
-      ' pixels into every annotation and prepare them again with --overwrite.'
-    )
 
 
 def check_same_data(
@@ -200,11 +192,6 @@ def build_graph(config: config_dict.ConfigDict, facts: Facts) -> graph.Graph:
   return graph.Graph(layout=facts.layout, **config.graph)
 
 
-def uses_volumes(config: config_dict.ConfigDict) -> bool:
-  """Whether the network takes volumes of heatmaps, not keypoints."""
-  return not models.takes_graph(config.model.name)
-
-
 def build_model(config: config_dict.ConfigDict, facts: Facts) -> nn.Module:
   """The network, for input of `input_shape`."""
   options = dict(config.model)
@@ -216,7 +203,7 @@ def build_model(config: config_dict.ConfigDict, facts: Facts) -> nn.Module:
     )
   return models.build_model(
     name,
-    graph=None if uses_volumes(config) else build_graph(config, facts),
+    graph=build_graph(config, facts) if models.takes_graph(name) else None,
     num_classes=facts.num_classes,
     dtype=None if dtype == 'float32' else jnp.dtype(dtype),
     **options,
@@ -242,12 +229,17 @@ def feature_options(
   config: config_dict.ConfigDict, facts: Facts
 ) -> features.Options:
   """What the network sees of a batch: streams of joints, or volumes."""
+  if volume_recipe.uses_volumes(config):
+    return volume_recipe.volume_options(
+      config,
+      layout=facts.layout,
+      num_channels=facts.num_channels,
+      has_score=facts.has_score,
+    )
   fields = {
     key: tuple(value) if isinstance(value, list | tuple) else value
     for key, value in config.features.items()
   }
-  if uses_volumes(config):
-    return _volume_options(config, facts, fields)
   options = features.FeatureOptions(
     layout=facts.layout,
     num_channels=facts.num_channels,
@@ -268,54 +260,16 @@ def feature_options(
   return options
 
 
-def data_notes(
-  config: config_dict.ConfigDict, dataset: datasets.PreparedDataset
-) -> list[str]:
-  """Sentences on what the network would see of other data."""
-  notes = []
-  if uses_volumes(config) and not dataset.has_score:
-    notes.append('no scores in the data: every joint is drawn with score 1')
-  if uses_volumes(config) and dataset.num_cut:
-    notes.append(
-      f'{dataset.num_cut} clips show more than the {dataset.num_persons} persons'
-      ' that were kept of them; heatmaps have room for all'
-      ' (--max_persons=0 of data_prep.main)'
+def check_training(config: config_dict.ConfigDict, facts: Facts) -> None:
+  """Raises UserError for settings that cannot be trained with."""
+  loss_options(config, facts)
+  # Checks the options of the network, its strides among them.
+  abstract_variables(config, facts)
+  frame_sampling(config, facts)
+  if volume_recipe.uses_volumes(config):
+    volume_recipe.check_sizes(
+      build_model(config, facts), feature_options(config, facts)
     )
-  return notes
-
-
-def _volume_options(
-  config: config_dict.ConfigDict, facts: Facts, fields: dict[str, Any]
-) -> features.VolumeOptions:
-  if facts.num_channels != 2:
-    raise errors.UserError(
-      f'{config.name} draws heatmaps of 2D skeletons, but these are'
-      f' {facts.num_channels}D. Project them when they are prepared'
-      ' (--project=orthographic of data_prep.main), or train a graph network.'
-    )
-  if config.data.whole_clip:
-    raise errors.UserError(
-      'data.whole_clip is True, but heatmaps are drawn of chosen frames. Give'
-      ' --config.data.whole_clip=False.'
-    )
-  options = features.VolumeOptions(
-    layout=facts.layout, has_score=facts.has_score, **fields
-  )
-  # The network would take other sizes too and round up; nothing published has
-  # them, so that they are taken for mistakes.
-  strides = tuple(config.model.spatial_strides)
-  stride = math.prod(strides)
-  for name, train in (('size', True), ('test_size', False)):
-    pixels = options.drawn_size(train)
-    # What is no stride the network refuses.
-    if stride > 0 and pixels % stride:
-      raise errors.UserError(
-        f'--config.features.{name}={fields[name]} makes volumes of {pixels}'
-        f' pixels, which the strides {strides} of the network do not divide:'
-        f' choose a multiple of {stride}, such as'
-        f' {max(1, round(pixels / stride)) * stride}.'
-      )
-  return options
 
 
 def frame_sampling(

@@ -18,6 +18,7 @@ from skeljax import metrics
 from skeljax import recipe
 from skeljax import sharding
 from skeljax import steps
+from skeljax import volume_recipe
 from skeljax.data import datasets
 from skeljax.data import pipeline
 
@@ -72,7 +73,7 @@ def check_views(
       f'eval.average is {config.eval.average!r}; the views of a clip are'
       ' averaged as prob (probabilities) or score (logits).'
     )
-  if mirrored and not recipe.uses_volumes(config):
+  if mirrored and not volume_recipe.uses_volumes(config):
     raise errors.UserError(
       f'eval.mirrored is for volumes of heatmaps; {config.model.name} scores'
       ' keypoints. Leave it out.'

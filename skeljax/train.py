@@ -27,6 +27,8 @@ from skeljax import sharding
 from skeljax import steps
 from skeljax import train_state
 from skeljax import training_plan
+from skeljax import volume_recipe
+from skeljax import warm_start
 from skeljax import workdir as workdirs
 from skeljax.data import datasets
 from skeljax.data import pipeline
@@ -113,15 +115,13 @@ def train(config: config_dict.ConfigDict, workdir: str) -> Result:
   training = training_plan.build(config, dataset.num_clips['train'])
   # Here already, so that a mistake in them is told before there is a workdir,
   # which would refuse the mended command.
-  recipe.loss_options(config, facts)
-  recipe.abstract_variables(config, facts)
-  recipe.frame_sampling(config, facts)
+  recipe.check_training(config, facts)
   scoring.check_views(config, config.data.num_clips, config.eval.mirrored)
   given = None
   _check_start(config)
   if config.train.init_from and workdirs.is_new(workdir):
     given = pretrained.load(config.train.init_from, config.train.init_step)
-    pretrained.check(given, config, facts)
+    warm_start.check(given, config, facts)
   workdirs.open_workdir(
     workdir,
     config,
@@ -140,7 +140,7 @@ def train(config: config_dict.ConfigDict, workdir: str) -> Result:
         config.train.init_from, config.train.init_step
       )
       logging.info('starting from the weights of %s', given.source)
-      state = pretrained.initialize(state, given, config, facts)
+      state = warm_start.initialize(state, given, config, facts)
     if saved.latest_step is not None:
       start = saved.latest_step
       logging.info('continuing from step %d of %s', start, workdir)
@@ -196,7 +196,7 @@ def _log_start(
     config.train.batch_size,
     training.clips_per_epoch / config.train.batch_size,
   )
-  for note in [training.note, *recipe.data_notes(config, dataset)]:
+  for note in [training.note, *volume_recipe.data_notes(config, dataset)]:
     if note:
       logging.info('%s', note)
 

@@ -18,6 +18,7 @@ from skeljax import errors
 from skeljax import pretrained
 from skeljax import recipe
 from skeljax import score_file
+from skeljax import volume_recipe
 from skeljax.convert import published_config
 from skeljax.convert import published_model
 from skeljax.convert import score_dump
@@ -53,7 +54,7 @@ def read_configuration(path_and_words: str) -> torch_to_skeljax.Given:
     )
   config = cli.load_config(path_and_words)
   sections = ('data', 'features', 'eval')
-  takes_volumes = recipe.uses_volumes(config)
+  takes_volumes = volume_recipe.uses_volumes(config)
   return torch_to_skeljax.Given(
     sections={name: config[name].to_dict() for name in sections},
     takes_volumes=takes_volumes,
@@ -113,7 +114,7 @@ def describe(config: config_dict.ConfigDict, facts: recipe.Facts) -> str:
     f' {facts.num_channels}D{score})'
   )
   frames = f'{data.clip_len} frames ({data.frames}), {data.num_clips} views'
-  if recipe.uses_volumes(config):
+  if volume_recipe.uses_volumes(config):
     blocks = '-'.join(map(str, model.stage_blocks))
     mirrored = ' and their mirror images' if config.eval.mirrored else ''
     size = recipe.feature_options(config, facts).drawn_size(train=False)
@@ -156,7 +157,7 @@ def to_torch_file(
   if published_model.is_known(loaded.config, used):
     model = published_model.recognizer(loaded.config, loaded.facts, used)
     said.append(f'it is loaded there by model = {model}')
-  if recipe.uses_volumes(loaded.config):
+  if volume_recipe.uses_volumes(loaded.config):
     said += _other_tests(loaded.config, used)
   return said
 

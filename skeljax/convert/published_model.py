@@ -12,6 +12,7 @@ from ml_collections import config_dict
 from skeljax import errors
 from skeljax import graph as graph_lib
 from skeljax import recipe
+from skeljax import volume_recipe
 
 # Layouts that they know by a name.
 _MMACTION_LAYOUTS = {
@@ -43,7 +44,7 @@ _DEFAULTS = {
 def is_known(config: config_dict.ConfigDict, naming: str) -> bool:
   """Whether `recognizer` knows how a code base builds a network."""
   return naming in ('mmaction1x', 'pyskl') or (
-    naming == 'mmaction0x' and recipe.uses_volumes(config)
+    naming == 'mmaction0x' and volume_recipe.uses_volumes(config)
   )
 
 
@@ -66,7 +67,7 @@ def recognizer(
     UserError: they cannot build this network.
   """
   model = recipe.build_model(config, facts)
-  if recipe.uses_volumes(config):
+  if volume_recipe.uses_volumes(config):
     channels = recipe.feature_options(config, facts).num_channels
     return _recognizer_3d(model, channels, config.eval.average, naming)
   is_agcn = config.model.name == 'agcn'

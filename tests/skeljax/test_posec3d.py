@@ -18,6 +18,7 @@ from skeljax import scoring
 from skeljax import sharding
 from skeljax import skeletons
 from skeljax import train
+from skeljax import volume_recipe
 
 NUM_TRAIN, NUM_VAL, NUM_CLASSES = 16, 6, 2
 FACTS = recipe.Facts(
@@ -169,7 +170,9 @@ def test_validation_of_one_view_takes_what_divides_the_final_views(run):
     ('features.sigma', 0.0, 'sigma'),
     ('eval.views_at_once', 3, 'does not divide the 4 views'),
     ('eval.views_at_once', -1, 'does not divide the 4 views'),
+    ('features.size', 10, 'size=10 makes volumes of 10 pixels'),
     ('model.spatial_strides', (2, 0, 2), 'spatial_strides'),
+    ('model.conv1_stride', (1,), 'conv1_stride'),
     ('data.whole_clip', True, 'data.whole_clip=False'),
   ],
 )
@@ -205,10 +208,10 @@ def test_log_says_what_was_left_out_of_the_data(run, prepared):
   config = run[0]
   complete = recipe.open_dataset(config)
   assert complete.num_persons == 3
-  assert not recipe.data_notes(config, complete)
+  assert not volume_recipe.data_notes(config, complete)
   root = prepared('poor_2d', with_score=False, max_persons=2)
   poor = recipe.open_dataset(_config(root, 'poor_2d'))
-  scores, persons = recipe.data_notes(config, poor)
+  scores, persons = volume_recipe.data_notes(config, poor)
   assert 'drawn with score 1' in scores
   assert '8 clips show more than the 2 persons' in persons
 
@@ -235,10 +238,7 @@ def test_layout_without_limbs_is_refused_by_a_limb_config():
   [
     ('sigma', 0.0, 'sigma'),
     ('sigma', -0.6, 'sigma'),
-    ('size', 57, '=57 makes volumes of 57 pixels.*multiple of 8, such as 56'),
-    ('test_size', 60, '=60 makes volumes of 60 pixels'),
     ('scaling', 0.3, 'scaling'),
-    ('scaling', 0.5, '=56 makes volumes of 28 pixels'),
   ],
 )
 def test_settings_that_make_no_volume_are_refused(field, value, message):
@@ -246,6 +246,35 @@ def test_settings_that_make_no_volume_are_refused(field, value, message):
   config.features[field] = value
   with pytest.raises(errors.UserError, match=message):
     recipe.feature_options(config, FACTS)
+
+
+@pytest.mark.parametrize(
+  'changes, message',
+  [
+    ({'features.size': 57}, '=57 makes volumes of 57 pixels.*such as 56'),
+    ({'features.test_size': 60}, '=60 makes volumes of 60 pixels'),
+    ({'features.scaling': 0.5}, '=56 makes volumes of 28 pixels'),
+    ({'model.conv1_stride': (1, 2)}, 'size=56 .*16 in all.*such as 64'),
+    ({'model.pool1_stride': (1, 2)}, 'size=56 .*16 in all'),
+  ],
+)
+def test_sizes_that_strides_do_not_divide_are_evaluated_but_not_trained(
+  changes, message
+):
+  config = posec3d_ntu60_keypoint.get_config('')
+  config.update_from_flattened_dict(changes)
+  options = recipe.feature_options(config, FACTS)
+  model = recipe.build_model(config, FACTS)
+  with pytest.raises(errors.UserError, match=message):
+    volume_recipe.check_sizes(model, options)
+
+
+def test_pooling_that_is_left_out_divides_nothing():
+  config = posec3d_ntu60_keypoint.get_config('')
+  config.model.update(pool1_stride=(1, 2), with_pool1=False)
+  volume_recipe.check_sizes(
+    recipe.build_model(config, FACTS), recipe.feature_options(config, FACTS)
+  )
 
 
 def test_finetuning_recipe_names_the_published_weights_it_starts_from(

@@ -19,6 +19,7 @@ from skeljax import skeletons
 from skeljax import train
 from skeljax import train_state
 from skeljax import training_plan
+from skeljax import warm_start
 from skeljax.models import agcn
 
 FACTS = recipe.Facts(
@@ -120,7 +121,7 @@ def log(caplog):
 
 def test_equal_classes_keep_the_classifier(config, log):
   fresh, old = make_state(config, FACTS), make_pretrained(config, FACTS)
-  state = pretrained.initialize(fresh, old, config, FACTS)
+  state = warm_start.initialize(fresh, old, config, FACTS)
   assert_taken(state, old, fresh)
   assert 'old step 5: the classifier of 3 classes is kept' in log()
   # What was saved of the optimiser is not asked for: it starts anew.
@@ -137,7 +138,7 @@ def test_equal_classes_keep_the_classifier(config, log):
 def test_another_number_of_classes_replaces_the_classifier(config, log):
   fresh = make_state(config, OTHER_CLASSES)
   old = make_pretrained(config, FACTS)
-  state = pretrained.initialize(fresh, old, config, OTHER_CLASSES)
+  state = warm_start.initialize(fresh, old, config, OTHER_CLASSES)
   assert_taken(state, old, fresh, replaced=("['head']['fc']",))
   assert 'old step 5: 3 classes there, 4 here' in log()
   assert 'a new classifier is trained' in log()
@@ -146,7 +147,7 @@ def test_another_number_of_classes_replaces_the_classifier(config, log):
 def test_other_names_replace_the_classifier(config, log):
   other = dataclasses.replace(FACTS, class_names=('walk', 'stand', 'sit'))
   fresh, old = make_state(config, other), make_pretrained(config, FACTS)
-  state = pretrained.initialize(fresh, old, config, other)
+  state = warm_start.initialize(fresh, old, config, other)
   assert_taken(state, old, fresh, replaced=("['head']['fc']",))
   assert 'the 3 classes have other names there' in log()
 
@@ -155,7 +156,7 @@ def test_numbered_classes_may_be_any(config, log):
   numbered = dataclasses.replace(FACTS, class_names=recipe.numbered_classes(3))
   fresh = make_state(config, FACTS)
   old = make_pretrained(config, numbered, is_assumed=True)
-  state = pretrained.initialize(fresh, old, config, FACTS)
+  state = warm_start.initialize(fresh, old, config, FACTS)
   assert_taken(state, old, fresh)
   assert 'is kept (the file does not name them)' in log()
 
@@ -171,7 +172,7 @@ def refusal(config, facts, old):
   """What initialize says, asked to start `config` on `facts` from `old`."""
   fresh = make_state(config, facts)
   with pytest.raises(errors.UserError) as error:
-    pretrained.initialize(fresh, old, config, facts)
+    warm_start.initialize(fresh, old, config, facts)
   text = str(error.value)
   assert text.startswith('train.init_from=old step 5 ')
   return text
@@ -205,10 +206,10 @@ def test_the_input_norm_of_agcn_may_be_implied(recipe_word):
   ours.data.clip_len = 4
   implied = agcn.VARIANTS[ours.model.variant].data_bn
   theirs = changed(ours, data_bn=implied)
-  pretrained.check(make_pretrained(theirs, FACTS), ours, FACTS)
+  warm_start.check(make_pretrained(theirs, FACTS), ours, FACTS)
   other = changed(ours, data_bn={'VC': 'MVC', 'MVC': 'VC'}[implied])
   with pytest.raises(errors.UserError, match='model.data_bn is'):
-    pretrained.check(make_pretrained(other, FACTS), ours, FACTS)
+    warm_start.check(make_pretrained(other, FACTS), ours, FACTS)
 
 
 def test_a_stride_counts_though_it_changes_no_array(config):
@@ -247,14 +248,14 @@ def test_other_persons_are_refused_where_they_are_in_the_weights(config):
   assert 'batch_stats.data_bn.mean: [75] there, here [150]' in text
   # Elsewhere any number will do.
   fresh, old = make_state(config, FACTS), make_pretrained(config, one)
-  state = pretrained.initialize(fresh, old, config, FACTS)
+  state = warm_start.initialize(fresh, old, config, FACTS)
   assert_taken(state, old, fresh)
 
 
 def test_the_graph_comes_along(config):
   """A fixed adjacency belongs to the weights that were trained on it."""
   fresh, old = make_state(config, FACTS), make_pretrained(config, FACTS)
-  state = pretrained.initialize(fresh, old, config, FACTS)
+  state = warm_start.initialize(fresh, old, config, FACTS)
   np.testing.assert_array_equal(
     state.graph['adjacency'], old.variables['graph']['adjacency']
   )

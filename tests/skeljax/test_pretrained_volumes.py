@@ -15,6 +15,7 @@ from skeljax import sharding
 from skeljax import skeletons
 from skeljax import train_state
 from skeljax import training_plan
+from skeljax import warm_start
 
 COCO = skeletons.get_layout('coco')
 FACTS = recipe.Facts(
@@ -92,7 +93,7 @@ def test_other_classes_replace_the_classifier_and_nothing_else(log):
     **({'graph': {}} | variables),
   )
   fresh = jax.device_put(fresh, sharding.replicated(sharding.make_mesh()))
-  state = pretrained.initialize(fresh, old, config, FACTS)
+  state = warm_start.initialize(fresh, old, config, FACTS)
   now = jax.tree_util.tree_leaves_with_path(dict(state.variables))
   expected = {
     jax.tree_util.keystr(path): leaf
@@ -120,7 +121,7 @@ def test_a_stride_or_a_pooling_counts_though_it_changes_no_array():
   ):
     old = make_pretrained(make_config(**{field: there}), FACTS)
     with pytest.raises(errors.UserError) as error:
-      pretrained.check(old, make_config(), FACTS)
+      warm_start.check(old, make_config(), FACTS)
     text = str(error.value)
     assert f'model.{field} is {there} there and {here} here' in text
     assert text.count('there and') == 1
@@ -129,7 +130,7 @@ def test_a_stride_or_a_pooling_counts_though_it_changes_no_array():
 def test_other_blocks_are_refused_by_what_they_are():
   old = make_pretrained(make_config(stage_blocks=(1, 2, 1)), FACTS)
   with pytest.raises(errors.UserError) as error:
-    pretrained.check(old, make_config(), FACTS)
+    warm_start.check(old, make_config(), FACTS)
   assert 'model.stage_blocks is (1, 2, 1) there and (1, 1, 1) here' in str(
     error.value
   )
@@ -141,7 +142,7 @@ def test_weights_for_keypoints_and_for_heatmaps_are_told_apart(is_volume_run):
   ours, theirs = (volumes, graph) if is_volume_run else (graph, volumes)
   old = make_pretrained(theirs, FACTS)
   with pytest.raises(errors.UserError) as error:
-    pretrained.check(old, ours, FACTS)
+    warm_start.check(old, ours, FACTS)
   text = str(error.value)
   assert text.startswith(f'k400.pth holds {theirs.model.name}, which takes')
   assert f'is {ours.name} of {ours.model.name}, which takes' in text
@@ -157,7 +158,7 @@ def test_joints_and_limbs_are_other_channels_though_there_are_as_many(log):
   limb = make_config('limb')
   known = make_pretrained(make_config(), FACTS, is_assumed=False)
   with pytest.raises(errors.UserError) as error:
-    pretrained.check(known, limb, FACTS)
+    warm_start.check(known, limb, FACTS)
   assert "features.stream is 'keypoint' there and 'limb' here" in str(
     error.value
   )
@@ -165,9 +166,9 @@ def test_joints_and_limbs_are_other_channels_though_there_are_as_many(log):
     make_config(), FACTS, meta={'torch': {'is_stream_told': True}}
   )
   with pytest.raises(errors.UserError, match='features.stream is'):
-    pretrained.check(told, limb, FACTS)
+    warm_start.check(told, limb, FACTS)
   # The weights alone do not say which they are for.
-  pretrained.check(make_pretrained(make_config(), FACTS), limb, FACTS)
+  warm_start.check(make_pretrained(make_config(), FACTS), limb, FACTS)
   assert 'k400.pth: taken for limb heatmaps' in log()
 
 
@@ -176,17 +177,17 @@ def test_other_limbs_are_other_channels():
   facts = dataclasses.replace(FACTS, layout=turned)
   config = make_config('limb')
   with pytest.raises(errors.UserError, match='draws the limbs'):
-    pretrained.check(make_pretrained(config, FACTS), config, facts)
+    warm_start.check(make_pretrained(config, FACTS), config, facts)
   # To joints they do not matter.
   config = make_config()
-  pretrained.check(make_pretrained(config, FACTS), config, facts)
+  warm_start.check(make_pretrained(config, FACTS), config, facts)
 
 
 def test_another_number_of_channels_is_refused_by_its_arrays():
   both = make_config('keypoint_limb')
   old = make_pretrained(make_config(), FACTS)
   with pytest.raises(errors.UserError, match='17, 2. there, here .*34, 2'):
-    pretrained.check(old, both, FACTS)
+    warm_start.check(old, both, FACTS)
 
 
 class Dataset:
