@@ -11,10 +11,10 @@ from skeljax import errors
 from skeljax import graph as graph_lib
 from skeljax import models
 from skeljax import recipe
+from skeljax.convert import own_files
 from skeljax.convert import published_model
 from skeljax.convert import tensors
 from skeljax.convert import torch_checkpoint
-from skeljax.convert import torch_to_skeljax
 
 # The code bases that have each form of AGCN.
 _AGCN_NAMINGS = {
@@ -93,16 +93,16 @@ def save(
     path,
     state_dict,
     # Through JSON: plain values only, whatever the configuration holds.
-    json.loads(json.dumps({torch_to_skeljax.META_KEY: kept})),
+    json.loads(json.dumps({own_files.META_KEY: kept})),
   )
   return naming
 
 
 def _given_away(config: config_dict.ConfigDict) -> dict[str, Any]:
   """What travels in a file that is given away: no folders of its maker."""
-  names = torch_to_skeljax.SECTIONS
+  names = own_files.SECTIONS
   if models.takes_graph(config.model.name):
-    names = (*names, torch_to_skeljax.GRAPH_SECTION)
+    names = (*names, own_files.GRAPH_SECTION)
   kept = {name: config[name] for name in names}
   kept = config_dict.ConfigDict(kept).to_dict()
   kept['recipe'] = config.get('recipe', '')

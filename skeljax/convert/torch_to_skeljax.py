@@ -12,6 +12,7 @@ from skeljax import graph as graph_lib
 from skeljax import models
 from skeljax import recipe
 from skeljax import skeletons
+from skeljax.convert import own_files
 from skeljax.convert import preprocessing
 from skeljax.convert import published_config
 from skeljax.convert import recognize
@@ -19,12 +20,6 @@ from skeljax.convert import tensors
 from skeljax.convert import torch_checkpoint
 from skeljax.convert import volume_files
 
-# Where a file that skeljax wrote keeps the meta of its checkpoint.
-META_KEY = 'skeljax'
-# What shapes a network and its input; a file carries no more of a run. A
-# network without a graph has no section of it.
-SECTIONS = ('name', 'model', 'data', 'features', 'eval')
-GRAPH_SECTION = 'graph'
 # What the published data sets of PoseC3D have at most in most clips.
 _PERSONS = 2
 
@@ -93,8 +88,9 @@ def load(path: str, given: Given = Given()) -> Converted:
   file = torch_checkpoint.read(path, given.weights)
   family, naming = recognize.tell_code_base(file.state_dict, path)
   notes = list(file.notes)
-  if META_KEY in file.meta:
-    config, facts, own_naming, kept = _own_meta(file, given, family)
+  if own_files.META_KEY in file.meta:
+    _check_nothing_given(path, given)
+    config, facts, own_naming, kept = own_files.read_meta(file, family)
     naming = naming or own_naming
     notes.append('written by skeljax, with configuration and class names')
   elif models.takes_graph(family):
@@ -163,7 +159,8 @@ def _told(
     architecture.family,
     architecture.naming,
     architecture.options,
-    found.sections | {GRAPH_SECTION: _graph_section(architecture.graph)},
+    found.sections
+    | {own_files.GRAPH_SECTION: _graph_section(architecture.graph)},
   )
   return (
     config,
@@ -213,11 +210,8 @@ def _told_volumes(
   return config, facts, told
 
 
-def _own_meta(
-  file: torch_checkpoint.TorchCheckpoint, given: Given, family: str
-) -> tuple[config_dict.ConfigDict, recipe.Facts, str, dict[str, bool]]:
-  """Configuration, facts, naming of a file of ours, and what is assumed."""
-  own, source = file.meta[META_KEY], file.path
+def _check_nothing_given(source: str, given: Given) -> None:
+  """Raises UserError where the user says what a file of ours says itself."""
   ignored = [
     f'--{flag}'
     for flag, is_given in (
@@ -235,43 +229,6 @@ def _own_meta(
       f'{source} was written by skeljax and says itself what'
       f' {", ".join(ignored)} would say. Leave the flag out.'
     )
-  try:
-    config = config_dict.ConfigDict(own['config'])
-    facts = recipe.Facts.from_dict(own['facts'], source=source)
-    if config.model.name != family:
-      raise ValueError(f'it is for {config.model.name}, the tensors {family}')
-    needed = {*SECTIONS}
-    counts = [*config.model.get('stage_blocks', ())]
-    if models.takes_graph(family):
-      needed.add(GRAPH_SECTION)
-      counts = [config.model.get('num_stages', 0), config.graph.max_hop]
-    # NOTE: a forged entry could ask for a network that takes hours to build.
-    largest = max(array.size for array in file.state_dict.values())
-    if (
-      max(counts, default=0) > len(file.state_dict)
-      or config.model.base_channels > largest
-    ):
-      raise ValueError('it has more stages, hops or channels than the tensors')
-    naming = own.get('naming', '')
-    kept = {
-      'is_assumed': bool(own['is_assumed']),
-      'is_stream_told': bool(own.get('is_stream_told', False)),
-    }
-    if (
-      not models.takes_graph(family) and naming not in tensors.FAMILIES[family]
-    ):
-      raise ValueError(f'it says naming={naming!r}')
-    # Whatever else is wrong with it shows when the network is built.
-    recipe.abstract_variables(config, facts)
-    if needed <= {*config}:
-      return config, facts, naming, kept
-    problem = f'it lacks {", ".join(sorted(needed - {*config}))}'
-  except (KeyError, TypeError, ValueError, AttributeError) as error:
-    problem = f'{type(error).__name__}: {error}'
-  raise errors.UserError(
-    f"{source}: its entry meta['{META_KEY}'] is not what skeljax writes"
-    f' ({problem}). Delete the entry, and the network is told from the tensors.'
-  )
 
 
 def _config(

@@ -22,6 +22,7 @@ from skeljax import pretrained
 from skeljax import recipe
 from skeljax import skeletons
 from skeljax.convert import commands
+from skeljax.convert import own_files
 from skeljax.convert import published_config
 from skeljax.convert import slowonly_config
 from skeljax.convert import torch_to_skeljax
@@ -309,7 +310,7 @@ def test_a_forged_entry_of_ours_is_refused(entry, posec3d, save, tmp_path):
   path = str(tmp_path / 'ours.pth')
   commands.to_torch_file(folder, path, 'last', '')
   content = torch.load(path, weights_only=True)
-  content['meta'][torch_to_skeljax.META_KEY] |= entry
+  content['meta'][own_files.META_KEY] |= entry
   torch.save(content, path)
   with pytest.raises(errors.UserError, match='is not what skeljax writes'):
     torch_to_skeljax.load(path)

@@ -12,6 +12,8 @@ from configs import stgcn_joint_3d
 from skeljax import errors
 from skeljax import recipe
 from skeljax import skeletons
+from skeljax import volume_recipe
+from skeljax.convert import own_files
 from skeljax.convert import skeljax_to_torch
 from skeljax.convert import torch_to_skeljax
 
@@ -28,7 +30,7 @@ _NARROW_VOLUMES = {'base_channels': 2, 'stage_blocks': (1, 1, 1)}
 
 def _save(path, config, naming='', layout='nturgb+d', **model):
   """Writes random weights of a configuration, narrowed."""
-  is_volume = recipe.uses_volumes(config)
+  is_volume = volume_recipe.uses_volumes(config)
   narrow = _NARROW_VOLUMES if is_volume else _NARROW
   config.model.update(narrow | model)
   config.data.update(dir='/home/somebody/data', clip_len=8)
@@ -86,7 +88,7 @@ def test_a_file_that_is_given_away_names_no_folder_of_its_maker(tmp_path):
   assert _save(path, config) == 'mmaction1x'
   meta = torch.load(path, weights_only=True)['meta']
   assert 'somebody' not in str(meta)
-  kept = meta[torch_to_skeljax.META_KEY]
+  kept = meta[own_files.META_KEY]
   assert kept['facts']['class_names'] == ['sit', 'stand', 'walk']
   found = torch_to_skeljax.load(str(path))
   model = config_dict.ConfigDict(found.meta['config']).model
