@@ -210,15 +210,20 @@ def _valid(
   selection: compressed.Selection,
 ) -> list[int]:
   """The training clips that show somebody in enough of their frames."""
-  kept = [
-    position
-    for position in indices
-    if compressed.is_valid(
-      annotations.items[position],
-      selection,
-      f'{annotations.path(position)}, sample {annotations.ids[position]!r}',
+  kept = []
+  for position in indices:
+    item = annotations.items[position]
+    where = (
+      f'{annotations.path(position)}, sample {annotations.ids[position]!r}'
     )
-  ]
+    if not compressed.is_compressed(item):
+      raise errors.UserError(
+        f'{where} is not compressed: it does not list skeletons by'
+        " 'frame_inds'. --valid_ratio and --box_threshold are for compressed"
+        ' annotations, as those of Kinetics-400; leave them out.'
+      )
+    if compressed.is_valid(item, selection, where):
+      kept.append(position)
   logging.info(
     '%d of %d training clips remain after --valid_ratio=%g with'
     ' --box_threshold=%g',

@@ -38,7 +38,8 @@ class CheckedClips:
     num_persons: largest number of persons in a clip.
     max_label: the largest label.
     has_img_shape: whether the picture's size is known for every clip.
-    num_cut: clips that show more persons than were kept.
+    num_cut: clips that show more persons than were kept; of compressed clips
+      only where fewer were kept than in the published preparation.
     num_bytes: encoded clips by split.
     table: how workers make records of the rows (tables.Table); None where the
       rows are records.
@@ -165,6 +166,17 @@ def report_empty(source: str, ids: Sequence[str], drop_empty: bool) -> None:
   )
 
 
+def report_crowded(num_clips: int, max_persons: int | None) -> None:
+  """Logs how many compressed clips lost persons."""
+  if num_clips:
+    logging.info(
+      '%d clips show more than %d persons at once: kept those of the highest'
+      ' scores in each frame (--max_persons)',
+      num_clips,
+      max_persons,
+    )
+
+
 class _Reading:
   """Takes clips out of the annotations and remembers what they were like."""
 
@@ -184,10 +196,17 @@ class _Reading:
       self._dtypes['score_dtype'] = dtypes['keypoint_score']
     self._first = None
     self._empty = []
-    self.num_cut = self._num_dropped = 0
+    # Whole clips with more persons than are kept, and compressed ones.
+    self._num_cut = self._num_crowded = self._num_dropped = 0
     self.spec = None
     self.num_persons = self.max_label = 0
     self.has_img_shape = True
+
+  @property
+  def num_cut(self) -> int:
+    if self._checks.selection.keeps_fewer_persons:
+      return self._num_cut + self._num_crowded
+    return self._num_cut
 
   def take(self, position: int, selection: compressed.Selection) -> dict | None:
     """The record of a clip, without its box; None for an empty clip."""
@@ -199,9 +218,12 @@ class _Reading:
     sample_id = self._annotations.ids[position]
     is_compressed = _holds_compressed(item)
     if is_compressed:
-      item = compressed.decompress_item(
-        item, selection, f'{path}, sample {sample_id!r}'
+      where = f'{path}, sample {sample_id!r}'
+      frame_inds, _ = compressed.chosen_skeletons(item, selection, where)
+      *_, is_crowded = compressed.decompressed_shape(
+        frame_inds, selection.max_persons
       )
+      item = compressed.decompress_item(item, selection, where)
     try:
       record = clips_lib.check_item(
         item,
@@ -218,7 +240,9 @@ class _Reading:
       self._empty.append(sample_id)
       return None
     self._compare(record, path)
-    if not is_compressed:
+    if is_compressed:
+      self._num_crowded += is_crowded
+    else:
       self._cut_persons(record)
     self.num_persons = max(self.num_persons, len(record['keypoint']))
     self.max_label = max(self.max_label, record['label'])
@@ -231,10 +255,11 @@ class _Reading:
       logging.info(
         '%d clips show more than %d persons: kept those that move most,'
         ' dropped %d persons (--max_persons)',
-        self.num_cut,
+        self._num_cut,
         self._checks.max_persons,
         self._num_dropped,
       )
+    report_crowded(self._num_crowded, self._checks.selection.max_persons)
     report_empty(self._annotations.source, self._empty, self._checks.drop_empty)
 
   def _compare(self, record: Mapping[str, Any], path: str) -> None:
@@ -269,7 +294,7 @@ class _Reading:
     record['keypoint'] = keypoint
     if score is not None:
       record['keypoint_score'] = score
-    self.num_cut += num_dropped > 0
+    self._num_cut += num_dropped > 0
     self._num_dropped += num_dropped
 
 

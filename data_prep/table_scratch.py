@@ -10,7 +10,6 @@ import json
 import os
 from typing import Any
 
-from absl import logging
 from array_record.python import array_record_module
 import numpy as np
 
@@ -77,7 +76,7 @@ def write_scratch(
     num_persons=reading.num_persons,
     max_label=reading.max_label,
     has_img_shape=reading.has_img_shape,
-    num_cut=0,  # Of a frame with more than ten persons as published.
+    num_cut=reading.num_cut if checks.selection.keeps_fewer_persons else 0,
     num_bytes=num_bytes,
     table=tables.Table(
       layout=checks.layout,
@@ -107,8 +106,7 @@ class _Reading:
     self._bundles: dict[str, dict[str, int]] = {}
     self._missing: dict[str, str] = {}
     self._empty = []
-    self._num_cut = 0
-    self.num_persons = self.max_label = 0
+    self.num_cut = self.num_persons = self.max_label = 0
     self.has_img_shape = True
 
   def take(
@@ -128,7 +126,7 @@ class _Reading:
     if not num_frames:
       self._empty.append(sample_id)
       return None, 0
-    self._num_cut += is_cut
+    self.num_cut += is_cut
     self.num_persons = max(self.num_persons, num_persons)
     self.max_label = max(self.max_label, label)
     self.has_img_shape &= all(img_shape)
@@ -169,13 +167,7 @@ class _Reading:
         f' {self._missing[ids[0]]}. Get the missing files, or take these clips'
         ' out of the splits.'
       )
-    if self._num_cut:
-      logging.info(
-        '%d clips show more than %d persons at once: kept those of the highest'
-        ' scores in each frame (--max_persons)',
-        self._num_cut,
-        self._checks.selection.max_persons,
-      )
+    scratch.report_crowded(self.num_cut, self._checks.selection.max_persons)
     scratch.report_empty(
       self._annotations.source, self._empty, self._checks.drop_empty
     )

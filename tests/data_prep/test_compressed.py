@@ -148,6 +148,8 @@ def test_every_form_gives_the_same_records(form, files, make, run):
   assert dataset.num_persons == max(len(r['keypoint']) for r in records) == 10
   assert dataset.max_frames == max(r['total_frames'] for r in records)
   assert dataset.has_img_shape and dataset.has_score
+  # Some clips show more than ten, but that is how they are published.
+  assert dataset.num_cut == 0
   left = set(os.listdir(options.output))
   assert left == {'tiny'}
 
@@ -167,6 +169,13 @@ def test_persons_and_boxes_are_cut_as_told(form, files, make, run):
   assert [r['id'] for r in records] == list(files.items)
   assert_decompressed(files, records, selection)
   assert dataset.num_persons == 3
+  # Where validated, all boxes count.
+  thresholds = [0.8] * NUM_TRAIN + [0.0] * (NUM_CLIPS - NUM_TRAIN)
+  chosen = [
+    item['frame_inds'][item['box_score'] >= threshold]
+    for item, threshold in zip(files.items.values(), thresholds)
+  ]
+  assert dataset.num_cut == sum(np.bincount(f).max() > 3 for f in chosen) > 0
 
 
 def test_all_persons_are_kept_when_told(files, make, run):
@@ -293,6 +302,18 @@ def test_options_that_do_not_fit_are_explained(
   with pytest.raises(errors.UserError) as caught:
     run(make(files.own(), **changes))
   assert words in str(caught.value)
+
+
+@pytest.mark.parametrize('given', [{}, {'box_threshold': 0.6}])
+def test_flags_of_compressed_annotations_need_them(given, files, make, run):
+  for item in files.items.values():
+    item.pop('frame_inds')
+  options = make(files.inline(), skeletons='', valid_ratio=0.5, **given)
+  with pytest.raises(errors.UserError) as caught:
+    run(options)
+  told = str(caught.value)
+  assert "sample 'clip0' is not compressed" in told
+  assert '--valid_ratio and --box_threshold are for compressed' in told
 
 
 def test_whole_clips_and_a_table_do_not_mix(files, make, run):

@@ -64,6 +64,13 @@ class Selection:
     """The score that a box needs; None where none is needed."""
     return self.box_threshold if self.valid_ratio > 0 else None
 
+  @property
+  def keeps_fewer_persons(self) -> bool:
+    """Whether persons are cut that are kept as published."""
+    return (
+      self.max_persons is not None and self.max_persons < DEFAULT_MAX_PERSONS
+    )
+
 
 def is_compressed(item: Item) -> bool:
   """Whether an annotation lists its skeletons one by one."""
