@@ -108,9 +108,8 @@ def render(
     if options.mirror == '1x':
       other = _mirror_volume(volume, options)
     else:
-      width = jnp.full((1,) * points.ndim, options.test_size, points.dtype)
-      if train:
-        width = jnp.full((1,) * points.ndim, options.size, points.dtype)
+      side = options.size if train else options.test_size
+      width = jnp.full((1,) * points.ndim, side, points.dtype)
       other = augment.mirror(points, options.layout.mirror, width)
       other = _draw(other, options, train).astype(dtype)
     volume = jnp.stack([volume, other], axis=2)  # [B, N, 2, T, H, W, C]
