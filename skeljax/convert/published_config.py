@@ -2,7 +2,8 @@
 
 Checkpoints of mmaction2 and pyskl carry the configuration they were trained
 with, as Python source. It is parsed, never run: only literals, lists, calls of
-`dict` and names of earlier values are understood, all else reads as None.
+`dict` and names of earlier values are understood, all else reads as UNREADABLE,
+which is no value that any argument may have.
 """
 
 import ast
@@ -19,6 +20,16 @@ _STREAMS = {
   'jm': 'joint_motion',
   'bm': 'bone_motion',
 }
+
+
+class _Unreadable:
+  """What is left of an expression that would have to be run."""
+
+  def __repr__(self) -> str:
+    return '<an expression>'
+
+
+UNREADABLE = _Unreadable()
 # An argument that is read, whatever it is.
 READ = object()
 SAMPLING = {
@@ -133,11 +144,11 @@ def parse(text: str) -> dict[str, Any]:
 
 def _value(node: ast.expr, known: Mapping[str, Any]) -> Any:
   if isinstance(node, ast.Name):
-    return known.get(node.id)
+    return known.get(node.id, UNREADABLE)
   if isinstance(node, ast.Call):
     if isinstance(node.func, ast.Name) and node.func.id == 'dict':
       return {k.arg: _value(k.value, known) for k in node.keywords if k.arg}
-    return None
+    return UNREADABLE
   if isinstance(node, ast.Dict):
     return {
       key.value: _value(value, known)
@@ -149,7 +160,7 @@ def _value(node: ast.expr, known: Mapping[str, Any]) -> Any:
   try:
     return ast.literal_eval(node)
   except (ValueError, TypeError):
-    return None
+    return UNREADABLE
 
 
 def test_pipeline(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -227,13 +227,13 @@ def _compact(transform: Mapping[str, Any]) -> dict[str, Any]:
   ratio = transform.get('hw_ratio')
   if isinstance(ratio, (int, float)):
     ratio = (ratio, ratio)
-  elif ratio is None and 'hw_ratio' not in transform:
+  elif ratio is None:
     ratio = ()
   elif not _is_pair(ratio) or not all(
     isinstance(r, (int, float)) for r in ratio
   ):
     raise published_config.unknown_argument(
-      transform, 'hw_ratio', 'a number or two'
+      transform, 'hw_ratio', 'a number, two or None'
     )
   return {
     'compact_padding': _number(transform, 'padding', 0.25),

@@ -145,6 +145,17 @@ def test_what_is_left_out_has_the_default_of_the_class():
   assert found.left_right is None
 
 
+def test_a_box_may_keep_its_shape_in_so_many_words():
+  text = 'x = dict(hw_ratio=None), dict(hw_ratio=ratio)'
+  said, unknown = published_config.parse(text)['x']
+  found = volume_config.preprocessing(
+    changed('PoseCompact', **said), 'mmaction1x'
+  )
+  assert found.features['compact_hw_ratio'] == ()
+  with pytest.raises(errors.UserError, match='hw_ratio=<an expression>'):
+    volume_config.preprocessing(changed('PoseCompact', **unknown), 'mmaction1x')
+
+
 def test_a_mirror_of_other_parts_is_refused():
   for what, pairs in (
     ('joints', pipeline(target=dict(double=True, left_kp=[1], right_kp=[2]))),
@@ -173,7 +184,11 @@ def test_limbs_of_joints_that_the_layout_has_not_are_refused():
   'kind, arguments, said',
   [
     ('PoseCompact', dict(hw_ratio=[1]), r'hw_ratio=\[1\]'),
-    ('PoseCompact', dict(hw_ratio=None), 'hw_ratio=None'),
+    (
+      'PoseCompact',
+      dict(hw_ratio=published_config.UNREADABLE),
+      'hw_ratio=<an expression>.*a number, two or None',
+    ),
     ('PoseCompact', dict(padding='x'), 'has a number'),
     ('PoseCompact', dict(threshold=True), 'has a number'),
     ('PoseCompact', dict(allow_imgpad=None), 'has True or False'),
