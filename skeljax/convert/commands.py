@@ -163,7 +163,11 @@ def to_torch_file(
 
 
 def _other_tests(config: config_dict.ConfigDict, naming: str) -> Sequence[str]:
-  """What a code base cannot do as a checkpoint of PoseC3D was tested."""
+  """What a code base cannot do as a checkpoint of PoseC3D was tested.
+
+  How the picture becomes square (features.resize) is not among it: each does
+  both, as its configuration says.
+  """
   ours = volume_files.test_of(naming)
   own = {name: config.features[name] for name in ('mirror', 'min_score')}
   own['frames'] = config.data.frames

@@ -12,8 +12,9 @@ line draws one of the procedural demo motions; --layout=nturgb+d takes them in
 3D. A clip is named by its id or by its number from 0; --output is a folder, or
 the names of the files without their endings.
 
-Volumes are what PoseC3D gets in a test: the clip's own box, --size pixels wide,
-Gaussians of --sigma pixels, weighted with the scores. They are made of 2D
+Volumes are drawn as for PoseC3D in a test: one box, --size pixels wide, Gaussians
+of --sigma pixels, weighted with the scores. Here the box is around the persons
+of all frames, there around those of the chosen frames. Volumes are made of 2D
 keypoints, so a 3D clip is drawn as skeletons only, from the front and from the
 side.
 """
@@ -284,8 +285,8 @@ def _why_no_volumes(clip: 'clips.Clip') -> str:
 def explain(sigma: float, size: int, color: str) -> str:
   """What the volumes on a sheet show, for its last line."""
   text = (
-    f'Volumes as the network gets them in a test: {size} × {size} pixels around'
-    f' the clip, σ {sigma:g}; largest value over the channels.'
+    f'Volumes drawn as in a test, but of all frames, in one box: {size} × {size}'
+    f' pixels, σ {sigma:g}; largest value over the channels.'
   )
   if color == 'channel':
     return text + (

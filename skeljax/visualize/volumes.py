@@ -1,8 +1,8 @@
-"""Heatmap volumes of a clip, as the network gets them, reduced to pictures.
+"""Heatmap volumes of a clip, drawn as for the network, reduced to pictures.
 
-The volumes come from skeljax.features, so that a picture shows the input of the
-model and no look-alike: compact box over the clip, test size, Gaussians. Only
-the choice of frames differs: here all frames of the clip are drawn.
+The volumes come from skeljax.features, so that a picture shows no look-alike of
+the model's input: compact box, test size, Gaussians. Only the choice of frames
+differs: here all frames of the clip are drawn, and the box is around all.
 """
 
 import dataclasses
