@@ -178,6 +178,40 @@ def torch_value(path, shape, model, is_0x):
   return draw(key, torch_shape).reshape(shape[::-1]).T
 
 
+def assert_output(
+  quick_jit, model, variables, x, last_block, expected, rtol=1e-5
+):
+  """Compares with what mmaction2 computes.
+
+  Args:
+    quick_jit: the fixture.
+    model: the network.
+    variables: its filled arrays.
+    x: its input, one clip.
+    last_block: name of the module whose output is averaged.
+    expected: feature mean, logits[:5], sum of the logits, their argmax.
+    rtol: of all of them.
+  """
+
+  @quick_jit
+  def forward(variables, x):
+    logits, state = model.apply(
+      variables,
+      x,
+      capture_intermediates=lambda module, _: module.name == last_block,
+      mutable=['intermediates'],
+    )
+    return logits, jnp.mean(state['intermediates'][last_block]['__call__'][0])
+
+  logits, feature_mean = jax.device_get(forward(variables, x))
+  mean, first, total, argmax = expected
+  atol = rtol * np.abs(logits).max()
+  np.testing.assert_allclose(feature_mean, mean, rtol=rtol)
+  np.testing.assert_allclose(logits[0, :5], first, rtol=rtol, atol=atol)
+  np.testing.assert_allclose(logits.sum(), total, rtol=rtol, atol=10 * atol)
+  assert logits[0].argmax() == argmax
+
+
 @pytest.mark.parametrize('name', GOLDEN)
 def test_logits_equal_those_of_mmaction2(name, quick_jit):
   model_name, options, mode, edges, layout, *expected = GOLDEN[name]
@@ -204,27 +238,10 @@ def test_logits_equal_those_of_mmaction2(name, quick_jit):
 
   variables = jax.tree_util.tree_map_with_path(value, abstract)
   last_block = f'block_{model.num_stages - 1}'
-
-  @quick_jit
-  def forward(variables, x):
-    logits, state = model.apply(
-      variables,
-      x,
-      capture_intermediates=lambda module, _: module.name == last_block,
-      mutable=['intermediates'],
-    )
-    return logits, jnp.mean(state['intermediates'][last_block]['__call__'][0])
-
-  logits, feature_mean = jax.device_get(forward(variables, x))
-  mean, first, total, argmax = expected
   # Attention amplifies rounding: in float64 the reference code itself moves by
   # 8e-5 from its float32 logits.
   rtol = 3e-4 if options.get('attention') else 1e-5
-  atol = rtol * np.abs(logits).max()
-  np.testing.assert_allclose(feature_mean, mean, rtol=rtol)
-  np.testing.assert_allclose(logits[0, :5], first, rtol=rtol, atol=atol)
-  np.testing.assert_allclose(logits.sum(), total, rtol=rtol, atol=10 * atol)
-  assert logits[0].argmax() == argmax
+  assert_output(quick_jit, model, variables, x, last_block, expected, rtol)
 
 
 # stage_blocks -> (classes, feature mean, logits[:5], sum, argmax)
@@ -264,7 +281,7 @@ def slowonly_value(path: tuple[str, ...], shape: tuple[int, ...]) -> np.ndarray:
 
 @pytest.mark.parametrize('stage_blocks', GOLDEN_SLOWONLY)
 def test_logits_of_slowonly_equal_those_of_mmaction2(stage_blocks, quick_jit):
-  num_classes, mean, first, total, argmax = GOLDEN_SLOWONLY[stage_blocks]
+  num_classes, *expected = GOLDEN_SLOWONLY[stage_blocks]
   model = models.build_model(
     'slowonly', graph=None, num_classes=num_classes, stage_blocks=stage_blocks
   )
@@ -277,20 +294,4 @@ def test_logits_of_slowonly_equal_those_of_mmaction2(stage_blocks, quick_jit):
     jax.eval_shape(model.init, jax.random.key(0), x),
   )
   last_block = f'layer3_{stage_blocks[-1] - 1}'
-
-  @quick_jit
-  def forward(variables, x):
-    logits, state = model.apply(
-      variables,
-      x,
-      capture_intermediates=lambda module, _: module.name == last_block,
-      mutable=['intermediates'],
-    )
-    return logits, jnp.mean(state['intermediates'][last_block]['__call__'][0])
-
-  logits, feature_mean = jax.device_get(forward(variables, x))
-  atol = 1e-5 * np.abs(logits).max()
-  np.testing.assert_allclose(feature_mean, mean, rtol=1e-5)
-  np.testing.assert_allclose(logits[0, :5], first, rtol=1e-5, atol=atol)
-  np.testing.assert_allclose(logits.sum(), total, rtol=1e-5, atol=10 * atol)
-  assert logits[0].argmax() == argmax
+  assert_output(quick_jit, model, variables, x, last_block, expected)
