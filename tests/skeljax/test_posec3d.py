@@ -258,7 +258,7 @@ def test_settings_that_make_no_volume_are_refused(field, value, message):
     ({'model.pool1_stride': (1, 2)}, 'size=56 .*16 in all'),
   ],
 )
-def test_sizes_that_strides_do_not_divide_are_evaluated_but_not_trained(
+def test_sizes_that_strides_do_not_divide_are_refused_for_training_only(
   changes, message
 ):
   config = posec3d_ntu60_keypoint.get_config('')
