@@ -14,9 +14,9 @@ and writes them, with machine and versions, as a section of a Markdown file.
 
 2s-agcn is mmaction2's AAGCN without attention. posec3d starts from volumes of
 17 heatmaps, --size pixels high and wide, and has half of --base_channels, as
-published. On a GPU 'float32' computes in
-full precision, 'tf32' lets both use TensorFloat-32, 'bfloat16' is our
-dtype=bfloat16 against torch.autocast. --compile adds torch.compile.
+published. On a GPU 'float32' computes in full precision, 'tf32' lets both use
+TensorFloat-32, 'bfloat16' is our dtype=bfloat16 against torch.autocast.
+--compile adds torch.compile.
 
 Only an otherwise idle machine gives a fair ratio: PyTorch's threads wait for
 each other at every operation, so that other load slows them several times more
