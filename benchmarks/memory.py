@@ -155,6 +155,7 @@ def rows(settings: argparse.Namespace) -> Iterator[str]:
 
 
 def main() -> None:
+  """Compiles what the flags ask for and writes the section."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )

@@ -97,26 +97,6 @@ class VolumeOptions:
       + self.draws_limbs * len(self.layout.limbs)
     )
 
-  @property
-  def needs_next(self) -> bool:
-    """Whether batches must hold the successor of every frame."""
-    return False
-
-  @property
-  def needs_box(self) -> bool:
-    """Whether batches must hold the box of every clip."""
-    return False
-
-  @property
-  def needs_whole_clip(self) -> bool:
-    """Whether batches must hold whole clips."""
-    return False
-
-  @property
-  def is_random(self) -> bool:
-    """Whether training draws a random view of each clip."""
-    return True
-
   def drawn_size(self, train: bool) -> int:
     """Height and width of the volume."""
     return round((self.size if train else self.test_size) * self.scaling)
