@@ -25,7 +25,6 @@ SCHEMA_VERSION = 2
 BOX_THRESHOLD = 0.01
 
 # What a keypoint or score may be stored in; anything else becomes float32.
-STORED_DTYPES = ('float16', 'float32')
 
 
 @dataclasses.dataclass(frozen=True)
