@@ -24,8 +24,6 @@ SCHEMA_VERSION = 2
 # default of pyskl's PreNormalize2D.
 BOX_THRESHOLD = 0.01
 
-# What a keypoint or score may be stored in; anything else becomes float32.
-
 
 @dataclasses.dataclass(frozen=True)
 class RecordSpec:
