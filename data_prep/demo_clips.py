@@ -1,0 +1,127 @@
+"""Demo motions as a pose tool leaves them: one JSON file a clip, and a CSV.
+
+    python -m data_prep.demo_clips --output=my_clips
+
+The files have the form that MMPose's inferencer writes of a video; labels.csv
+beside them says what each shows and who does it. They stand in for clips of
+one's own in docs/your_own_data.md.
+"""
+
+from collections.abc import Mapping, Sequence
+import csv
+import json
+import os
+import re
+from typing import Any
+
+from absl import flags
+import numpy as np
+
+from data_prep import demo
+from skeljax import atomic_file
+from skeljax import cli
+from skeljax import errors
+
+LABELS = 'labels.csv'
+# Digits after the point of a pixel and of a score; more are noise.
+_PIXEL_DIGITS, _SCORE_DIGITS = 1, 3
+_BOX_MARGIN = 0.1  # What a detector's box leaves around the joints, relative.
+
+
+def write_clips(directory: str, clips_per_action: int, seed: int = 0) -> int:
+  """Writes clips of every demo action, 17 COCO joints in pixels, and a CSV.
+
+  Args:
+    directory: made if missing; files of the same names are replaced.
+    clips_per_action: from 1 to the number of training clips of the demo.
+    seed: the same seed gives the same bytes.
+
+  Returns:
+    How many clips were written.
+
+  Raises:
+    UserError: for another number of clips.
+  """
+  most = demo.CLIPS['train']
+  if not 1 <= clips_per_action <= most:
+    raise errors.UserError(
+      f'--clips_per_action={clips_per_action}: the demo has from 1 to {most}'
+      ' clips of an action.'
+    )
+  content = demo.make_annotations('coco', seed)
+  names = content['label_names']
+  # The training clips come first, one of each action after the other.
+  chosen = content['annotations'][: clips_per_action * len(names)]
+  rows = []
+  for clip in chosen:
+    file = clip['frame_dir'] + '.json'
+    with atomic_file.replacing(os.path.join(directory, file)) as temporary:
+      with open(temporary, 'w', encoding='utf-8') as f:
+        json.dump(_predictions(clip), f)
+    subject = re.search(r'P\d+', clip['frame_dir']).group()
+    rows.append((file, names[clip['label']], subject))
+  with atomic_file.replacing(os.path.join(directory, LABELS)) as temporary:
+    with open(temporary, 'w', encoding='utf-8', newline='') as f:
+      csv.writer(f).writerows([('file', 'label', 'subject'), *rows])
+  return len(chosen)
+
+
+def _predictions(clip: Mapping[str, Any]) -> list[dict[str, Any]]:
+  """A list of frames, each with those persons whom somebody detected.
+
+  Source: MMPose 1.x, what MMPoseInferencer dumps for a video: `split_instances`
+  for every frame, boxes as [[left, top, right, bottom]]. It tells neither who
+  is who from frame to frame nor how large the picture is.
+  """
+  frames = []
+  for index in range(clip['total_frames']):
+    persons = zip(
+      clip['keypoint'][:, index].astype(np.float64),
+      clip['keypoint_score'][:, index].astype(np.float64),
+      strict=True,
+    )
+    instances = [_instance(p, s) for p, s in persons if s.any()]
+    frames.append({'frame_id': index, 'instances': instances})
+  return frames
+
+
+def _instance(points: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+  """One person in one frame: points [V, 2] in pixels, scores [V]."""
+  low, high = points.min(0), points.max(0)
+  margin = _BOX_MARGIN * (high - low)
+  box = np.concatenate([low - margin, high + margin])
+  return {
+    'keypoints': points.round(_PIXEL_DIGITS).tolist(),
+    'keypoint_scores': scores.round(_SCORE_DIGITS).tolist(),
+    'bbox': [box.round(_PIXEL_DIGITS).tolist()],
+    'bbox_score': round(float(scores.mean()), _SCORE_DIGITS),
+  }
+
+
+def define_flags() -> None:
+  """Flags of `python -m data_prep.demo_clips`."""
+  flags.DEFINE_string('output', None, 'Folder to write the clips to.')
+  flags.DEFINE_integer('clips_per_action', 40, 'How many clips of each action.')
+  flags.DEFINE_integer('seed', 0, 'Other seeds give other clips.')
+
+
+def main(argv: Sequence[str]) -> int:
+  """Writes the clips, says where."""
+  del argv
+  args = flags.FLAGS
+  if not args.output:
+    raise errors.UserError(
+      '--output=DIR is missing: the folder that the clips go to, for example'
+      ' --output=my_clips.'
+    )
+  count = write_clips(args.output, args.clips_per_action, args.seed)
+  height, width = demo.IMAGE_SHAPE
+  print(
+    f'{count} clips of {len(demo.ACTIONS)} actions and {LABELS} are in'
+    f' {args.output}; the picture is {height}x{width} (height x width)'
+  )
+  return 0
+
+
+if __name__ == '__main__':
+  cli.run(main, define_flags)

@@ -1,0 +1,79 @@
+"""Demo motions as files of a pose tool."""
+
+import collections
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from data_prep import demo
+from data_prep import demo_clips
+from skeljax import errors
+
+
+@pytest.fixture(scope='module')
+def annotations():
+  return {
+    a['frame_dir']: a for a in demo.make_annotations('coco')['annotations']
+  }
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+  path = tmp_path_factory.mktemp('clips')
+  assert demo_clips.write_clips(str(path), 2) == 2 * len(demo.ACTIONS)
+  return path
+
+
+def _rows(folder):
+  with open(folder / demo_clips.LABELS, encoding='utf-8', newline='') as f:
+    return list(csv.DictReader(f))
+
+
+def test_the_table_names_every_file_once(folder):
+  named = [row['file'] for row in _rows(folder)]
+  assert sorted(named) == sorted(p.name for p in folder.glob('*.json'))
+
+
+def test_every_action_has_as_many_clips_as_asked_for(folder):
+  counts = collections.Counter(row['label'] for row in _rows(folder))
+  assert counts == dict.fromkeys(demo.ACTIONS, 2)
+
+
+def test_subject_is_who_is_in_the_name(folder):
+  for row in _rows(folder):
+    assert row['subject'] == row['file'][4:8]
+    assert row['subject'][0] == 'P'
+
+
+def test_files_hold_the_persons_who_were_detected(folder, annotations):
+  for path in folder.glob('*.json'):
+    clip = annotations[path.stem]
+    frames = json.loads(path.read_text(encoding='utf-8'))
+    assert [f['frame_id'] for f in frames] == list(range(clip['total_frames']))
+    for index, frame in enumerate(frames):
+      detected = clip['keypoint_score'][:, index].any(-1)
+      found = np.reshape(
+        [p['keypoints'] for p in frame['instances']], (-1, 17, 2)
+      )
+      # Half a unit of the last digit that is written.
+      np.testing.assert_allclose(
+        found, clip['keypoint'][detected, index], rtol=0, atol=0.0501
+      )
+      for person in frame['instances']:
+        (box,) = person['bbox']
+        points = np.array(person['keypoints'])
+        assert (points >= box[:2]).all() and (points <= box[2:]).all()
+
+
+def test_the_same_seed_writes_the_same_bytes(folder, tmp_path):
+  demo_clips.write_clips(str(tmp_path), 2)
+  for path in folder.iterdir():
+    assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize('count', [0, 47])
+def test_a_number_of_clips_that_the_demo_has_not_is_told(tmp_path, count):
+  with pytest.raises(errors.UserError, match='from 1 to 46'):
+    demo_clips.write_clips(str(tmp_path), count)
