@@ -1,0 +1,247 @@
+"""The forms that one clip can have: one file, or one folder, and no label.
+
+A form is what a pose tool or a data set writes for a clip. `detect` tells it
+from the content, `read_clip` makes the item of it that `clips.check_item`
+takes. docs/formats.md has a table of them.
+"""
+
+from collections.abc import Callable, Mapping
+import dataclasses
+import os
+import types
+from typing import Any
+
+from absl import logging
+
+from skeljax import errors
+from skeljax import skeletons
+from skeljax.data.formats import arrays
+from skeljax.data.formats import clip_arrays
+from skeljax.data.formats import frames
+from skeljax.data.formats import json_files
+from skeljax.data.formats import openpose_json
+
+Item = Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadOptions:
+  """How to read a clip where its file leaves a choice.
+
+  Attributes:
+    tracking: who is who from frame to frame where the tool gives no ids:
+      'oks', 'iou' or 'none' (see skeljax.data.tracking).
+    coordinates: which of MediaPipe's: 'image', pixels, or 'world', metres.
+    img_shape: (height, width) of the picture where the file does not say it.
+    denoise: the choice of persons in raw NTU files (see ntu_skeleton).
+    layout: the layout that is wanted, or ''. Where a tool wrote more joints
+      than COCO's 17 and these are the first of them (26, 133 or 136 joints),
+      'coco' takes those; otherwise joints are never left out.
+  """
+
+  tracking: str = 'oks'
+  coordinates: str = 'image'
+  img_shape: tuple[int, int] | None = None
+  denoise: str = 'mmaction1x'
+  layout: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+  """One form of a clip.
+
+  Attributes:
+    name: what the user types after --form.
+    description: what is in the file, in a few words.
+    layout: the layout that its clips have, '' where they differ.
+    is_clip: whether a path holds this form, by its name and first bytes.
+    read: the item of a clip, without label.
+    count_joints: the number of joints of a clip, where layouts differ.
+    layouts: number of joints -> layout, where layouts differ.
+  """
+
+  name: str
+  description: str
+  layout: str
+  is_clip: Callable[[str], bool]
+  read: Callable[[str, ReadOptions], Item]
+  count_joints: Callable[[str], int] | None = None
+  layouts: Mapping[int, str] = dataclasses.field(default_factory=dict)
+
+
+# In these numberings of joints COCO's 17 come first: Halpe's body and body with
+# face and hands, and COCO-WholeBody.
+_BEGIN_WITH_COCO = (26, 133, 136)
+
+
+def detect(path: str) -> str:
+  """The name of the form that a clip has.
+
+  Args:
+    path: a file, or a folder with one file a frame.
+
+  Raises:
+    UserError: there is no such file, or no form or several fit.
+  """
+  if not os.path.exists(path):
+    raise errors.UserError(f'There is no file or folder {path}.')
+  found = [form.name for form in FORMS.values() if form.is_clip(path)]
+  if len(found) == 1:
+    return found[0]
+  if found:
+    raise arrays.clip_error(
+      'form',
+      path,
+      f'may be of the forms {" or ".join(found)}. Say which: --form=NAME.',
+    )
+  listed = '; '.join(f'{f.name} ({f.description})' for f in FORMS.values())
+  raise arrays.clip_error(
+    'form',
+    path,
+    f'is of no known form: {_what_is_seen(path)}. The forms are: {listed}. If'
+    ' it is one of them, say which: --form=NAME.',
+  )
+
+
+def read_clip(
+  path: str, form: str = 'auto', options: ReadOptions | None = None
+) -> Item:
+  """The item of one clip: 'keypoint' [M, T, V, C] and what else is known.
+
+  Args:
+    path: a file, or a folder with one file a frame.
+    form: a name in FORMS, or 'auto' to detect it.
+    options: how to read it; the defaults if None.
+
+  Returns:
+    'keypoint' [M, T, V, C]: pixels, or metres for 3D; 'keypoint_score'
+    [M, T, V] and 'img_shape' (height, width) where they are known.
+
+  Raises:
+    UserError: names the file, what is wrong and what was expected.
+  """
+  return _form(path, form).read(path, options or ReadOptions())
+
+
+def layout_of(path: str, form: str = 'auto') -> str:
+  """The name of the layout that a clip has; '' when it must be said."""
+  found = _form(path, form)
+  if found.count_joints is None:
+    return found.layout
+  return found.layouts.get(found.count_joints(path), '')
+
+
+def _form(path: str, name: str) -> Form:
+  if name == 'auto':
+    name = detect(path)
+  if name not in FORMS:
+    raise errors.UserError(
+      f'The form {name!r} of a clip is not known. Expected auto or one of'
+      f' {", ".join(FORMS)} (--form).'
+    )
+  if not os.path.exists(path):
+    raise errors.UserError(f'There is no file or folder {path}.')
+  return FORMS[name]
+
+
+def _what_is_seen(path: str) -> str:
+  """What a path holds, in words."""
+  if os.path.isdir(path):
+    names = sorted(os.listdir(path))
+    if not names:
+      return 'it is an empty folder'
+    return f'it is a folder of {len(names)} files, the first of them {names[0]}'
+  head = json_files.head(path)
+  if not head:
+    return 'it is empty, or cannot be read'
+  if json_files.is_json(path):
+    keys = json_files.keys(head)
+    if keys:
+      return f'it is JSON with the keys {", ".join(map(repr, keys[:8]))}'
+  return f'it begins with {head[:40]!r}'
+
+
+def _clip_of_frames(
+  seen: frames.Seen, path: str, options: ReadOptions
+) -> dict[str, Any]:
+  """The item of what a pose tool saw."""
+  by_number, img_shape = frames.in_pixels(seen, path, options.img_shape)
+  if options.layout:
+    by_number = _cut_joints(by_number, path, options.layout)
+  return frames.clip(
+    by_number, path, tracking=options.tracking, img_shape=img_shape
+  )
+
+
+def _cut_joints(
+  by_number: frames.Frames, path: str, layout: str
+) -> frames.Frames:
+  """Only the joints of COCO, where it is asked for and they are the first."""
+  found = _count_joints(by_number)
+  wanted = skeletons.get_layout(layout)
+  is_coco = wanted.joints == skeletons.LAYOUTS['coco'].joints
+  if found not in _BEGIN_WITH_COCO or not is_coco:
+    return by_number
+  logging.log_first_n(
+    logging.INFO,
+    '%s: of its %d joints, the first %d, which are those of layout %s, are'
+    ' taken',
+    1,
+    path,
+    found,
+    wanted.num_joints,
+    layout,
+  )
+  return frames.first_joints(by_number, wanted.num_joints)
+
+
+def _count_joints(by_number: frames.Frames) -> int:
+  """The number of joints of the first person, 0 where nobody is seen."""
+  people = (p for persons in by_number.values() for p in persons)
+  return next((len(person.keypoint) for person in people), 0)
+
+
+def _from_frames(
+  name: str,
+  description: str,
+  module: types.ModuleType,
+) -> Form:
+  """The form of a pose tool, whose module says what is seen in a file."""
+  return Form(
+    name=name,
+    description=description,
+    layout='',
+    is_clip=module.is_clip,
+    read=lambda path, options: _clip_of_frames(module.see(path), path, options),
+    count_joints=lambda path: _count_joints(module.see(path).frames),
+    layouts=module.LAYOUTS,
+  )
+
+
+def _read_array(path: str, options: ReadOptions) -> Item:
+  item = clip_arrays.read_clip(path)
+  if options.img_shape and 'img_shape' not in item:
+    item['img_shape'] = options.img_shape
+  return item
+
+
+FORMS: Mapping[str, Form] = types.MappingProxyType(
+  {
+    form.name: form
+    for form in (
+      _from_frames(
+        'openpose',
+        'a folder of ..._keypoints.json files, one a frame',
+        openpose_json,
+      ),
+      Form(
+        name='array',
+        description='.npy or .npz with keypoint [persons, frames, joints, 2'
+        ' or 3]',
+        layout='',
+        is_clip=clip_arrays.is_clip,
+        read=_read_array,
+      ),
+    )
+  }
+)

@@ -1,0 +1,468 @@
+"""From what a pose tool saw in each frame to one clip.
+
+Every tool says the same things in its own words: which frame, which persons,
+where their joints are and how sure it is. The readers put them into `Person`s;
+here they become the arrays of a clip, one row a person.
+"""
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+import os
+import re
+from typing import Any
+
+import numpy as np
+
+from skeljax.data import tracking as tracking_lib
+from skeljax.data.formats import arrays
+
+# A frame number so far behind the last one is a time stamp or a mistake: at 30
+# frames a second, five minutes in which nobody is seen.
+MAX_GAP = 10_000
+# So many numbers a clip may have: 1 GB of float32. Thousands of frames with
+# hundreds of short tracks would be more.
+_MAX_NUMBERS = 1 << 28
+
+# A clip within so many pixels is given in fractions of the picture.
+_PIXELS = 2.0
+
+_NUMBER = re.compile(r'\d+')
+
+
+@dataclasses.dataclass(frozen=True)
+class Person:
+  """One person in one frame.
+
+  Attributes:
+    keypoint: [V, C] float64; a joint that was not found is zero.
+    score: [V] float64, 0 for a joint that was not found.
+    box: (x0, y0, x1, y1) as the tool gives it, or None.
+    track: the tool's id of the person, the same in all frames, or None.
+    place: [V, 2] where the joints are in the picture, where that is not what
+      `keypoint` says; for tracking.
+  """
+
+  keypoint: np.ndarray
+  score: np.ndarray
+  box: np.ndarray | None = None
+  track: int | str | None = None
+  place: np.ndarray | None = None
+
+
+Frames = Mapping[int, Sequence[Person]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+  """What a file says.
+
+  Attributes:
+    frames: frame number -> persons; frames without anybody count as well.
+    img_shape: (height, width) of the picture, where the file says it.
+    is_fraction: whether x and y are fractions of the picture's width and
+      height; None where the numbers have to tell: a clip within two pixels is
+      none.
+  """
+
+  frames: Frames
+  img_shape: tuple[int, int] | None = None
+  is_fraction: bool | None = None
+
+
+def clip(
+  frames: Frames,
+  where: str,
+  *,
+  tracking: str = 'oks',
+  img_shape: tuple[int, int] | None = None,
+) -> dict[str, Any]:
+  """The item of a clip: who was seen where in which frame.
+
+  The clip lasts from the lowest frame number to the highest; a number that is
+  missing in between is a frame in which nobody was seen. Each track of
+  `tracking.tracks` is a person, and persons follow each other in the order of
+  their appearance. 2D clips have scores: where a tool gives none, 1 for a
+  joint that was found.
+
+  Args:
+    frames: frame number -> persons; frames without anybody count as well.
+    where: the file, for errors.
+    tracking: see `tracking.tracks`.
+    img_shape: (height, width) of the picture in pixels, where it is known.
+
+  Returns:
+    'keypoint' [M, T, V, C] float32, 'total_frames' T, for 2D 'keypoint_score'
+    [M, T, V] float32, and 'img_shape' where it is known.
+
+  Raises:
+    ClipError: nobody is seen, persons have different numbers of joints,
+      numbers of frames are too far apart, or two persons of a frame have the
+      same id.
+  """
+  numbers = sorted(frames)
+  _check_gaps(numbers, where)
+  seen = [[p for p in frames[n] if p.keypoint.any()] for n in numbers]
+  if not any(seen):
+    raise arrays.clip_error(
+      'empty',
+      where,
+      f'nobody is seen in any of its {len(numbers):,} frames. Take the clip'
+      ' out, or lower the threshold of the pose tool.',
+    )
+  num_joints, num_channels = _check_shapes(numbers, seen, where)
+  rows = tracking_lib.tracks(numbers, seen, tracking, where)
+  num_persons = 1 + max(max(row, default=0) for row in rows)
+  num_frames = numbers[-1] - numbers[0] + 1
+  shape = (num_persons, num_frames, num_joints)
+  if np.prod(shape, dtype=np.int64) * num_channels > _MAX_NUMBERS:
+    raise arrays.clip_error(
+      'size',
+      where,
+      f'{num_persons:,} persons are tracked through {num_frames:,} frames, too'
+      ' much for a clip. Cut the video into clips of one action each, or take'
+      ' the persons as the file lists them: --tracking=none.',
+    )
+  keypoint = np.zeros((*shape, num_channels), np.float32)
+  score = np.zeros(shape, np.float32)
+  for number, persons, row in zip(numbers, seen, rows):
+    for person, m in zip(persons, row):
+      keypoint[m, number - numbers[0]] = person.keypoint
+      score[m, number - numbers[0]] = person.score
+  item = {'keypoint': keypoint, 'total_frames': num_frames}
+  if num_channels == 2:
+    item['keypoint_score'] = score
+  if img_shape is not None:
+    item['img_shape'] = tuple(img_shape)
+  return item
+
+
+def _check_gaps(numbers: Sequence[int], where: str) -> None:
+  for before, after in zip(numbers, numbers[1:]):
+    if after - before > MAX_GAP:
+      raise arrays.clip_error(
+        'frame numbers',
+        where,
+        f'frame {after} follows frame {before}, with {after - before - 1:,}'
+        f' frames of nobody between them (at most {MAX_GAP:,} are accepted).'
+        ' Expected frames that count up by one: a time stamp is none.',
+      )
+
+
+def _check_shapes(
+  numbers: Sequence[int], seen: Sequence[Sequence[Person]], where: str
+) -> tuple[int, int]:
+  """The shape [V, C] that all persons have."""
+  shape, first = None, 0
+  for number, persons in zip(numbers, seen):
+    for person in persons:
+      if shape is None:
+        shape, first = person.keypoint.shape, number
+      elif person.keypoint.shape != shape:
+        raise arrays.clip_error(
+          'joints',
+          where,
+          f'a person of frame {number} has {_words(person.keypoint.shape)} and'
+          f' one of frame {first} has {_words(shape)}. All must have the'
+          ' same: write the file with one model.',
+        )
+  return shape
+
+
+def _words(shape: tuple[int, int]) -> str:
+  return f'{shape[0]} joints with {shape[1]} coordinates'
+
+
+def person(
+  keypoint: np.ndarray,
+  score: np.ndarray | None,
+  where: str,
+  *,
+  box: np.ndarray | None = None,
+  track: int | str | None = None,
+  place: np.ndarray | None = None,
+) -> Person:
+  """A person, after joints without numbers have become absent ones.
+
+  A joint with a coordinate or a score that is NaN (null in the file), and a
+  joint at exactly zero in all coordinates, was not found: its coordinates and
+  its score become zero.
+
+  Args:
+    keypoint: [V, C], NaN for what the file leaves out.
+    score: [V], or None where the tool gives none.
+    where: the file and the frame, for errors.
+    box: (x0, y0, x1, y1).
+    track: the tool's id; a negative one means that it has none.
+    place: [V, 2] where the joints are in the picture.
+
+  Raises:
+    ClipError: a number is infinite, or a score negative.
+  """
+  if score is None:
+    score = np.ones(len(keypoint))
+  if len(score) != len(keypoint):
+    raise arrays.clip_error(
+      'joints',
+      where,
+      f'a person has {len(keypoint)} joints and {len(score)} scores. Expected'
+      ' one score for each joint.',
+    )
+  if np.isinf(keypoint).any() or np.isinf(score).any():
+    raise arrays.clip_error(
+      'infinity',
+      where,
+      'a joint lies at infinity, or has an infinite score. Expected finite'
+      ' numbers, or null for a joint that was not found.',
+    )
+  found = ~(np.isnan(keypoint).any(axis=-1) | np.isnan(score))
+  found &= np.nan_to_num(keypoint).any(axis=-1)
+  score = np.where(found, score, 0)
+  if score.min(initial=0) < 0:
+    raise arrays.clip_error(
+      'score',
+      where,
+      f'a joint has the score {score.min():.6g}. Expected 0 (not found) or'
+      ' more.',
+    )
+  if isinstance(track, int) and track < 0:
+    track = None
+  if box is not None and not np.isfinite(box).all():
+    box = None
+  keypoint = np.where(found[:, None], keypoint, 0)
+  if place is not None:
+    place = np.where(found[:, None], place, 0)
+  return Person(keypoint, score, box, track, place)
+
+
+def numbers(value: Any, field: str, where: str) -> np.ndarray:
+  """The numbers of a JSON list of any depth, float64; null becomes NaN.
+
+  Raises:
+    ClipError: it holds something else, or lists of different lengths.
+  """
+  try:
+    array = np.asarray(value)
+    if array.dtype == object:
+      array = np.asarray(value, np.float64)
+    elif array.dtype.kind in 'iu':
+      array = array.astype(np.float64)
+  except (ValueError, TypeError, OverflowError):
+    array = np.asarray('')
+  # NOTE: bool is refused; numpy would take true for 1.
+  if array.dtype != np.float64 or not array.ndim:
+    raise arrays.clip_error(
+      'not numbers',
+      where,
+      f'{field!r} is {_shorten(value)}. Expected a list of numbers.',
+    )
+  return array
+
+
+def points(value: Any, field: str, where: str, *, size: int) -> np.ndarray:
+  """The flat list x0, y0, c0, x1, ... of a tool as [V, size].
+
+  Raises:
+    ClipError: not numbers, or not a multiple of `size`.
+  """
+  flat = numbers(value, field, where)
+  if flat.ndim != 1 or len(flat) % size or not len(flat):
+    raise arrays.clip_error(
+      'joints',
+      where,
+      f'{field!r} holds {flat.size} numbers. Expected {size} for each joint:'
+      f' {", ".join(("x", "y", "score")[:size])}.',
+    )
+  return flat.reshape(-1, size)
+
+
+def corners(
+  value: Any, field: str, where: str, *, form: str = 'xyxy'
+) -> np.ndarray | None:
+  """A box (x0, y0, x1, y1); `form` 'xywh' has the size in place of x1, y1."""
+  if value is None:
+    return None
+  box = numbers(value, field, where).reshape(-1)
+  if len(box) < 4:
+    raise arrays.clip_error(
+      'box', where, f'{field!r} is {_shorten(value)}. Expected four numbers.'
+    )
+  if form == 'xywh':
+    return np.concatenate([box[:2], box[:2] + box[2:4]])
+  return box[:4]
+
+
+def frame_number(value: Any, field: str, where: str) -> int:
+  """A frame number as the file holds it.
+
+  Raises:
+    ClipError: it is missing, negative or not a whole number.
+  """
+  if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    found = 'is missing' if value is None else f'is {_shorten(value)}'
+    raise arrays.clip_error(
+      'frame numbers',
+      where,
+      f'{field!r} {found}. Expected the number of the frame, a whole number'
+      ' from 0.',
+    )
+  return value
+
+
+def track_id(value: Any, field: str, where: str) -> int | None:
+  """A track id as the file holds it; None where there is none."""
+  while isinstance(value, list) and value:
+    value = value[0]
+  if value is None or value == []:
+    return None
+  if isinstance(value, float) and value.is_integer():
+    value = int(value)
+  if not isinstance(value, int) or isinstance(value, bool):
+    raise arrays.clip_error(
+      'ids',
+      where,
+      f'{field!r} is {_shorten(value)}. Expected a whole number, the same for'
+      ' a person in all frames.',
+    )
+  return value
+
+
+def number_of_name(name: str, where: str) -> int:
+  """The frame number in the name of a frame's file or picture: its last digits.
+
+  Raises:
+    ClipError: there is none.
+  """
+  found = _NUMBER.findall(os.path.splitext(os.path.basename(name))[0])
+  if not found:
+    raise arrays.clip_error(
+      'frame numbers',
+      where,
+      f'the name {name!r} has no frame number. Expected one at its end, as in'
+      ' video_000000000012_keypoints.json or 12.jpg.',
+    )
+  # Python refuses to convert thousands of digits; no frame has so many.
+  return int(found[-1][-18:])
+
+
+def numbered_files(paths: Sequence[str], where: str) -> list[tuple[int, str]]:
+  """(frame number, path) of the files of a folder, by frame number.
+
+  Raises:
+    ClipError: a name has no number, two have the same, or the names differ in
+      more than the number.
+  """
+  result, stems = {}, {}
+  for path in paths:
+    stem = os.path.splitext(os.path.basename(path))[0]
+    number = number_of_name(os.path.basename(path), where)
+    last = _NUMBER.findall(stem)[-1]
+    begin, _, end = stem.rpartition(last)
+    stems.setdefault((begin, end), os.path.basename(path))
+    if len(stems) > 1:
+      first, other = list(stems.values())[:2]
+      raise arrays.clip_error(
+        'frame numbers',
+        where,
+        f'{first} and {other} are named as frames of different clips: only'
+        ' the last number may differ. Give each clip a folder of its own.',
+      )
+    if number in result:
+      raise arrays.clip_error(
+        'frame numbers',
+        where,
+        f'{os.path.basename(result[number])} and {os.path.basename(path)} are'
+        f' both frame {number}.',
+      )
+    result[number] = path
+  return sorted(result.items())
+
+
+def in_pixels(
+  seen: Seen, where: str, img_shape: tuple[int, int] | None
+) -> tuple[Frames, tuple[int, int] | None]:
+  """Frames whose joints are in pixels, and the size of the picture if known.
+
+  3D coordinates are left as they are.
+
+  Args:
+    seen: what the file says.
+    where: the file, for errors.
+    img_shape: (height, width) as the user says it, or None.
+
+  Raises:
+    ClipError: the file and the user do not agree about the picture, or
+      fractions of a picture of unknown size would have to become pixels.
+  """
+  if img_shape and seen.img_shape and tuple(img_shape) != seen.img_shape:
+    raise arrays.clip_error(
+      'img_shape',
+      where,
+      f'its picture is {_size(seen.img_shape)} and --img_shape says'
+      f' {_size(img_shape)}. Leave the flag out for this file.',
+    )
+  img_shape = seen.img_shape or img_shape
+  people = [p for persons in seen.frames.values() for p in persons]
+  is_fraction = seen.is_fraction
+  if is_fraction is None:
+    largest = (np.abs(p.keypoint).max(initial=0) for p in people)
+    is_fraction = max(largest, default=_PIXELS) < _PIXELS
+  if not is_fraction:
+    return seen.frames, img_shape
+  if not img_shape:
+    raise arrays.clip_error(
+      'img_shape',
+      where,
+      'its coordinates are fractions of a picture whose size the file does'
+      ' not say. Give it as --img_shape=HEIGHTxWIDTH in pixels, for example'
+      ' --img_shape=1080x1920.',
+    )
+  scale = np.array([img_shape[1], img_shape[0]], np.float64)
+  frames = {
+    number: [_scaled(p, scale) for p in persons]
+    for number, persons in seen.frames.items()
+  }
+  return frames, img_shape
+
+
+def _scaled(p: Person, scale: np.ndarray) -> Person:
+  box = None if p.box is None else p.box * np.tile(scale, 2)
+  return dataclasses.replace(p, keypoint=p.keypoint * scale, box=box)
+
+
+def _size(img_shape: Sequence[int]) -> str:
+  return f'{img_shape[0]}x{img_shape[1]} (height x width)'
+
+
+def first_joints(frames: Frames, num_joints: int) -> Frames:
+  """The frames with only the first joints of every person."""
+
+  def cut(p):
+    place = None if p.place is None else p.place[:num_joints]
+    return dataclasses.replace(
+      p,
+      keypoint=p.keypoint[:num_joints],
+      score=p.score[:num_joints],
+      place=place,
+    )
+
+  return {n: [cut(p) for p in persons] for n, persons in frames.items()}
+
+
+def fail_kind(value: Any, expected: str, where: str) -> None:
+  """Raises the error for a value of another kind than the form has there."""
+  raise arrays.clip_error(
+    'form', where, f'found {_shorten(value)}. Expected {expected}.'
+  )
+
+
+def _shorten(value: Any) -> str:
+  """A value in few words."""
+  if isinstance(value, dict):
+    keys = ', '.join(repr(key) for key in list(value)[:4])
+    return f'an object with the keys {keys}' if value else 'an empty object'
+  if isinstance(value, list):
+    inside = f' of {_shorten(value[0])}' if value else ''
+    inside = inside if len(inside) < 60 else ''
+    return f'a list of {len(value)}{inside and "," + inside}'
+  text = 'null' if value is None else repr(value)
+  return text if len(text) <= 40 else text[:37] + '...'
