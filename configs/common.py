@@ -4,14 +4,13 @@ A configuration is one file; what follows the colon are words in any order:
 
     --config=configs/{example},my_dataset
 
-    recipe   {recipes}
-    stream   {streams}
-    demo     train on the procedural demo motions, whatever data.dir says
-    help     print this and the fields, then exit
-    other    the name of a prepared dataset in data.dir
+{groups}
+    demo          train on the procedural demo motions, whatever data.dir says
+    help          print this and the fields, then exit
+    another word  the name of a prepared dataset in data.dir
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 import dataclasses
 import sys
 from typing import Any
@@ -27,16 +26,51 @@ class Words:
 
   Attributes:
     recipes: each with what it stands for; the first is the default.
-    streams: what the network may look at.
+    streams: what the network may look at, each with what it is.
+    groups: further words by what they choose; no two words of a group go
+      together.
+    refused: words of other configurations, each with what to write instead,
+      as a sentence; without them they would be names of datasets.
   """
 
   recipes: Mapping[str, str]
-  streams: tuple[str, ...]
+  streams: Mapping[str, str]
+  groups: Mapping[str, Mapping[str, str]] = dataclasses.field(
+    default_factory=dict
+  )
+  refused: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+  @property
+  def all_groups(self) -> dict[str, Mapping[str, str]]:
+    """The words by what they choose, in the order of :help."""
+    return {'recipe': self.recipes, 'stream': self.streams, **self.groups}
 
   @property
   def known(self) -> tuple[str, ...]:
     """Every word that names no dataset."""
-    return (*self.recipes, *self.streams, *_DEMO_WORDS)
+    groups = self.all_groups.values()
+    return (*(word for group in groups for word in group), *_DEMO_WORDS)
+
+
+def choose(words: str, family: Words) -> dict[str, str]:
+  """What the words after the colon choose, by group and 'dataset'; '' if none.
+
+  Raises:
+    UserError: two words of one group, or one of another configuration.
+  """
+  given = [w for w in words.split(',') if w]
+  for word in given:
+    if word in family.refused:
+      raise error(
+        f'The word {word!r} after the colon: {family.refused[word]} Known'
+        f' words: {", ".join(family.known)}.'
+      )
+  groups: dict[str, Container[str]] = dict(family.all_groups)
+  groups['dataset'] = set(given) - set(family.known)
+  return {
+    what: _only_one([w for w in given if w in group], what, family.known)
+    for what, group in groups.items()
+  }
 
 
 def base(
@@ -55,19 +89,15 @@ def base(
     features holds the stream alone. Its field `recipe` is what the words ask
     for.
   """
-  known = family.known
+  chosen = choose(words, family)
   given = [w for w in words.split(',') if w]
-
-  def only_one(choices, what, default=''):
-    return _only_one([w for w in given if w in choices], what, default, known)
-
   config = config_dict.ConfigDict()
   config.name = name
   config.words = ','.join(w for w in given if w not in _DEMO_WORDS)
-  config.recipe = only_one(family.recipes, 'recipe', next(iter(family.recipes)))
+  config.recipe = chosen['recipe'] or next(iter(family.recipes))
   config.use_demo = 'demo' in given
-  config.dataset_word = only_one(set(given) - set(known), 'dataset')
-  config.known_words = known
+  config.dataset_word = chosen['dataset']
+  config.known_words = family.known
   config.seed = 0
   config.deterministic = False  # GPU: bit-identical runs, somewhat slower.
 
@@ -75,6 +105,7 @@ def base(
     dir='',  # Root of prepared datasets; $SKELJAX_DATA when empty.
     dataset=config.dataset_word,
     dims=3,  # Coordinates a joint must have: 2 (pixels) or 3 (metres).
+    max_persons=0,  # Persons of a clip that the dataset may have; 0: any.
     normalize='none',  # What data_prep must have done to 3D coordinates.
     # uniform, uniform_pyskl, loop, zero, random_crop or sorted_random.
     frames='uniform',
@@ -85,9 +116,7 @@ def base(
     repeat=1,  # Passes over the clips that make one epoch.
     num_workers=0,  # Processes that read and batch; 0: a thread does.
   )
-  config.features = config_dict.create(
-    stream=only_one(family.streams, 'stream', stream)
-  )
+  config.features = config_dict.create(stream=chosen['stream'] or stream)
   _add_training_sections(config)
   return config
 
@@ -152,13 +181,10 @@ def finish(
   """
   config.demo = demo
   if 'help' in words.split(','):
-    recipes = [f'{w} ({meaning})' for w, meaning in family.recipes.items()]
-    last = [list(family.recipes)[-1], family.streams[-1]]
     print(
       __doc__.format(
-        example=f'{config.name}.py:{",".join(last)}',
-        recipes=(',\n' + ' ' * 13).join(recipes),
-        streams=', '.join(family.streams),
+        example=f'{config.name}.py:{",".join(_example(family))}',
+        groups='\n'.join(_explain(family)),
       )
     )
     print('Fields and their values with these words:\n')
@@ -178,16 +204,30 @@ def _fields(config: config_dict.ConfigDict) -> Iterator[tuple[str, Any]]:
         yield f'{section}.{field}', value
 
 
-def _only_one(
-  words: list[str], what: str, default: str, known: tuple[str, ...]
-) -> str:
-  if len(words) > 1:
-    # Imported here: a config file must load where only its fields are read.
-    from skeljax import errors
+def _example(family: Words) -> list[str]:
+  return [list(group)[-1] for group in (family.recipes, family.streams)]
 
-    raise errors.UserError(
+
+def _explain(family: Words) -> Iterator[str]:
+  """Lines on every word and its meaning."""
+  for what, group in family.all_groups.items():
+    for number, (word, meaning) in enumerate(group.items()):
+      yield f'    {"" if number else what:12}  {word:13}  {meaning}'
+
+
+def _only_one(words: list[str], what: str, known: tuple[str, ...]) -> str:
+  if len(words) > 1:
+    raise error(
       f'After the colon stand {len(words)} words for the {what}:'
       f' {", ".join(words)}. Known words: {", ".join(known)}; any other'
       ' word names a prepared dataset, and only one of each may stand there.'
     )
-  return words[0] if words else default
+  return words[0] if words else ''
+
+
+def error(text: str) -> Exception:
+  """The error of what the user can mend."""
+  # Imported here: a config file must load where only its fields are read.
+  from skeljax import errors
+
+  return errors.UserError(text)

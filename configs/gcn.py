@@ -1,31 +1,97 @@
 """What the configurations of graph networks share."""
 
+from collections.abc import Mapping
+import dataclasses
+
 from ml_collections import config_dict
 
 from configs import common
 
+STREAMS = {
+  'joint': 'where every joint is',
+  'bone': 'the vector from its parent to every joint',
+  'joint_motion': 'how every joint moves to the next frame',
+  'bone_motion': 'how every bone changes to the next frame',
+}
+_NOT_MAPS = 'it draws heatmaps, which the configurations posec3d_*.py take.'
+HEATMAP_WORDS = {
+  'keypoint': _NOT_MAPS,
+  'limb': _NOT_MAPS,
+  'keypoint_limb': _NOT_MAPS,
+  'mmaction1x': 'the recipe of mmaction2 1.x for graph networks is u100.',
+}
+# The data sets of mmaction2 by the words that name them.
+DATA = {
+  'ntu60': ('xsub', 'xview'),
+  'ntu120': ('xsub', 'xset'),
+}
 WORDS = common.Words(
   recipes={
     'published': 'mmaction2 0.x, the default',
-    'u100': 'mmaction2 1.x',
+    'u100': 'mmaction2 1.x: 100 uniform frames, ten views',
     'ucla': 'the NW-UCLA recipe of CTR-GCN',
   },
-  streams=('joint', 'bone', 'joint_motion', 'bone_motion'),
+  streams=STREAMS,
+  groups={
+    'coordinates': {
+      '2d': 'pixels with scores, as pose estimators give',
+      '3d': 'metres, as depth cameras give',
+    },
+    'data': {
+      'ntu60': 'NTU RGB+D 60, the default',
+      'ntu120': 'NTU RGB+D 120',
+    },
+    'benchmark': {
+      'xsub': 'other subjects are tested, the default',
+      'xview': 'another camera is tested, NTU RGB+D 60 alone',
+      'xset': 'other setups are tested, NTU RGB+D 120 alone',
+    },
+  },
+  refused=HEATMAP_WORDS,
 )
 
 
-def base(name: str, words: str, stream: str) -> config_dict.ConfigDict:
+def words_1x(reason: str) -> common.Words:
+  """WORDS without the recipe `published`, for what mmaction2 0.x had not.
+
+  Args:
+    reason: a sentence for who asks for it.
+  """
+  recipes = {k: v for k, v in WORDS.recipes.items() if k != 'published'}
+  recipes['u100'] += ', the default'
+  return dataclasses.replace(
+    WORDS, recipes=recipes, refused={'published': reason, **HEATMAP_WORDS}
+  )
+
+
+def base(
+  name: str,
+  words: str,
+  stream: str,
+  dims: int = 3,
+  family: common.Words = WORDS,
+) -> config_dict.ConfigDict:
   """Every section with the published defaults of the family.
 
   Args:
     name: of the configuration file, e.g. 'agcn_bone'.
     words: what followed the colon.
     stream: used unless a word names another.
+    dims: coordinates of a joint, unless a word says otherwise.
+    family: what may stand after the colon.
 
   Returns:
     The unlocked config; its field `recipe` is what the words ask for.
+
+  Raises:
+    UserError: words that contradict each other.
   """
-  config = common.base(name, words, WORDS, stream)
+  config = common.base(name, words, family, stream)
+  chosen = common.choose(words, family)
+  if chosen.get('coordinates'):
+    dims = int(chosen['coordinates'].removesuffix('d'))
+  config.data.dims = dims
+  config.data.dataset = _dataset(config, chosen)
   config.features.update(
     # none, mmaction0x, mmaction1x, pyskl_fix or pyskl_auto, 2D only.
     normalize_2d='none',
@@ -61,11 +127,42 @@ def base(name: str, words: str, stream: str) -> config_dict.ConfigDict:
   return config
 
 
+def _dataset(config: config_dict.ConfigDict, chosen: Mapping[str, str]) -> str:
+  """The name of the dataset that the words stand for, e.g. ntu120_xset_3d."""
+  given = [chosen[what] for what in ('data', 'benchmark') if chosen.get(what)]
+  if config.dataset_word:
+    if given:
+      raise common.error(
+        f'{config.name}: the word {config.dataset_word!r} names a prepared'
+        f' dataset, and {" and ".join(given)} another. Leave one of them out.'
+        f' (Known words: {", ".join(config.known_words)}.)'
+      )
+    return config.dataset_word
+  if config.recipe == 'ucla':
+    if given:
+      raise common.error(
+        f'{config.name}: the recipe ucla trains on NW-UCLA, which has no'
+        f' {" and no ".join(given)}. Leave out one or the other.'
+      )
+    return 'nw_ucla'
+  data = chosen.get('data') or 'ntu60'
+  benchmark = chosen.get('benchmark') or 'xsub'
+  if benchmark not in DATA[data]:
+    others = [name for name, known in DATA.items() if benchmark in known]
+    raise common.error(
+      f'{data} has no benchmark {benchmark}: it is tested by'
+      f' {" or ".join(DATA[data])}, and {benchmark} is of'
+      f' {" and ".join(others)}. Write {others[0]},{benchmark}, or'
+      f' {data} with {" or ".join(DATA[data])}.'
+    )
+  return f'{data}_{benchmark}_{config.data.dims}d'
+
+
 def finish(
-  config: config_dict.ConfigDict, words: str
+  config: config_dict.ConfigDict, words: str, family: common.Words = WORDS
 ) -> config_dict.ConfigDict:
   """Adds the demo preset; prints and exits when the word `help` was given."""
-  return common.finish(config, words, WORDS, demo_preset(config))
+  return common.finish(config, words, family, demo_preset(config))
 
 
 def u100(config: config_dict.ConfigDict) -> None:
@@ -85,11 +182,9 @@ def u100(config: config_dict.ConfigDict) -> None:
 def ucla(config: config_dict.ConfigDict) -> None:
   """NW-UCLA as CTR-GCN trains on it: views rotated, clips scaled, 52 frames."""
   if config.data.dims != 3:
-    from skeljax import errors
-
-    raise errors.UserError(
-      f'{config.name}:ucla: the NW-UCLA recipe is for 3D skeletons. Use'
-      ' configs/stgcn_joint_3d.py:ucla.'
+    raise common.error(
+      f'{config.name}:{config.words}: the NW-UCLA recipe is for 3D skeletons.'
+      ' Add the word 3d, or use configs/stgcn_joint_3d.py:ucla.'
     )
   config.data.update(
     normalize='none',
@@ -99,8 +194,6 @@ def ucla(config: config_dict.ConfigDict) -> None:
     whole_clip=True,
     repeat=5,
   )
-  if not config.data.dataset:
-    config.data.dataset = 'nw_ucla'
   config.features.update(
     normalize_2d='none',
     centre_first_frame=True,

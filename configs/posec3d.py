@@ -12,12 +12,34 @@ WORDS = common.Words(
     'published': 'mmaction2 0.x, the default',
     'mmaction1x': 'mmaction2 1.x',
   },
-  streams=('keypoint', 'limb', 'keypoint_limb'),
+  streams={
+    'keypoint': 'a blob at every joint',
+    'limb': 'a line along every limb',
+    'keypoint_limb': 'the channels of both',
+  },
+  refused={
+    'u100': 'the recipe of mmaction2 1.x for PoseC3D is mmaction1x.',
+    '2d': 'PoseC3D takes 2D skeletons whatever the words: leave it out.',
+    '3d': 'PoseC3D draws 2D skeletons (data_prep.main projects 3D ones).',
+    **dict.fromkeys(
+      ('ntu60', 'ntu120', 'xsub', 'xview', 'xset'),
+      'PoseC3D has a configuration for each data set; any other prepared one'
+      ' is named by its whole name, such as ntu60_xview_2d.',
+    ),
+    **dict.fromkeys(
+      ('joint', 'bone', 'joint_motion', 'bone_motion'),
+      'it is what graph networks see; PoseC3D sees heatmaps.',
+    ),
+  },
 )
 # Of what mmaction2 0.x had no configuration.
 WORDS_1X = common.Words(
   recipes={'mmaction1x': 'mmaction2 1.x, the only one'},
   streams=WORDS.streams,
+  refused={
+    'published': 'mmaction2 0.x had no configuration of this.',
+    **WORDS.refused,
+  },
 )
 # What UCF101 and HMDB51 are fine-tuned from.
 KINETICS = (

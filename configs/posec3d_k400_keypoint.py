@@ -1,4 +1,4 @@
-"""PoseC3D on Kinetics-400: keypoint heatmaps; what UCF101 and HMDB51 start from.
+"""PoseC3D on Kinetics-400: keypoint heatmaps; UCF101 and HMDB51 start from it.
 
 Paper: Duan et al., Revisiting Skeleton-based Action Recognition, CVPR 2022.
 

@@ -101,7 +101,8 @@ def facts_of(
   """The facts of a prepared dataset, checked against what the config declares.
 
   Raises:
-    UserError: 2D against 3D, or prepared with another normalisation.
+    UserError: 2D against 3D, prepared with another normalisation, or of more
+      persons than the recipe is for.
   """
   if dataset.num_channels != config.data.dims:
     makes = ''
@@ -124,6 +125,15 @@ def facts_of(
       f' --layout={dataset.layout.name}'
       f' --normalize={config.data.normalize} --name=NAME --output=DIR; or'
       f' accept it with --config.data.normalize={dataset.normalize}.'
+    )
+  # Configurations that were saved before the field existed take any number.
+  max_persons = config.data.get('max_persons', 0)
+  if max_persons and dataset.num_persons > max_persons:
+    raise errors.UserError(
+      f'{dataset.directory} has clips of {dataset.num_persons} persons, but'
+      f' {config.name} was published for {max_persons}. Prepare it again with'
+      f' --max_persons={max_persons}, which keeps whoever moves most; or train'
+      ' on all with --config.data.max_persons=0.'
     )
   return Facts(
     layout=dataset.layout,

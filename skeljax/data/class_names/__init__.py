@@ -1,8 +1,15 @@
 """Lists of class names: line i of a text file names label i (from 0).
 
-Shipped are the classes of NTU RGB+D (60 and 120) and of FineGYM (99), in the
-order of the published labels. FineGYM uses one name for two classes; the later
-one is marked as the dismount here, so that every class has a name of its own.
+Shipped are, in the order of the published labels,
+
+  ntu60, ntu120      NTU RGB+D, and gym99, FineGYM: as mmaction2 and pyskl list
+  ucf101, hmdb51,    them in tools/data. FineGYM uses one name for two classes;
+  k400, diving48     the later one is marked as the dismount here, so that every
+                     class has a name of its own.
+  babel60, babel120  BABEL: the first labels of action_label_2_idx.json of the
+                     authors' repository (abhinanda-punnakkal/BABEL), as of July
+                     2021. A version of June 2021 had other names in another
+                     order.
 """
 
 import os
@@ -22,8 +29,8 @@ def load_class_names(name_or_file: str | os.PathLike) -> tuple[str, ...]:
   """One name a class, in the order of the labels.
 
   Args:
-    name_or_file: a shipped list ('ntu60', 'ntu120', 'gym99'), or a text file
-      with one name a line.
+    name_or_file: a shipped list such as 'ntu60', or a text file with one name
+      a line.
 
   Raises:
     UserError: no such list or file, an empty line, or one name twice.

@@ -12,6 +12,16 @@ from skeljax.data import class_names
     ('ntu60', 60, {0: 'drink water', 42: 'falling', 57: 'handshaking'}),
     ('ntu120', 120, {60: 'put on headphone', 102: 'yawn'}),
     ('gym99', 99, {16: '(FX) stag jump', 68: '(BB) round-off'}),
+    ('ucf101', 101, {0: 'ApplyEyeMakeup', 100: 'YoYo'}),
+    ('hmdb51', 51, {0: 'brush_hair', 50: 'wave'}),
+    ('k400', 400, {0: 'abseiling', 399: 'zumba'}),
+    (
+      'diving48',
+      48,
+      {0: 'Back+15som+05Twis+FREE', 30: 'Forward+Dive+NoTwis+STR'},
+    ),
+    ('babel60', 60, {0: 'walk', 12: 'leg movements', 59: 'martial art'}),
+    ('babel120', 120, {60: 'balance', 119: 'sudden movement'}),
   ],
 )
 def test_shipped_lists(name, count, picked):
@@ -21,9 +31,12 @@ def test_shipped_lists(name, count, picked):
   assert {i: names[i] for i in picked} == picked
 
 
-def test_ntu60_is_the_first_half_of_ntu120():
-  small = class_names.load_class_names('ntu60')
-  assert class_names.load_class_names('ntu120')[:60] == small
+@pytest.mark.parametrize(
+  'small, large', [('ntu60', 'ntu120'), ('babel60', 'babel120')]
+)
+def test_small_list_is_the_first_half_of_the_large_one(small, large):
+  names = class_names.load_class_names(small)
+  assert class_names.load_class_names(large)[:60] == names
 
 
 def test_own_list(tmp_path):
@@ -52,5 +65,5 @@ def test_errors_name_the_line(tmp_path, content, words):
 
 
 def test_unknown_list_names_the_known_ones():
-  with pytest.raises(errors.UserError, match='gym99, ntu120, ntu60; a file'):
+  with pytest.raises(errors.UserError, match='gym99, hmdb51, k400, .*; a file'):
     class_names.load_class_names('ntu61')
