@@ -19,6 +19,7 @@ from skeljax.data.formats import arrays
 from skeljax.data.formats import clip_arrays
 from skeljax.data.formats import frames
 from skeljax.data.formats import json_files
+from skeljax.data.formats import mmpose_json
 from skeljax.data.formats import openpose_json
 
 Item = Mapping[str, Any]
@@ -56,8 +57,8 @@ class Form:
     layout: the layout that its clips have, '' where they differ.
     is_clip: whether a path holds this form, by its name and first bytes.
     read: the item of a clip, without label.
-    count_joints: the number of joints of a clip, where layouts differ.
-    layouts: number of joints -> layout, where layouts differ.
+    layout_of: the layout of a clip, '' where it must be said; None where all
+      clips have `layout`.
   """
 
   name: str
@@ -65,8 +66,7 @@ class Form:
   layout: str
   is_clip: Callable[[str], bool]
   read: Callable[[str, ReadOptions], Item]
-  count_joints: Callable[[str], int] | None = None
-  layouts: Mapping[int, str] = dataclasses.field(default_factory=dict)
+  layout_of: Callable[[str], str] | None = None
 
 
 # In these numberings of joints COCO's 17 come first: Halpe's body and body with
@@ -126,9 +126,7 @@ def read_clip(
 def layout_of(path: str, form: str = 'auto') -> str:
   """The name of the layout that a clip has; '' when it must be said."""
   found = _form(path, form)
-  if found.count_joints is None:
-    return found.layout
-  return found.layouts.get(found.count_joints(path), '')
+  return found.layout if found.layout_of is None else found.layout_of(path)
 
 
 def _form(path: str, name: str) -> Form:
@@ -201,6 +199,15 @@ def _count_joints(by_number: frames.Frames) -> int:
   return next((len(person.keypoint) for person in people), 0)
 
 
+def _layout_of_frames(seen: frames.Seen, layouts: Mapping[int, str]) -> str:
+  """The layout of the joints that a pose tool writes, by name or number."""
+  if not seen.joint_names:
+    return layouts.get(_count_joints(seen.frames), '')
+  names = tuple(n.lower().replace('_', ' ') for n in seen.joint_names)
+  known = skeletons.LAYOUTS.values()
+  return next((k.name for k in known if k.joints == names), '')
+
+
 def _from_frames(
   name: str,
   description: str,
@@ -213,8 +220,7 @@ def _from_frames(
     layout='',
     is_clip=module.is_clip,
     read=lambda path, options: _clip_of_frames(module.see(path), path, options),
-    count_joints=lambda path: _count_joints(module.see(path).frames),
-    layouts=module.LAYOUTS,
+    layout_of=lambda path: _layout_of_frames(module.see(path), module.LAYOUTS),
   )
 
 
@@ -229,6 +235,12 @@ FORMS: Mapping[str, Form] = types.MappingProxyType(
   {
     form.name: form
     for form in (
+      _from_frames(
+        'mmpose',
+        'JSON of MMPose with frame_id and instances, or of COCO with images and'
+        ' annotations',
+        mmpose_json,
+      ),
       _from_frames(
         'openpose',
         'a folder of ..._keypoints.json files, one a frame',

@@ -7,8 +7,6 @@ here they become the arrays of a clip, one row a person.
 
 from collections.abc import Mapping, Sequence
 import dataclasses
-import os
-import re
 from typing import Any
 
 import numpy as np
@@ -25,8 +23,6 @@ _MAX_NUMBERS = 1 << 28
 
 # A clip within so many pixels is given in fractions of the picture.
 _PIXELS = 2.0
-
-_NUMBER = re.compile(r'\d+')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +45,61 @@ class Person:
   place: np.ndarray | None = None
 
 
+def person(
+  keypoint: np.ndarray,
+  score: np.ndarray | None,
+  where: str,
+  *,
+  box: np.ndarray | None = None,
+  track: int | str | None = None,
+  place: np.ndarray | None = None,
+) -> Person:
+  """A person, after joints without numbers have become absent ones.
+
+  A joint with a coordinate or a score that is NaN (null in the file), a joint
+  at exactly zero in all coordinates and one with a score of 0 or less was not
+  found: its coordinates and its score become zero.
+
+  Args:
+    keypoint: [V, C], NaN for what the file leaves out.
+    score: [V], or None where the tool gives none.
+    where: the file and the frame, for errors.
+    box: (x0, y0, x1, y1).
+    track: the tool's id; a negative one means that it has none.
+    place: [V, 2] where the joints are in the picture.
+
+  Raises:
+    ClipError: a number is infinite, or joints and scores differ in number.
+  """
+  if score is None:
+    score = np.ones(len(keypoint))
+  if len(score) != len(keypoint):
+    raise arrays.clip_error(
+      'joints',
+      where,
+      f'a person has {len(keypoint)} joints and {len(score)} scores. Expected'
+      ' one score for each joint.',
+    )
+  if np.isinf(keypoint).any() or np.isinf(score).any():
+    raise arrays.clip_error(
+      'infinity',
+      where,
+      'a joint lies at infinity, or has an infinite score. Expected finite'
+      ' numbers, or null for a joint that was not found.',
+    )
+  found = ~(np.isnan(keypoint).any(axis=-1) | np.isnan(score))
+  found &= np.nan_to_num(keypoint).any(axis=-1) & (score > 0)
+  score = np.where(found, score, 0)
+  if isinstance(track, int) and track < 0:
+    track = None
+  if box is not None and not np.isfinite(box).all():
+    box = None
+  keypoint = np.where(found[:, None], keypoint, 0)
+  if place is not None:
+    place = np.where(found[:, None], place, 0)
+  return Person(keypoint, score, box, track, place)
+
+
 Frames = Mapping[int, Sequence[Person]]
 
 
@@ -62,11 +113,13 @@ class Seen:
     is_fraction: whether x and y are fractions of the picture's width and
       height; None where the numbers have to tell: a clip within two pixels is
       none.
+    joint_names: in the order of the joints, or () where the file has none.
   """
 
   frames: Frames
   img_shape: tuple[int, int] | None = None
   is_fraction: bool | None = None
+  joint_names: tuple[str, ...] = ()
 
 
 def clip(
@@ -172,211 +225,6 @@ def _words(shape: tuple[int, int]) -> str:
   return f'{shape[0]} joints with {shape[1]} coordinates'
 
 
-def person(
-  keypoint: np.ndarray,
-  score: np.ndarray | None,
-  where: str,
-  *,
-  box: np.ndarray | None = None,
-  track: int | str | None = None,
-  place: np.ndarray | None = None,
-) -> Person:
-  """A person, after joints without numbers have become absent ones.
-
-  A joint with a coordinate or a score that is NaN (null in the file), and a
-  joint at exactly zero in all coordinates, was not found: its coordinates and
-  its score become zero.
-
-  Args:
-    keypoint: [V, C], NaN for what the file leaves out.
-    score: [V], or None where the tool gives none.
-    where: the file and the frame, for errors.
-    box: (x0, y0, x1, y1).
-    track: the tool's id; a negative one means that it has none.
-    place: [V, 2] where the joints are in the picture.
-
-  Raises:
-    ClipError: a number is infinite, or a score negative.
-  """
-  if score is None:
-    score = np.ones(len(keypoint))
-  if len(score) != len(keypoint):
-    raise arrays.clip_error(
-      'joints',
-      where,
-      f'a person has {len(keypoint)} joints and {len(score)} scores. Expected'
-      ' one score for each joint.',
-    )
-  if np.isinf(keypoint).any() or np.isinf(score).any():
-    raise arrays.clip_error(
-      'infinity',
-      where,
-      'a joint lies at infinity, or has an infinite score. Expected finite'
-      ' numbers, or null for a joint that was not found.',
-    )
-  found = ~(np.isnan(keypoint).any(axis=-1) | np.isnan(score))
-  found &= np.nan_to_num(keypoint).any(axis=-1)
-  score = np.where(found, score, 0)
-  if score.min(initial=0) < 0:
-    raise arrays.clip_error(
-      'score',
-      where,
-      f'a joint has the score {score.min():.6g}. Expected 0 (not found) or'
-      ' more.',
-    )
-  if isinstance(track, int) and track < 0:
-    track = None
-  if box is not None and not np.isfinite(box).all():
-    box = None
-  keypoint = np.where(found[:, None], keypoint, 0)
-  if place is not None:
-    place = np.where(found[:, None], place, 0)
-  return Person(keypoint, score, box, track, place)
-
-
-def numbers(value: Any, field: str, where: str) -> np.ndarray:
-  """The numbers of a JSON list of any depth, float64; null becomes NaN.
-
-  Raises:
-    ClipError: it holds something else, or lists of different lengths.
-  """
-  try:
-    array = np.asarray(value)
-    if array.dtype == object:
-      array = np.asarray(value, np.float64)
-    elif array.dtype.kind in 'iu':
-      array = array.astype(np.float64)
-  except (ValueError, TypeError, OverflowError):
-    array = np.asarray('')
-  # NOTE: bool is refused; numpy would take true for 1.
-  if array.dtype != np.float64 or not array.ndim:
-    raise arrays.clip_error(
-      'not numbers',
-      where,
-      f'{field!r} is {_shorten(value)}. Expected a list of numbers.',
-    )
-  return array
-
-
-def points(value: Any, field: str, where: str, *, size: int) -> np.ndarray:
-  """The flat list x0, y0, c0, x1, ... of a tool as [V, size].
-
-  Raises:
-    ClipError: not numbers, or not a multiple of `size`.
-  """
-  flat = numbers(value, field, where)
-  if flat.ndim != 1 or len(flat) % size or not len(flat):
-    raise arrays.clip_error(
-      'joints',
-      where,
-      f'{field!r} holds {flat.size} numbers. Expected {size} for each joint:'
-      f' {", ".join(("x", "y", "score")[:size])}.',
-    )
-  return flat.reshape(-1, size)
-
-
-def corners(
-  value: Any, field: str, where: str, *, form: str = 'xyxy'
-) -> np.ndarray | None:
-  """A box (x0, y0, x1, y1); `form` 'xywh' has the size in place of x1, y1."""
-  if value is None:
-    return None
-  box = numbers(value, field, where).reshape(-1)
-  if len(box) < 4:
-    raise arrays.clip_error(
-      'box', where, f'{field!r} is {_shorten(value)}. Expected four numbers.'
-    )
-  if form == 'xywh':
-    return np.concatenate([box[:2], box[:2] + box[2:4]])
-  return box[:4]
-
-
-def frame_number(value: Any, field: str, where: str) -> int:
-  """A frame number as the file holds it.
-
-  Raises:
-    ClipError: it is missing, negative or not a whole number.
-  """
-  if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-    found = 'is missing' if value is None else f'is {_shorten(value)}'
-    raise arrays.clip_error(
-      'frame numbers',
-      where,
-      f'{field!r} {found}. Expected the number of the frame, a whole number'
-      ' from 0.',
-    )
-  return value
-
-
-def track_id(value: Any, field: str, where: str) -> int | None:
-  """A track id as the file holds it; None where there is none."""
-  while isinstance(value, list) and value:
-    value = value[0]
-  if value is None or value == []:
-    return None
-  if isinstance(value, float) and value.is_integer():
-    value = int(value)
-  if not isinstance(value, int) or isinstance(value, bool):
-    raise arrays.clip_error(
-      'ids',
-      where,
-      f'{field!r} is {_shorten(value)}. Expected a whole number, the same for'
-      ' a person in all frames.',
-    )
-  return value
-
-
-def number_of_name(name: str, where: str) -> int:
-  """The frame number in the name of a frame's file or picture: its last digits.
-
-  Raises:
-    ClipError: there is none.
-  """
-  found = _NUMBER.findall(os.path.splitext(os.path.basename(name))[0])
-  if not found:
-    raise arrays.clip_error(
-      'frame numbers',
-      where,
-      f'the name {name!r} has no frame number. Expected one at its end, as in'
-      ' video_000000000012_keypoints.json or 12.jpg.',
-    )
-  # Python refuses to convert thousands of digits; no frame has so many.
-  return int(found[-1][-18:])
-
-
-def numbered_files(paths: Sequence[str], where: str) -> list[tuple[int, str]]:
-  """(frame number, path) of the files of a folder, by frame number.
-
-  Raises:
-    ClipError: a name has no number, two have the same, or the names differ in
-      more than the number.
-  """
-  result, stems = {}, {}
-  for path in paths:
-    stem = os.path.splitext(os.path.basename(path))[0]
-    number = number_of_name(os.path.basename(path), where)
-    last = _NUMBER.findall(stem)[-1]
-    begin, _, end = stem.rpartition(last)
-    stems.setdefault((begin, end), os.path.basename(path))
-    if len(stems) > 1:
-      first, other = list(stems.values())[:2]
-      raise arrays.clip_error(
-        'frame numbers',
-        where,
-        f'{first} and {other} are named as frames of different clips: only'
-        ' the last number may differ. Give each clip a folder of its own.',
-      )
-    if number in result:
-      raise arrays.clip_error(
-        'frame numbers',
-        where,
-        f'{os.path.basename(result[number])} and {os.path.basename(path)} are'
-        f' both frame {number}.',
-      )
-    result[number] = path
-  return sorted(result.items())
-
-
 def in_pixels(
   seen: Seen, where: str, img_shape: tuple[int, int] | None
 ) -> tuple[Frames, tuple[int, int] | None]:
@@ -446,23 +294,3 @@ def first_joints(frames: Frames, num_joints: int) -> Frames:
     )
 
   return {n: [cut(p) for p in persons] for n, persons in frames.items()}
-
-
-def fail_kind(value: Any, expected: str, where: str) -> None:
-  """Raises the error for a value of another kind than the form has there."""
-  raise arrays.clip_error(
-    'form', where, f'found {_shorten(value)}. Expected {expected}.'
-  )
-
-
-def _shorten(value: Any) -> str:
-  """A value in few words."""
-  if isinstance(value, dict):
-    keys = ', '.join(repr(key) for key in list(value)[:4])
-    return f'an object with the keys {keys}' if value else 'an empty object'
-  if isinstance(value, list):
-    inside = f' of {_shorten(value[0])}' if value else ''
-    inside = inside if len(inside) < 60 else ''
-    return f'a list of {len(value)}{inside and "," + inside}'
-  text = 'null' if value is None else repr(value)
-  return text if len(text) <= 40 else text[:37] + '...'

@@ -13,6 +13,7 @@ Source: OpenPose, doc/02_output.md.
 import os
 from typing import Any
 
+from skeljax.data.formats import frame_fields
 from skeljax.data.formats import frames as frames_lib
 from skeljax.data.formats import json_files
 
@@ -41,13 +42,13 @@ def see(folder: str) -> frames_lib.Seen:
   """
   files = _files(folder)
   if not files:
-    frames_lib.fail_kind([], 'a folder of ..._keypoints.json files', folder)
+    frame_fields.fail_kind([], 'a folder of ..._keypoints.json files', folder)
   result = {}
-  for number, path in frames_lib.numbered_files(files, folder):
+  for number, path in frame_fields.numbered_files(files, folder):
     content = json_files.load(path)
     people = content.get('people') if isinstance(content, dict) else None
     if not isinstance(people, list):
-      frames_lib.fail_kind(content, "an object with a list 'people'", path)
+      frame_fields.fail_kind(content, "an object with a list 'people'", path)
     result[number] = [person(entry, path) for entry in people]
   return frames_lib.Seen(result)
 
@@ -55,9 +56,9 @@ def see(folder: str) -> frames_lib.Seen:
 def person(entry: Any, where: str) -> frames_lib.Person:
   """One element of 'people'."""
   if not isinstance(entry, dict) or 'pose_keypoints_2d' not in entry:
-    frames_lib.fail_kind(entry, "an object with 'pose_keypoints_2d'", where)
-  points = frames_lib.points(
+    frame_fields.fail_kind(entry, "an object with 'pose_keypoints_2d'", where)
+  points = frame_fields.points(
     entry['pose_keypoints_2d'], 'pose_keypoints_2d', where, size=3
   )
-  track = frames_lib.track_id(entry.get('person_id'), 'person_id', where)
+  track = frame_fields.track_id(entry.get('person_id'), 'person_id', where)
   return frames_lib.person(points[:, :2], points[:, 2], where, track=track)
