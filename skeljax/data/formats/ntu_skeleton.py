@@ -1,0 +1,293 @@
+"""Recordings of NTU RGB+D as they are downloaded: folders of .skeleton files.
+
+A .skeleton file is text. Its first line is the number of frames; each frame
+begins with its number of bodies; each body is a line about the body (its
+number first), a line with the number of joints, and a line a joint, of which
+the first three numbers are x, y and z in metres.
+
+Which bodies become persons is a choice (`denoise`), as the published data sets
+differ in it:
+
+- 'mmaction1x': mmaction2 1.x, float16, one or two persons;
+- 'mmaction0x': mmaction2 0.x and 2s-AGCN before their normalisation (which is
+  --normalize=mmaction0x): float32, always two persons;
+- 'pyskl': the cleaned skeletons of pyskl, from which the published ntu60_3d.pkl
+  and ntu120_3d.pkl come: float16, one or two persons, frames without anybody
+  left out.
+"""
+
+from collections.abc import Collection
+import functools
+import os
+from typing import Any
+
+from absl import logging
+import numpy as np
+
+from skeljax import errors
+from skeljax import skeletons
+from skeljax.data.formats import annotations as annotations_lib
+from skeljax.data.formats import arrays
+from skeljax.data.formats import clip_files
+from skeljax.data.formats import ntu_persons
+from skeljax.data.formats import ntu_splits
+
+DENOISE = ('mmaction1x', 'mmaction0x', 'pyskl')
+LAYOUT = 'nturgb+d'
+_NUM_JOINTS = skeletons.LAYOUTS[LAYOUT].num_joints
+_NUM_COORDINATES = 3
+
+
+def read_annotations(
+  folder: str | os.PathLike,
+  *,
+  denoise: str = 'mmaction1x',
+  exclude: Collection[str] = (),
+) -> annotations_lib.Annotations:
+  """The recordings in a folder and its sub-folders, by name.
+
+  Args:
+    folder: holds .skeleton files, at any depth; other files do not count.
+    denoise: one of DENOISE.
+    exclude: names of recordings to leave out, with or without '.skeleton',
+      such as ntu_splits.load_exclude_list reads.
+
+  Returns:
+    Items that are read when asked for; splits as ntu_splits.splits has them.
+
+  Raises:
+    UserError: no such folder, no recording in it, a name that does not fit,
+      or a name that occurs twice.
+  """
+  folder = os.fspath(folder)
+  _check_denoise(denoise)
+  paths = _find(folder)
+  excluded = ntu_splits.exclude_names(exclude) & set(paths)
+  if excluded:
+    logging.info('left out %d recordings of the list', len(excluded))
+  names = sorted(name for name in paths if name not in excluded)
+  if not names:
+    raise errors.UserError(
+      f'{folder}: the list of excluded samples names all {len(paths):,}'
+      ' recordings in it.'
+    )
+  parsed = [ntu_splits.parse_name(name, paths[name]) for name in names]
+  files = tuple(
+    clip_files.ClipFile(name, paths[name], n.action - 1)
+    for name, n in zip(names, parsed)
+  )
+  return annotations_lib.Annotations(
+    items=clip_files.ClipFiles(
+      files, functools.partial(_read_file, denoise=denoise)
+    ),
+    ids=tuple(names),
+    splits=ntu_splits.splits(parsed),
+    label_names=(),
+    unknown_ids={},
+    paths=(folder,),
+    starts=(0,),
+  )
+
+
+def is_clip(path: str | os.PathLike) -> bool:
+  """Whether a file is a recording, by its ending."""
+  return os.fspath(path).endswith(ntu_splits.ENDING)
+
+
+def read_clip(
+  path: str | os.PathLike, denoise: str = 'mmaction1x'
+) -> dict[str, Any]:
+  """The persons of one recording, whatever it is called.
+
+  Args:
+    path: a .skeleton file.
+    denoise: one of DENOISE.
+
+  Returns:
+    'keypoint' [M, T, V, 3] metres, float16 or float32 (see DENOISE).
+
+  Raises:
+    ClipError: the file is damaged, or nobody is in it.
+  """
+  path = os.fspath(path)
+  _check_denoise(denoise)
+  bodies = read_bodies(path)
+  if denoise == 'pyskl':
+    keypoint = ntu_persons.pyskl_persons(bodies)
+  else:
+    keypoint = ntu_persons.mmaction_persons(bodies)
+  if denoise == 'mmaction1x':
+    keypoint = ntu_persons.drop_absent(keypoint)
+  if not keypoint.any():
+    raise arrays.clip_error(
+      'empty',
+      path,
+      f'holds {_counted(len(bodies.joints), "body", "bodies")} in'
+      f' {_counted(bodies.num_frames, "frame")}, and none that is a person'
+      f' to {denoise}. Leave such recordings out: --exclude=FILE with the'
+      ' official list of samples with missing skeletons, or --drop_empty.',
+    )
+  with np.errstate(over='ignore'):  # What overflows is found when checked.
+    return {
+      'keypoint': keypoint.astype(
+        'float32' if denoise == 'mmaction0x' else 'float16'
+      )
+    }
+
+
+def _read_file(file: clip_files.ClipFile, *, denoise: str) -> dict[str, Any]:
+  return read_clip(file.path, denoise)
+
+
+def _check_denoise(denoise: str) -> None:
+  if denoise not in DENOISE:
+    raise errors.UserError(
+      f'--denoise={denoise} is not known; it is one of {", ".join(DENOISE)}.'
+    )
+
+
+def _find(folder: str) -> dict[str, str]:
+  """The recordings under a folder: name -> path."""
+  if not os.path.isdir(folder):
+    raise errors.UserError(
+      f'There is no folder {folder}. Expected the folder with the .skeleton'
+      ' files of NTU RGB+D.'
+    )
+  paths: dict[str, str] = {}
+  for directory, folders, names in os.walk(folder):
+    folders.sort()
+    for name in sorted(names):
+      # macOS leaves a hidden '._' twin beside a file that it unpacks.
+      if not name.endswith(ntu_splits.ENDING) or name.startswith('.'):
+        continue
+      path = os.path.join(directory, name)
+      stem = name.removesuffix(ntu_splits.ENDING)
+      if stem in paths:
+        raise errors.UserError(
+          f'{folder} holds {stem} twice: {paths[stem]} and {path}. Take one'
+          ' of them away.'
+        )
+      paths[stem] = path
+  if not paths:
+    raise errors.UserError(
+      f'{folder} holds no .skeleton file. Unpack the archives of NTU RGB+D'
+      ' (nturgbd_skeletons_s001_to_s017.zip and, for NTU RGB+D 120,'
+      ' nturgbd_skeletons_s018_to_s032.zip) into it.'
+    )
+  return paths
+
+
+class _Damaged(Exception):
+  """A line of a file does not hold what it should."""
+
+  def __init__(self, line: int, expected: str):
+    super().__init__(line, expected)
+    self.line = line  # Counted from 0.
+    self.expected = expected
+
+
+def read_bodies(path: str) -> ntu_persons.Bodies:
+  """All bodies that a .skeleton file holds.
+
+  Raises:
+    ClipError: the file cannot be read, was cut short, or is damaged; names the
+      line and what was expected there.
+  """
+  try:
+    with open(path, 'rb') as file:
+      text = file.read()
+  except OSError as error:
+    raise arrays.clip_error(
+      'file', path, f'cannot be read: {error.strerror or error}.'
+    ) from error
+  lines = text.rstrip().split(b'\n')
+  if lines == [b'']:
+    raise arrays.clip_error('file', path, 'is empty. Get the file again.')
+  try:
+    return _parse(lines)
+  except _Damaged as error:
+    if error.line >= len(lines):
+      found = f'ends after line {len(lines):,}: it was cut short'
+    else:
+      shown = lines[error.line][:40].decode('latin1').strip()
+      found = f'line {error.line + 1:,} is {shown!r}'
+    raise arrays.clip_error(
+      'skeleton file',
+      path,
+      f'{found}. Expected {error.expected}. Get the file again, or leave the'
+      ' recording out.',
+    ) from None
+
+
+def _parse(lines: list[bytes]) -> ntu_persons.Bodies:
+  num_frames = _count(lines, 0, 'the number of frames')
+  frames, places, ids, joints = [], [], [], []
+  at, width = 1, 0
+  for frame in range(num_frames):
+    num_bodies = _count(lines, at, 'the number of bodies in a frame')
+    at += 1
+    for place in range(num_bodies):
+      ids.append(_body_id(lines, at))
+      num_joints = _count(lines, at + 1, 'the number of joints')
+      if num_joints != _NUM_JOINTS:
+        raise _Damaged(at + 1, f'{_NUM_JOINTS}, the number of joints')
+      at += 2
+      rows = [line.split() for line in lines[at : at + _NUM_JOINTS]]
+      width = width or (len(rows[0]) if rows else 0)
+      if len(rows) < _NUM_JOINTS or any(len(row) != width for row in rows):
+        raise _irregular(rows, at, width)
+      joints += [row[:_NUM_COORDINATES] for row in rows]
+      at += _NUM_JOINTS
+      frames.append(frame)
+      places.append(place)
+  if at < len(lines):
+    raise _Damaged(at, f'the end, after {num_frames:,} frames')
+  return ntu_persons.Bodies(
+    num_frames=num_frames,
+    frame=np.array(frames, np.int64),
+    place=np.array(places, np.int64),
+    ids=tuple(ids),
+    joints=_coordinates(joints, lines),
+  )
+
+
+def _count(lines: list[bytes], at: int, what: str) -> int:
+  try:
+    number = int(lines[at])
+  except (IndexError, ValueError):
+    number = -1
+  if number < 0:
+    raise _Damaged(at, f'{what}, a whole number')
+  return number
+
+
+def _body_id(lines: list[bytes], at: int) -> int:
+  """The number of a body; too long for a float, so that it stays an int."""
+  try:
+    return int(lines[at].split(None, 1)[0])
+  except (IndexError, ValueError):
+    raise _Damaged(at, 'a body, its whole number first') from None
+
+
+def _irregular(rows: list[list[bytes]], at: int, width: int) -> _Damaged:
+  """What is wrong with the lines of a body's joints."""
+  line = next((i for i, row in enumerate(rows) if len(row) != width), len(rows))
+  return _Damaged(at + line, f'a joint with {width or 12} numbers')
+
+
+def _coordinates(joints: list[list[bytes]], lines: list[bytes]) -> np.ndarray:
+  """The numbers [S, V, 3] of all bodies."""
+  shape = (-1, _NUM_JOINTS, _NUM_COORDINATES)
+  try:
+    numbers = [float(number) for row in joints for number in row]
+    return np.array(numbers, np.float64).reshape(shape)
+  except ValueError as error:
+    number = str(error).rpartition(': ')[2]
+    line = next(
+      (i for i, text in enumerate(lines) if number in repr(text)), len(lines)
+    )
+    raise _Damaged(line, 'a joint, x, y and z first') from None
+
+
+def _counted(number: int, one: str, many: str = '') -> str:
+  return f'{number:,} {one if number == 1 else many or one + "s"}'
