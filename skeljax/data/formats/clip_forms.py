@@ -15,12 +15,18 @@ from absl import logging
 
 from skeljax import errors
 from skeljax import skeletons
+from skeljax.data.formats import alphapose_json
 from skeljax.data.formats import arrays
 from skeljax.data.formats import clip_arrays
 from skeljax.data.formats import frames
 from skeljax.data.formats import json_files
+from skeljax.data.formats import kinetics_skeleton
+from skeljax.data.formats import mediapipe_json
 from skeljax.data.formats import mmpose_json
+from skeljax.data.formats import ntu_skeleton
 from skeljax.data.formats import openpose_json
+from skeljax.data.formats import ucla_json
+from skeljax.data.formats import ultralytics_json
 
 Item = Mapping[str, Any]
 
@@ -203,6 +209,7 @@ def _layout_of_frames(seen: frames.Seen, layouts: Mapping[int, str]) -> str:
   """The layout of the joints that a pose tool writes, by name or number."""
   if not seen.joint_names:
     return layouts.get(_count_joints(seen.frames), '')
+  # Tools write left_eye, layouts left eye.
   names = tuple(n.lower().replace('_', ' ') for n in seen.joint_names)
   known = skeletons.LAYOUTS.values()
   return next((k.name for k in known if k.joints == names), '')
@@ -245,6 +252,51 @@ FORMS: Mapping[str, Form] = types.MappingProxyType(
         'openpose',
         'a folder of ..._keypoints.json files, one a frame',
         openpose_json,
+      ),
+      _from_frames(
+        'alphapose',
+        'alphapose-results.json, with image_id and keypoints or joints',
+        alphapose_json,
+      ),
+      _from_frames(
+        'ultralytics',
+        'JSON with the summary of every frame, or a folder of label files'
+        ' (.txt)',
+        ultralytics_json,
+      ),
+      Form(
+        name='mediapipe',
+        description='JSON with pose_landmarks or pose_world_landmarks of every'
+        ' frame',
+        layout=mediapipe_json.LAYOUT,
+        is_clip=mediapipe_json.is_clip,
+        read=lambda path, options: _clip_of_frames(
+          mediapipe_json.see(path, options.coordinates), path, options
+        ),
+      ),
+      Form(
+        name='ntu',
+        description='a .skeleton file of NTU RGB+D',
+        layout=ntu_skeleton.LAYOUT,
+        is_clip=ntu_skeleton.is_clip,
+        read=lambda path, options: ntu_skeleton.read_clip(
+          path, options.denoise
+        ),
+      ),
+      Form(
+        name='kinetics_skeleton',
+        description='JSON of Kinetics-skeleton, with data, frame_index and'
+        ' skeleton',
+        layout=kinetics_skeleton.LAYOUT,
+        is_clip=kinetics_skeleton.is_clip,
+        read=lambda path, options: kinetics_skeleton.read_clip(path),
+      ),
+      Form(
+        name='ucla',
+        description='JSON of Northwestern-UCLA, with skeletons',
+        layout=ucla_json.LAYOUT,
+        is_clip=ucla_json.is_clip,
+        read=lambda path, options: ucla_json.read_clip(path),
       ),
       Form(
         name='array',
