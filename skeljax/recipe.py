@@ -40,6 +40,11 @@ class Facts:
     normalize: 3D normalisation done by the preparation.
     keypoint_dtype: of the stored coordinates.
     max_frames: padding of whole clips.
+    score_dtype: of the stored scores; '' when there are none, or when nobody
+      knows.
+    project: what made 2D of 3D clips in the preparation.
+    body_size: of a skeleton in the unit of the data (records.body_size);
+      0 when nobody knows.
   """
 
   layout: skeletons.Layout
@@ -50,6 +55,10 @@ class Facts:
   normalize: str
   keypoint_dtype: str
   max_frames: int
+  # Checkpoints from before there was prediction lack these.
+  score_dtype: str = ''
+  project: str = 'none'
+  body_size: float = 0.0
 
   @property
   def num_classes(self) -> int:
@@ -144,6 +153,9 @@ def facts_of(
     normalize=dataset.normalize,
     keypoint_dtype=dataset.keypoint_dtype,
     max_frames=config.data.max_frames or dataset.max_frames,
+    score_dtype=dataset.spec.score_dtype,
+    project=dataset.project,
+    body_size=dataset.body_size,
   )
 
 

@@ -19,6 +19,7 @@ from typing import Any, SupportsIndex
 
 from array_record.python import array_record_module
 from google.protobuf import json_format
+import numpy as np
 import tensorflow_datasets as tfds
 
 from skeljax import errors
@@ -32,6 +33,8 @@ _INFO_FILE = 'dataset_info.json'
 _VERSION = re.compile(r'\d+\.\d+\.\d+')
 # Grain reads single records: reading ahead would decode clips nobody wants.
 _READER_OPTIONS = 'readahead_buffer_size:0'
+# So many tell metres from millimetres.
+_MEASURED_CLIPS = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +91,22 @@ class PreparedDataset:
   def num_cut(self) -> int:
     """Clips of which data_prep left persons out (--max_persons)."""
     return self.metadata.get('num_cut', 0)
+
+  @property
+  def project(self) -> str:
+    """What made 2D of 3D clips: 'none' or 'orthographic'."""
+    return self.metadata.get('project', 'none')
+
+  @functools.cached_property
+  def body_size(self) -> float:
+    """The middle size of a skeleton in a few training clips, in their unit."""
+    source = self.source('train')
+    step = max(1, len(source) // _MEASURED_CLIPS)
+    sizes = [
+      records.body_size(source[i]['keypoint'])
+      for i in range(0, len(source), step)
+    ]
+    return float(np.median([size for size in sizes if size] or [0.0]))
 
   @functools.cached_property
   def has_img_shape(self) -> bool:

@@ -154,3 +154,26 @@ def visible_box(keypoint: np.ndarray, score: np.ndarray | None) -> np.ndarray:
   if not len(points):
     return np.zeros(4, np.float32)
   return np.concatenate([points.min(axis=0), points.max(axis=0)])
+
+
+def body_size(keypoint: np.ndarray) -> float:
+  """How large the skeletons of a clip are, whatever way they are turned.
+
+  Args:
+    keypoint: [M, T, V, C]; a joint that is zero in all coordinates is absent.
+
+  Returns:
+    The median, over persons and frames with at least two joints, of the root
+    mean square distance of the joints from their middle, in the unit of the
+    keypoints; 0.0 where there is no such frame.
+  """
+  points = keypoint.astype(np.float64).reshape(-1, *keypoint.shape[2:])
+  there = points.any(axis=-1)  # [M*T, V]
+  count = there.sum(axis=-1)
+  points, there, count = (a[count > 1] for a in (points, there, count))
+  if not len(count):
+    return 0.0
+  # Absent joints are zero, so that they add nothing to the sum.
+  middle = points.sum(axis=1) / count[:, None]
+  offset = np.where(there[..., None], points - middle[:, None], 0)
+  return float(np.median(np.sqrt((offset**2).sum(axis=(1, 2)) / count)))
