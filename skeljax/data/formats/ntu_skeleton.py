@@ -200,8 +200,9 @@ def read_bodies(path: str) -> ntu_persons.Bodies:
     raise arrays.clip_error(
       'file', path, f'cannot be read: {error.strerror or error}.'
     ) from error
-  lines = text.rstrip().split(b'\n')
-  if lines == [b'']:
+  # Every byte is a letter of Latin-1; what is none of a number's is found.
+  lines = text.decode('latin1').rstrip().split('\n')
+  if lines == ['']:
     raise arrays.clip_error('file', path, 'is empty. Get the file again.')
   try:
     return _parse(lines)
@@ -209,8 +210,7 @@ def read_bodies(path: str) -> ntu_persons.Bodies:
     if error.line >= len(lines):
       found = f'ends after line {len(lines):,}: it was cut short'
     else:
-      shown = lines[error.line][:40].decode('latin1').strip()
-      found = f'line {error.line + 1:,} is {shown!r}'
+      found = f'line {error.line + 1:,} is {lines[error.line].strip()[:40]!r}'
     raise arrays.clip_error(
       'skeleton file',
       path,
@@ -219,27 +219,28 @@ def read_bodies(path: str) -> ntu_persons.Bodies:
     ) from None
 
 
-def _parse(lines: list[bytes]) -> ntu_persons.Bodies:
+def _parse(lines: list[str]) -> ntu_persons.Bodies:
+  """The bodies in the lines of a file.
+
+  As in the published readers, what follows the third number of a joint, and
+  the second one of a body, is not looked at.
+  """
   num_frames = _count(lines, 0, 'the number of frames')
-  frames, places, ids, joints = [], [], [], []
-  at, width = 1, 0
+  frames, places, ids, starts = [], [], [], []
+  at = 1
   for frame in range(num_frames):
     num_bodies = _count(lines, at, 'the number of bodies in a frame')
     at += 1
     for place in range(num_bodies):
       ids.append(_body_id(lines, at))
-      num_joints = _count(lines, at + 1, 'the number of joints')
-      if num_joints != _NUM_JOINTS:
+      if _count(lines, at + 1, 'the number of joints') != _NUM_JOINTS:
         raise _Damaged(at + 1, f'{_NUM_JOINTS}, the number of joints')
-      at += 2
-      rows = [line.split() for line in lines[at : at + _NUM_JOINTS]]
-      width = width or (len(rows[0]) if rows else 0)
-      if len(rows) < _NUM_JOINTS or any(len(row) != width for row in rows):
-        raise _irregular(rows, at, width)
-      joints += [row[:_NUM_COORDINATES] for row in rows]
-      at += _NUM_JOINTS
+      starts.append(at + 2)
+      at += 2 + _NUM_JOINTS
       frames.append(frame)
       places.append(place)
+      if at > len(lines):
+        raise _Damaged(len(lines), 'a joint')
   if at < len(lines):
     raise _Damaged(at, f'the end, after {num_frames:,} frames')
   return ntu_persons.Bodies(
@@ -247,11 +248,11 @@ def _parse(lines: list[bytes]) -> ntu_persons.Bodies:
     frame=np.array(frames, np.int64),
     place=np.array(places, np.int64),
     ids=tuple(ids),
-    joints=_coordinates(joints, lines),
+    joints=_coordinates(lines, starts),
   )
 
 
-def _count(lines: list[bytes], at: int, what: str) -> int:
+def _count(lines: list[str], at: int, what: str) -> int:
   try:
     number = int(lines[at])
   except (IndexError, ValueError):
@@ -261,32 +262,49 @@ def _count(lines: list[bytes], at: int, what: str) -> int:
   return number
 
 
-def _body_id(lines: list[bytes], at: int) -> int:
-  """The number of a body; too long for a float, so that it stays an int."""
+def _body_id(lines: list[str], at: int) -> int:
+  """The number of a body: too long for a float, so it is read as an int."""
   try:
     return int(lines[at].split(None, 1)[0])
   except (IndexError, ValueError):
     raise _Damaged(at, 'a body, its whole number first') from None
 
 
-def _irregular(rows: list[list[bytes]], at: int, width: int) -> _Damaged:
-  """What is wrong with the lines of a body's joints."""
-  line = next((i for i, row in enumerate(rows) if len(row) != width), len(rows))
-  return _Damaged(at + line, f'a joint with {width or 12} numbers')
-
-
-def _coordinates(joints: list[list[bytes]], lines: list[bytes]) -> np.ndarray:
-  """The numbers [S, V, 3] of all bodies."""
-  shape = (-1, _NUM_JOINTS, _NUM_COORDINATES)
+def _coordinates(lines: list[str], starts: list[int]) -> np.ndarray:
+  """The joints [S, V, 3] of bodies whose first joints are at `starts`."""
+  shape = (len(starts), _NUM_JOINTS, _NUM_COORDINATES)
+  if not starts:
+    return np.zeros(shape)
+  rows = [line for at in starts for line in lines[at : at + _NUM_JOINTS]]
   try:
-    numbers = [float(number) for row in joints for number in row]
-    return np.array(numbers, np.float64).reshape(shape)
-  except ValueError as error:
-    number = str(error).rpartition(': ')[2]
-    line = next(
-      (i for i, text in enumerate(lines) if number in repr(text)), len(lines)
+    # Reads the text in C; the numbers are those of float().
+    numbers = np.loadtxt(
+      rows, np.float64, usecols=range(_NUM_COORDINATES), comments=None, ndmin=2
     )
-    raise _Damaged(line, 'a joint, x, y and z first') from None
+  except ValueError:
+    numbers = np.zeros((0, 0))
+  # NOTE: loadtxt leaves out empty lines.
+  if len(numbers) != len(rows):
+    raise _first_bad_joint(lines, starts)
+  last = starts[-1] + _NUM_JOINTS - 1
+  if len(lines[last].split()) != len(rows[0].split()):
+    raise _Damaged(last, f'a joint with {len(rows[0].split())} numbers')
+  return numbers.reshape(shape)
+
+
+def _first_bad_joint(lines: list[str], starts: list[int]) -> _Damaged:
+  """Which line of a joint does not begin with three numbers."""
+  for start in starts:
+    for at in range(start, start + _NUM_JOINTS):
+      parts = lines[at].split()[:_NUM_COORDINATES]
+      try:
+        is_good = len([float(part) for part in parts]) == _NUM_COORDINATES
+      except ValueError:
+        is_good = False
+      if not is_good:
+        return _Damaged(at, 'a joint, the numbers x, y and z first')
+  # What Python takes for a number and loadtxt does not, such as '1_0'.
+  return _Damaged(starts[0], 'joints, the numbers x, y and z first')
 
 
 def _counted(number: int, one: str, many: str = '') -> str:

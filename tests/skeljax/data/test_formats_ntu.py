@@ -1,0 +1,375 @@
+"""Folders of .skeleton files; what pyskl and mmaction2 0.x make of the same."""
+
+import pathlib
+import pickle
+
+import numpy as np
+import pytest
+
+from skeljax import errors
+from skeljax import skeletons
+from skeljax.data import formats
+from skeljax.data import normalize3d
+from skeljax.data.formats import arrays
+from skeljax.data.formats import ntu_skeleton
+from skeljax.data.formats import ntu_splits
+from tests import recordings
+
+LAYOUT = skeletons.get_layout('nturgb+d')
+GOLDEN = pathlib.Path(__file__).parent / 'golden' / 'ntu_persons.npz'
+GOLDEN_SEED = 5
+NAME = 'S001C002P003R002A013'
+
+
+def write(folder, name=NAME, frames=None, text=None):
+  """A .skeleton file; by default of somebody who stands still for 3 frames."""
+  if text is None:
+    text = recordings.text(still(3) if frames is None else frames)
+  path = folder / f'{name}.skeleton'
+  path.parent.mkdir(parents=True, exist_ok=True)
+  path.write_text(text, newline='')
+  return path
+
+
+def pose(value):
+  """Joint j lies at (value + j, 2, 3)."""
+  joints = np.full((25, 3), (0.0, 2, 3))
+  joints[:, 0] = value + np.arange(25)
+  return joints
+
+
+def still(num_frames, value=0):
+  return [[(1, pose(value))] for _ in range(num_frames)]
+
+
+def test_coordinates_are_the_first_three_numbers_of_a_joint(tmp_path):
+  frames = [[(7, pose(1))], [], [(7, pose(2)), (8, pose(100))]]
+  bodies = ntu_skeleton.read_bodies(str(write(tmp_path, frames=frames)))
+  assert bodies.num_frames == 3
+  assert bodies.frame.tolist() == [0, 2, 2]
+  assert bodies.place.tolist() == [0, 0, 1]
+  assert bodies.ids == (7, 7, 8)
+  expected = np.stack([pose(1), pose(2), pose(100)])
+  np.testing.assert_array_equal(bodies.joints, expected)
+
+
+def test_numbers_of_bodies_are_told_apart_beyond_floats(tmp_path):
+  number = recordings.FIRST_ID
+  assert float(number) == float(number + 1)
+  frames = [[(number, pose(0)), (number + 1, pose(1))]]
+  bodies = ntu_skeleton.read_bodies(str(write(tmp_path, frames=frames)))
+  assert bodies.ids == (number, number + 1)
+
+
+@pytest.mark.parametrize('newline', ['\n', '\r\n'])
+@pytest.mark.parametrize('end', ['', '\n', '\r\n\r\n  '])
+def test_ends_of_lines_do_not_matter(newline, end, tmp_path):
+  text = recordings.text(still(2)).strip().replace('\r\n', newline) + end
+  bodies = ntu_skeleton.read_bodies(str(write(tmp_path, text=text)))
+  assert bodies.joints.shape == (2, 25, 3)
+
+
+def test_one_person_is_one_person_to_mmaction1x_and_two_to_0x(tmp_path):
+  path = write(tmp_path, frames=still(3, value=0.5))
+  item = ntu_skeleton.read_clip(path)
+  assert item['keypoint'].dtype == np.float16
+  np.testing.assert_array_equal(item['keypoint'], np.float16([[pose(0.5)] * 3]))
+  item = ntu_skeleton.read_clip(path, 'mmaction0x')
+  assert item['keypoint'].dtype == np.float32
+  assert item['keypoint'].shape == (2, 3, 25, 3)
+  assert not item['keypoint'][1].any()
+
+
+def test_the_liveliest_two_of_four_are_kept_the_liveliest_first(tmp_path):
+  """Energies by hand: all share the spread of a pose, plus that of moving."""
+  frames = [
+    [(b, pose(100 * b + t * speed)) for b, speed in enumerate((1, 9, 0, 5))]
+    for t in range(4)
+  ]
+  for denoise in ('mmaction1x', 'mmaction0x'):
+    keypoint = ntu_skeleton.read_clip(write(tmp_path, frames=frames), denoise)[
+      'keypoint'
+    ]
+    assert keypoint[:, 0, 0, 0].tolist() == [100, 300]
+    assert keypoint[:, 3, 0, 0].tolist() == [127, 315]
+
+
+def test_a_fifth_body_of_a_frame_is_not_looked_at(tmp_path):
+  frames = [[(b, pose(b * t)) for b in range(1, 6)] for t in range(3)]
+  keypoint = ntu_skeleton.read_clip(write(tmp_path, frames=frames))['keypoint']
+  assert keypoint[:, 1, 0, 0].tolist() == [4, 3]
+
+
+def test_pyskl_leaves_out_frames_without_a_body(tmp_path):
+  frames = [[], *still(2), [], *still(1), []]
+  path = write(tmp_path, frames=frames)
+  assert ntu_skeleton.read_clip(path)['keypoint'].shape[1] == 6
+  assert ntu_skeleton.read_clip(path, 'pyskl')['keypoint'].shape[1] == 3
+
+
+@pytest.mark.parametrize('kind', recordings.KINDS)
+def test_persons_are_those_of_pyskl_bit_by_bit(kind, tmp_path):
+  golden = np.load(GOLDEN)[f'pyskl_{kind}']
+  path = write(tmp_path, frames=recordings.draw(kind, GOLDEN_SEED))
+  if not len(golden):
+    with pytest.raises(arrays.ClipError, match='none that is a person to pys'):
+      ntu_skeleton.read_clip(path, 'pyskl')
+    return
+  keypoint = ntu_skeleton.read_clip(path, 'pyskl')['keypoint']
+  assert keypoint.dtype == golden.dtype
+  np.testing.assert_array_equal(keypoint, golden)
+
+
+@pytest.mark.parametrize('kind', recordings.KINDS)
+def test_raw_and_normalised_is_what_mmaction0x_generates(kind, tmp_path):
+  golden = np.load(GOLDEN)[f'mmaction0x_{kind}']
+  path = write(tmp_path, frames=recordings.draw(kind, GOLDEN_SEED))
+  keypoint = normalize3d.normalize_mmaction0x(
+    ntu_skeleton.read_clip(path, 'mmaction0x')['keypoint'], LAYOUT
+  )
+  assert keypoint.dtype == golden.dtype
+  np.testing.assert_allclose(keypoint, golden, rtol=0, atol=2e-6)
+
+
+def test_the_recordings_meet_every_rule_of_pyskl():
+  """Else the comparison with the golden file would claim little."""
+  golden = {k: np.load(GOLDEN)[f'pyskl_{k}'] for k in recordings.KINDS}
+  num_frames = {k: len(recordings.draw(k, GOLDEN_SEED)) for k in golden}
+  assert len(golden['chair']) == 1  # Dropped, as it is wide.
+  assert len(golden['passer_by']) == 1  # Dropped, as it is short.
+  assert len(golden['passers_by']) == 0  # All are.
+  assert golden['noise_first'].shape[1] == num_frames['noise_first'] - 5
+  assert golden['gaps'].shape[1] == num_frames['gaps'] - 4
+  # Swapped: the livelier person is not there yet.
+  late = golden['late']
+  assert late[0, 0].any() and not late[1, 0].any()
+  # Put together of two numbers.
+  assert golden['lost'][0, [0, 20]].any(axis=(1, 2)).all()
+
+
+def test_splits_and_labels_come_from_the_names(tmp_path):
+  # (name, trains by subject, by camera), the sub-folder decides nothing.
+  clips = {
+    'S001C001P001R001A001': (True, False),
+    'S002C002P003R001A060': (False, True),
+    'more/S017C003P038R002A011': (True, True),
+    'more/S003C001P040R002A012': (False, False),
+  }
+  for name in clips:
+    write(tmp_path, name)
+  (tmp_path / 'README.txt').write_text('Not a recording.')
+  (tmp_path / '._S001C001P001R001A001.skeleton').write_text('of macOS')
+  found = ntu_skeleton.read_annotations(tmp_path)
+  ids = sorted(name[-20:] for name in clips)
+  assert list(found.ids) == ids
+  assert [item['label'] for item in found.items] == [0, 59, 11, 10]
+  assert formats.protocols(list(found.splits)) == {
+    'ntu60_xsub': ('ntu60_xsub_train', 'ntu60_xsub_val'),
+    'ntu60_xview': ('ntu60_xview_train', 'ntu60_xview_val'),
+  }
+  for name, (by_subject, by_camera) in clips.items():
+    position = ids.index(name[-20:])
+    for protocol, trains in (('xsub', by_subject), ('xview', by_camera)):
+      for split, is_in in (('train', trains), ('val', not trains)):
+        positions = found.splits[f'ntu60_{protocol}_{split}']
+        assert (position in positions) == is_in
+
+
+def test_ntu120_joins_where_there_are_actions_beyond_60(tmp_path):
+  for name in (
+    'S001C001P001R001A001',
+    'S018C001P103R001A061',  # trains by subject, not by setup
+    'S032C003P106R002A120',  # the other way round
+  ):
+    write(tmp_path, name)
+  splits = ntu_skeleton.read_annotations(tmp_path).splits
+  assert splits['ntu60_xsub_train'] == (0,)
+  assert splits['ntu60_xview_val'] == (0,)
+  assert splits['ntu120_xsub_train'] == (0, 1)
+  assert splits['ntu120_xsub_val'] == (2,)
+  assert splits['ntu120_xset_train'] == (1, 2)
+  assert splits['ntu120_xset_val'] == (0,)
+
+
+def test_published_numbers_of_training_subjects():
+  names = [ntu_splits.Name(1, 1, subject, 1, 61) for subject in range(1, 107)]
+  splits = ntu_splits.splits(names)
+  assert len(splits['ntu120_xsub_train']) == 53
+  assert 'ntu60_xsub_train' not in splits
+  first = [ntu_splits.Name(1, 1, subject, 1, 1) for subject in range(1, 41)]
+  assert len(ntu_splits.splits(first)['ntu60_xsub_train']) == 20
+
+
+def test_excluded_recordings_are_left_out(tmp_path):
+  kept, gone, also = (f'S00{n}C001P001R001A001' for n in (1, 2, 3))
+  for name in (kept, gone, also):
+    write(tmp_path, name)
+  listing = tmp_path / 'missing.txt'
+  listing.write_text(
+    '\ufeffSamples with missing skeletons:\r\n'
+    f'# the second\n  {gone}.skeleton  \n\n{also} # too\nS009C001P001R001A009\n',
+    encoding='utf-8',
+  )
+  exclude = ntu_splits.load_exclude_list(listing)
+  assert exclude == {gone, also, 'S009C001P001R001A009'}
+  found = ntu_skeleton.read_annotations(tmp_path, exclude=exclude)
+  assert found.ids == (kept,)
+  found = ntu_skeleton.read_annotations(
+    tmp_path, exclude=[f'{gone}.skeleton', f'{also}\n']
+  )
+  assert found.ids == (kept,)
+  with pytest.raises(errors.UserError, match='names all 3 recordings'):
+    ntu_skeleton.read_annotations(tmp_path, exclude=[kept, gone, also])
+
+
+def test_a_list_that_names_nothing_is_an_error(tmp_path):
+  listing = tmp_path / 'missing.txt'
+  with pytest.raises(errors.UserError, match='missing.txt cannot be read'):
+    ntu_splits.load_exclude_list(listing)
+  listing.write_text('<html>Not found</html>')
+  with pytest.raises(errors.UserError, match='names no recording'):
+    ntu_splits.load_exclude_list(listing)
+
+
+def test_items_are_read_only_when_asked_for_and_travel_to_workers(tmp_path):
+  write(tmp_path)
+  write(tmp_path, 'S001C001P001R001A001', text='damaged')
+  found = ntu_skeleton.read_annotations(tmp_path, denoise='mmaction0x')
+  item = pickle.loads(pickle.dumps(found)).items[1]
+  assert item['frame_dir'] == NAME
+  assert item['label'] == 12
+  record = formats.check_item(
+    item, layout=LAYOUT, num_classes=60, path=found.path(1)
+  )
+  assert record['keypoint'].shape == (2, 3, 25, 3)
+
+
+@pytest.mark.parametrize(
+  'name',
+  [
+    'S001C001P001R001A000',
+    'S001C001P001R001A121',
+    'S033C001P001R001A001',
+    'S001C004P001R001A001',
+    'S001C001P001R001A01',
+    's001c001p001r001a001',
+    'S００１C001P001R001A001',
+    'Übung-1',
+  ],
+)
+def test_names_that_do_not_fit_are_named(name, tmp_path):
+  write(tmp_path)
+  write(tmp_path, name)
+  with pytest.raises(errors.UserError) as caught:
+    ntu_skeleton.read_annotations(tmp_path)
+  assert str(tmp_path / f'{name}.skeleton') in str(caught.value)
+  # One file of any name can be read.
+  item = ntu_skeleton.read_clip(tmp_path / f'{name}.skeleton')
+  assert item['keypoint'].shape == (1, 3, 25, 3)
+
+
+def test_the_same_recording_in_two_folders_is_an_error(tmp_path):
+  write(tmp_path / 'a')
+  write(tmp_path / 'b')
+  with pytest.raises(errors.UserError, match=f'holds {NAME} twice: .*a/.*b/'):
+    ntu_skeleton.read_annotations(tmp_path)
+
+
+def test_folders_without_recordings_are_explained(tmp_path):
+  with pytest.raises(errors.UserError, match='no .skeleton file. Unpack'):
+    ntu_skeleton.read_annotations(tmp_path)
+  with pytest.raises(errors.UserError, match='There is no folder'):
+    ntu_skeleton.read_annotations(tmp_path / 'nowhere')
+  with pytest.raises(errors.UserError, match='one of mmaction1x, mmaction0x'):
+    ntu_skeleton.read_annotations(tmp_path, denoise='mine')
+
+
+def lines_of(frames):
+  return recordings.text(frames).splitlines()
+
+
+def replaced(line, by, num_frames=2):
+  """The text of a good file with one line, counted from 1, replaced."""
+  lines = lines_of(still(num_frames))
+  lines[line - 1] = by
+  return '\n'.join(lines)
+
+
+@pytest.mark.parametrize(
+  'text, kind, words',
+  [
+    ('', 'file', 'is empty'),
+    (' \n \n', 'file', 'is empty'),
+    ('0\n', 'empty', '0 bodies in 0 frames'),
+    ('2\n0\n0\n', 'empty', '0 bodies in 2 frames'),
+    (replaced(1, 'frames'), 'skeleton file', "line 1 is 'frames'.*number of f"),
+    (replaced(1, '-1'), 'skeleton file', "line 1 is '-1'"),
+    (replaced(1, '1'), 'skeleton file', 'line 30 .*the end, after 1 frames'),
+    (replaced(1, '3'), 'skeleton file', 'ends after line 57: it was cut short'),
+    (replaced(1, '9' * 30), 'skeleton file', 'cut short'),
+    (replaced(2, 'one'), 'skeleton file', "line 2 is 'one'.*number of bodies"),
+    (replaced(2, '1.0'), 'skeleton file', "line 2 is '1.0'"),
+    (replaced(2, '-1'), 'skeleton file', "line 2 is '-1'"),
+    (replaced(3, 'nobody 0 1'), 'skeleton file', "line 3 is 'nobody.*a body"),
+    (replaced(3, ''), 'skeleton file', "line 3 is ''"),
+    (replaced(4, '20'), 'skeleton file', "line 4 is '20'.*25, the number of j"),
+    (replaced(5, '1 2'), 'skeleton file', "line 5 is '1 2'.*x, y and z first"),
+    (replaced(9, ''), 'skeleton file', "line 9 is ''.*x, y and z first"),
+    (replaced(9, '1 # 3'), 'skeleton file', "line 9 is '1 # 3'"),
+    (replaced(9, '1_0 2 3'), 'skeleton file', 'line 5 .*x, y and z first'),
+    (replaced(9, 'a' + ' 1' * 11), 'skeleton file', "line 9 is 'a 1 1.*x, y"),
+    ('\n'.join(lines_of(still(2))[:-1]), 'skeleton file', 'ends after line 56'),
+    (
+      recordings.text(still(2)).strip()[:-9],
+      'skeleton file',
+      'line 57 is .*12',
+    ),
+    ('1\n1\n1 2 3\n25\n' + '0.1\n' * 25, 'skeleton file', 'line 5 is .0.1'),
+    ('\x00\x01PK', 'skeleton file', 'line 1 is'),
+  ],
+)
+def test_damaged_files_say_which_line_is_wrong(text, kind, words, tmp_path):
+  path = write(tmp_path, text=text)
+  for denoise in ntu_skeleton.DENOISE:
+    with pytest.raises(arrays.ClipError, match=words) as caught:
+      ntu_skeleton.read_clip(path, denoise)
+    assert caught.value.kind == kind
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+  with pytest.raises(arrays.ClipError, match='gone.skeleton: cannot be read'):
+    ntu_skeleton.read_clip(tmp_path / 'gone.skeleton')
+
+
+def test_negative_numbers_of_bodies_are_numbers(tmp_path):
+  frames = [
+    [(-1, pose(t)[:, [1, 0, 2]]), (-2, -pose(t)[:, [1, 0, 2]])]
+    for t in range(12)
+  ]
+  path = write(tmp_path, frames=frames)
+  for denoise in ntu_skeleton.DENOISE:
+    assert len(ntu_skeleton.read_clip(path, denoise)['keypoint']) == 2
+
+
+@pytest.mark.parametrize(
+  'value, words', [('nan', 'holds 2 NaN'), ('1e30', 'beyond it were lost')]
+)
+def test_numbers_that_cannot_be_kept_are_left_to_the_check(
+  value, words, tmp_path
+):
+  text = recordings.text(still(2)).replace(' 2 3 277.4', f' {value} 3 277.4')
+  lines = text.splitlines()
+  good = lines_of(still(2))
+  # In the first joint of both frames only.
+  lines = [
+    a if i in (4, 32) else b for i, (a, b) in enumerate(zip(lines, good))
+  ]
+  item = ntu_skeleton.read_clip(write(tmp_path, text='\n'.join(lines)))
+  with pytest.raises(arrays.ClipError, match=words):
+    formats.check_item(item, layout=LAYOUT, num_classes=None, path='x')
+
+
+def test_is_clip_goes_by_the_ending(tmp_path):
+  assert ntu_skeleton.is_clip(tmp_path / f'{NAME}.skeleton')
+  assert not ntu_skeleton.is_clip(tmp_path / f'{NAME}.json')
