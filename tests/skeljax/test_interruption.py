@@ -25,7 +25,7 @@ _CONFIG = """
     tiny = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tiny)
     config = tiny.make_tiny_config({root!r})
-    config.train.update(epochs=12.0, log_every_steps=1)
+    config.train.update(epochs=6.0, log_every_steps=1)
     config.features.rotate = (30.0, 30.0, 30.0)
     return config
 """
@@ -121,7 +121,7 @@ def _assert_same_end(workdir, straight) -> None:
 
 
 def test_killed_run_continues_to_the_same_bits(start, straight_run, tmp_path):
-  step = random.randint(2, 25)
+  step = random.randint(2, 13)
   print('killed after step', step)
   workdir = tmp_path / 'killed'
   killed = start(workdir)

@@ -7,6 +7,7 @@ statistics over the whole batch. (Float32 gradients of the whole-batch form
 differ from exact ones by up to 1e-6 on any topology.)
 """
 
+import os
 import pathlib
 import socket
 import subprocess
@@ -28,7 +29,12 @@ def _start(root, output, **options):
   return subprocess.Popen(
     command,
     cwd=_REPOSITORY,
-    env={'PYTHONPATH': str(_REPOSITORY), 'PATH': ''},
+    env={
+      'PYTHONPATH': str(_REPOSITORY),
+      'PATH': '',
+      # What one run of a topology has compiled its next run loads.
+      **{k: v for k, v in os.environ.items() if 'COMPILATION_CACHE' in k},
+    },
     stdout=subprocess.PIPE,
     stderr=subprocess.STDOUT,
     text=True,
