@@ -15,18 +15,37 @@ import zlib
 import numpy as np
 
 from skeljax.data.formats import arrays
+from skeljax.data.formats import clips
+
+# What numpy raises for files that are cut short, damaged, locked, or of Python
+# objects, and for those that claim more than there is memory.
+_DAMAGED = (
+  ValueError,
+  EOFError,
+  MemoryError,
+  RuntimeError,
+  zipfile.BadZipFile,
+  zlib.error,
+)
 
 _FIELDS = ('keypoint', 'keypoint_score', 'img_shape', 'total_frames')
 
 
 def is_clip(path: str) -> bool:
-  """Whether a file is a .npy, or a .npz with 'keypoint'."""
-  if path.lower().endswith('.npy'):
-    return os.path.isfile(path)
-  if not path.lower().endswith('.npz') or not zipfile.is_zipfile(path):
+  """Whether a file is a .npy, or a .npz that has 'keypoint'.
+
+  A .npz that is not whole counts: reading it says so.
+  """
+  ending = os.path.splitext(path)[1].lower()
+  if ending not in ('.npy', '.npz') or not os.path.isfile(path):
     return False
-  with zipfile.ZipFile(path) as archive:
-    return 'keypoint.npy' in archive.namelist()
+  if ending == '.npy':
+    return True
+  try:
+    with zipfile.ZipFile(path) as archive:
+      return 'keypoint.npy' in archive.namelist()
+  except zipfile.BadZipFile:
+    return True
 
 
 def read_clip(path: str) -> dict[str, Any]:
@@ -61,25 +80,27 @@ def read_clip(path: str) -> dict[str, Any]:
     score = item.get('keypoint_score')
     if score is not None and score.ndim == 2:
       item['keypoint_score'] = score[None]
-  for name in ('img_shape', 'total_frames'):
-    if name in item:
-      value = item[name].tolist()
-      item[name] = tuple(value) if isinstance(value, list) else value
+  if 'img_shape' in item:
+    item['img_shape'] = clips.check_img_shape(item, path)
+  if 'total_frames' in item:
+    item['total_frames'] = item['total_frames'].tolist()
   return item
 
 
 def _load(path: str) -> np.ndarray | dict[str, np.ndarray]:
   try:
-    with open(path, 'rb') as file:
-      content = np.load(file, allow_pickle=False)
-      if isinstance(content, np.ndarray):
-        return content
+    # Mapping compares the size that the file claims with the one that it has
+    # before anything is read.
+    content = np.load(path, mmap_mode='r', allow_pickle=False)
+    if isinstance(content, np.ndarray):
+      return np.array(content)
+    with content:
       return {name: content[name] for name in content.files}
   except OSError as error:
     raise arrays.clip_error(
       'file', path, f'cannot be read: {error.strerror or error}.'
     ) from None
-  except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+  except _DAMAGED as error:
     raise arrays.clip_error(
       'file',
       path,

@@ -233,9 +233,8 @@ def _from_frames(
 
 def _read_array(path: str, options: ReadOptions) -> Item:
   item = clip_arrays.read_clip(path)
-  if options.img_shape and 'img_shape' not in item:
-    item['img_shape'] = options.img_shape
-  return item
+  img_shape = frames.agree(item.get('img_shape'), options.img_shape, path)
+  return item if img_shape is None else {**item, 'img_shape': img_shape}
 
 
 FORMS: Mapping[str, Form] = types.MappingProxyType(

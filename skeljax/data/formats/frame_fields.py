@@ -197,11 +197,15 @@ def fail_kind(value: Any, expected: str, where: str) -> None:
 def shorten(value: Any) -> str:
   """A value in few words."""
   if isinstance(value, dict):
-    keys = ', '.join(repr(key) for key in list(value)[:4])
+    keys = ', '.join(repr(key)[:20] for key in list(value)[:4])
     return f'an object with the keys {keys}' if value else 'an empty object'
   if isinstance(value, list):
-    inside = f' of {shorten(value[0])}' if value else ''
-    inside = inside if len(inside) < 60 else ''
-    return f'a list of {len(value)}{inside and "," + inside}'
+    inside = value[0] if value else None
+    # NOTE: one level down and no further; lists may be nested without end.
+    if isinstance(inside, list):
+      return f'a list of {len(value)} lists'
+    if isinstance(inside, dict):
+      return f'a list of {len(value)}, the first of them {shorten(inside)}'
+    return f'a list of {len(value)}'
   text = 'null' if value is None else repr(value)
   return text if len(text) <= 40 else text[:37] + '...'

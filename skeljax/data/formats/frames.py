@@ -17,10 +17,9 @@ from skeljax.data.formats import arrays
 # A frame number so far behind the last one is a time stamp or a mistake: at 30
 # frames a second, five minutes in which nobody is seen.
 MAX_GAP = 10_000
-# So many numbers a clip may have: 1 GB of float32. Thousands of frames with
-# hundreds of short tracks would be more.
-_MAX_NUMBERS = 1 << 28
-
+# So many numbers a clip may have: 256 MB of float32, 100 persons through ten
+# minutes of video. Thousands of frames with hundreds of short tracks are more.
+_MAX_NUMBERS = 1 << 26
 # A clip within so many pixels is given in fractions of the picture.
 _PIXELS = 2.0
 
@@ -241,14 +240,7 @@ def in_pixels(
     ClipError: the file and the user do not agree about the picture, or
       fractions of a picture of unknown size would have to become pixels.
   """
-  if img_shape and seen.img_shape and tuple(img_shape) != seen.img_shape:
-    raise arrays.clip_error(
-      'img_shape',
-      where,
-      f'its picture is {_size(seen.img_shape)} and --img_shape says'
-      f' {_size(img_shape)}. Leave the flag out for this file.',
-    )
-  img_shape = seen.img_shape or img_shape
+  img_shape = agree(seen.img_shape, img_shape, where)
   people = [p for persons in seen.frames.values() for p in persons]
   is_fraction = seen.is_fraction
   if is_fraction is None:
@@ -270,6 +262,26 @@ def in_pixels(
     for number, persons in seen.frames.items()
   }
   return frames, img_shape
+
+
+def agree(
+  in_file: tuple[int, int] | None,
+  wanted: tuple[int, int] | None,
+  where: str,
+) -> tuple[int, int] | None:
+  """The size of the picture that file and user say, or None.
+
+  Raises:
+    ClipError: they say different ones.
+  """
+  if in_file and wanted and tuple(in_file) != tuple(wanted):
+    raise arrays.clip_error(
+      'img_shape',
+      where,
+      f'its picture is {_size(in_file)} and --img_shape says {_size(wanted)}.'
+      ' Leave the flag out for this file.',
+    )
+  return in_file or wanted
 
 
 def _scaled(p: Person, scale: np.ndarray) -> Person:

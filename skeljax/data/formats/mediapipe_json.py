@@ -210,6 +210,8 @@ def _poses(value: Any, where: str) -> list[np.ndarray]:
   """[33, 4] x, y, z, visibility (or NaN) of every person."""
   if not value:
     return []
+  if not isinstance(value, list | dict):
+    frame_fields.fail_kind(value, 'the landmarks of the persons seen', where)
   if isinstance(value, dict) or _is_landmark(value[0]):
     value = [value]
   return [_pose(pose, where) for pose in value]

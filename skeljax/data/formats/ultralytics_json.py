@@ -61,7 +61,8 @@ def _is_label(head: str) -> bool:
 
 
 def _is_summary(head: str) -> bool:
-  keys = json_files.keys(head)
+  # Quotes are escaped where a frame is the text of `result.to_json()`.
+  keys = json_files.keys(head.replace('\\"', '"'))
   wanted = {'confidence', 'box', 'keypoints', 'class'}
   return head.startswith('[') and wanted <= set(keys)
 
@@ -124,7 +125,9 @@ def _person(entry: Any, where: str) -> frames_lib.Person:
     score = frame_fields.numbers(score, 'visible', where)
   box = entry.get('box')
   if isinstance(box, dict):
-    box = [box.get(key) for key in _BOX]
+    if not set(_BOX) <= set(box):
+      frame_fields.fail_kind(box, f'a box with {", ".join(_BOX)}', where)
+    box = [box[key] for key in _BOX]
   return frames_lib.person(
     np.stack([x, y], axis=-1),
     score,
