@@ -20,6 +20,7 @@ import tensorflow_datasets as tfds
 from data_prep import jobs
 from data_prep import scratch
 from data_prep import shards
+from data_prep import summary
 from skeljax import errors
 from skeljax import skeletons
 from skeljax.data import records
@@ -57,6 +58,9 @@ class SkeletonClips(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
   The name of the dataset is its configuration's, not the class's, so that
   `tfds.builder(NAME, data_dir=ROOT)` finds it without this code.
+
+  Attributes:
+    seen: what the workers saw by split (summary.Summary), once it is built.
   """
 
   VERSION = tfds.core.Version('1.0.0')
@@ -95,10 +99,14 @@ class SkeletonClips(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       class_names=list(config.class_names),
       normalize=config.normalize,
       project=config.project,
-      num_cut=config.clips.num_cut,
-      has_img_shape=config.clips.has_img_shape or config.project != 'none',
-      num_persons=config.clips.num_persons,
     )
+    # Where the workers read the clips, these follow when they have.
+    if config.clips.num_persons is not None:
+      metadata.update(
+        num_cut=config.clips.num_cut,
+        has_img_shape=config.clips.has_img_shape or config.project != 'none',
+        num_persons=config.clips.num_persons,
+      )
     return tfds.core.DatasetInfo(
       builder=self,
       description=_DESCRIPTION,
@@ -152,10 +160,12 @@ class SkeletonClips(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       # Beside the scratch file, because every worker can write there.
       results_path=clips.path + '.results.json',
     )
-    self._report_empty(tasks, written)
-    self.info.metadata['max_frames'] = max(
-      result['max_frames'] for result in written.values()
-    )
+    self.seen = {
+      split: summary.add_up([written[task.path] for task in split_tasks])
+      for split, split_tasks in tasks.items()
+    }
+    self._report()
+    self._complete_metadata()
     split_infos = []
     for split, split_tasks in tasks.items():
       results = [written[task.path] for task in split_tasks]
@@ -169,13 +179,31 @@ class SkeletonClips(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       )
     return split_infos
 
-  def _report_empty(self, tasks, written) -> None:
-    """Says which clips turned out to be empty only when they were read."""
-    empty = [i for result in written.values() for i in result['empty']]
-    scratch.report_empty(self.builder_config.name, empty, drop_empty=True)
-    for split, split_tasks in tasks.items():
-      if not any(written[task.path]['num_clips'] for task in split_tasks):
+  def _report(self) -> None:
+    """Says what turned out only when the clips were read."""
+    clips = self.builder_config.clips
+    empty = [i for seen in self.seen.values() for i in seen.empty]
+    drop_empty = clips.table is None or clips.table.drop_empty
+    scratch.report_empty(self.builder_config.name, empty, drop_empty)
+    for split, seen in self.seen.items():
+      if not seen.num_clips:
         raise errors.UserError(f'No clip is left in the {split} split.')
+    if clips.num_cut is None:
+      scratch.report_cut(
+        sum(seen.num_cut for seen in self.seen.values()),
+        sum(seen.num_dropped for seen in self.seen.values()),
+        clips.table.max_persons,
+      )
+
+  def _complete_metadata(self) -> None:
+    """Adds what only the workers could see."""
+    seen = self.seen.values()
+    metadata = self.info.metadata
+    metadata['max_frames'] = max(s.max_frames for s in seen)
+    if self.builder_config.clips.num_persons is None:
+      metadata['num_cut'] = sum(s.num_cut for s in seen)
+      metadata['has_img_shape'] = all(s.has_img_shape for s in seen)
+      metadata['num_persons'] = max(s.num_persons for s in seen)
 
   def _shard_paths(self, split: str) -> list[str]:
     template = self._get_filename_template(split)

@@ -1,11 +1,13 @@
-"""Says what is in an annotation file, and what would go wrong in training.
+"""Says what is in annotations, and what would go wrong in training.
 
   python -m data_prep.check ntu60_3d.pkl --layout=nturgb+d --protocol=xsub
   python -m data_prep.check train=gym_train.pkl,val=gym_val.pkl --layout=coco
+  python -m data_prep.check --source=clips my_clips --labels=labels.csv
 
 Exit status 0 when the clips can be prepared and trained on, 2 when not: each
 finding says how to mend it. Without --protocol all splits are looked at;
-without --layout any number of joints will do, as long as it is one.
+without --layout any number of joints will do, as long as it is one. The flags
+about the source are those of data_prep.main.
 """
 
 from collections.abc import Sequence
@@ -13,30 +15,19 @@ from collections.abc import Sequence
 from absl import flags
 
 from data_prep import findings
+from data_prep import source_flags
+from data_prep import sources
 from data_prep import survey
 from skeljax import cli
 from skeljax import errors
 from skeljax import skeletons
 from skeljax.data import class_names as class_names_lib
-from skeljax.data import formats
-from skeljax.data.formats import clips
 
 
 def define_flags() -> None:
   """Flags of `python -m data_prep.check`."""
   flags.FLAGS.set_gnu_getopt(True)  # The file may stand before the flags.
-  flags.DEFINE_string(
-    'layout',
-    '',
-    'The skeleton: nturgb+d, coco, openpose-18, handmp, ucla, or a layout file'
-    ' (JSON).',
-  )
-  flags.DEFINE_string(
-    'class_names',
-    '',
-    'ntu60, ntu120, gym99, or a file with one name a line. Default: the names'
-    ' in the annotation file.',
-  )
+  source_flags.define()
   flags.DEFINE_string(
     'protocol',
     '',
@@ -48,24 +39,21 @@ def define_flags() -> None:
     ['none', 'mmaction0x', 'mmaction1x'],
     'The 3D normalisation that the clips are to be prepared with.',
   )
-  flags.DEFINE_enum(
-    'third_channel',
-    'auto',
-    list(clips.THIRD_CHANNELS),
-    'What a third channel of the keypoints is; auto asks where it is in doubt.',
-  )
 
 
 def main(argv: Sequence[str]) -> int:
   """Prints what is wrong with an annotation file; 2 if training would fail."""
-  if len(argv) != 2:
+  values = flags.FLAGS
+  if len(argv) + bool(values.input) != 2:
     raise errors.UserError(
       'Name one annotation file, as in python -m data_prep.check ntu60_3d.pkl,'
-      ' or train=TRAIN.pkl,val=VAL.pkl. --help lists the flags.'
+      ' or train=TRAIN.pkl,val=VAL.pkl; or a folder with its --source. --help'
+      ' lists the flags.'
     )
-  values = flags.FLAGS
   text, num_errors = check(
-    argv[1],
+    values.input or argv[1],
+    source=values.source,
+    choices=source_flags.choices(values),
     layout_name=values.layout,
     class_names=values.class_names,
     protocol=values.protocol,
@@ -77,8 +65,10 @@ def main(argv: Sequence[str]) -> int:
 
 
 def check(
-  source: str,
+  path: str,
   *,
+  source: str = 'pickle',
+  choices: sources.Choices | None = None,
   layout_name: str = '',
   class_names: str = '',
   protocol: str = '',
@@ -88,8 +78,11 @@ def check(
   """What is in the file, as text, and how many findings are errors.
 
   Args:
-    source: an annotation file, or 'train=a.pkl,val=b.pkl'.
-    layout_name: a layout or layout file; '' for any.
+    path: an annotation file, or 'train=a.pkl,val=b.pkl'; or what another source
+      asks for.
+    source: a key of sources.SOURCES, without the demo.
+    choices: what was said about the source; None for nothing.
+    layout_name: a layout or layout file; '' takes that of the source, or any.
     class_names: a list or file of names; '' takes the names in the file.
     protocol: whose splits to look at; '' for all.
     normalize: 'none', 'mmaction0x' or 'mmaction1x'.
@@ -98,9 +91,19 @@ def check(
   Raises:
     UserError: the file cannot be read at all, or an argument is not known.
   """
+  if source == 'demo':
+    raise errors.UserError(
+      '--source=demo makes its clips: there is no file to check.'
+    )
+  choices = choices or sources.Choices()
+  inputs = sources.parse_input(source, path)
+  sources.check(source, inputs, choices)
+  layout_name = layout_name or sources.layout_of(source, inputs, choices)
   layout = skeletons.get_layout(layout_name) if layout_name else None
   names = class_names_lib.load_class_names(class_names) if class_names else ()
-  annotations = formats.read_annotations(source)
+  annotations = sources.open_source(
+    source, inputs, choices, names, layout.name if layout else ''
+  )
   names = names or annotations.label_names
   seen = survey.look(
     annotations,

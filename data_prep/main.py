@@ -35,33 +35,20 @@ from apache_beam.options import pipeline_options
 from data_prep import options as options_lib
 from data_prep import prepare
 from data_prep import shards
+from data_prep import source_flags
+from data_prep import sources
 from skeljax import cli
 from skeljax import errors
-from skeljax.data.formats import pickles
 
 
 def define_flags() -> None:
   """Defines the flags of this command, once in a process."""
-  flags.DEFINE_enum(
-    'source', 'pickle', options_lib.SOURCES, 'Where the annotations come from.'
-  )
-  flags.DEFINE_string(
-    'input',
-    '',
-    'The annotation file; or, for files with one plain list a split,'
-    ' train=TRAIN.pkl,val=VAL.pkl.',
-  )
+  source_flags.define()
   flags.DEFINE_string(
     'protocol',
     '',
     'Which splits of the file: xsub takes xsub_train and xsub_val. May be left'
     ' out where there is only one choice.',
-  )
-  flags.DEFINE_string(
-    'layout',
-    '',
-    'The skeleton: nturgb+d, coco, openpose-18, handmp, ucla, or a layout file'
-    ' (JSON). The demo knows nturgb+d (its default) and coco.',
   )
   flags.DEFINE_enum(
     'normalize',
@@ -82,18 +69,6 @@ def define_flags() -> None:
     'name', '', 'Name of the dataset, as you will ask for it.'
   )
   flags.DEFINE_string('output', '', 'Directory that holds prepared datasets.')
-  flags.DEFINE_string(
-    'class_names',
-    '',
-    'ntu60, ntu120, gym99, or a file with one name a line. Default: the names'
-    ' in the annotation file.',
-  )
-  flags.DEFINE_enum(
-    'third_channel',
-    'auto',
-    ['auto', 'coordinate', 'score'],
-    'What a third channel of the keypoints is; auto asks where it is in doubt.',
-  )
   flags.DEFINE_integer(
     'max_persons',
     None,
@@ -154,9 +129,9 @@ def main(argv: Sequence[str]) -> None:
   prepare.prepare(
     options_lib.Options(
       source=values.source,
-      inputs=parse_input(values.source, values.input),
+      inputs=sources.parse_input(values.source, values.input),
       protocol=values.protocol,
-      layout=values.layout or ('nturgb+d' if values.source == 'demo' else ''),
+      layout=values.layout,
       normalize=values.normalize,
       project=values.project,
       name=values.name,
@@ -170,6 +145,7 @@ def main(argv: Sequence[str]) -> None:
       drop_empty=values.drop_empty,
       num_shards=values.num_shards,
       overwrite=values.overwrite,
+      choices=source_flags.choices(values),
     ),
     beam_arguments,
   )
@@ -178,23 +154,6 @@ def main(argv: Sequence[str]) -> None:
 def parse_known_flags(argv: Sequence[str]) -> Sequence[str]:
   """Takes our flags out of argv; what is left is Beam's, or a mistake."""
   return flags.FLAGS(argv, known_only=True)
-
-
-def parse_input(source: str, text: str) -> dict[str, str]:
-  """Files by split; by '' a file that holds the splits; none for the demo."""
-  if source == 'demo':
-    if text:
-      raise errors.UserError(
-        '--source=demo makes its clips: leave out --input.'
-      )
-    return {}
-  if not text:
-    raise errors.UserError(
-      '--input is missing: the annotation file, or train=A.pkl,val=B.pkl.'
-      ' --help shows examples; --source=demo needs no file.'
-    )
-  paths = pickles.split_paths(text)
-  return {'': paths} if isinstance(paths, str) else paths
 
 
 def reject_unknown(arguments: Sequence[str], our_flags: Sequence[str]) -> None:

@@ -5,14 +5,15 @@ import dataclasses
 import hashlib
 import json
 import os
-import pathlib
 import re
 from typing import Any
 
 from absl import logging
 
 from data_prep import demo
+from data_prep import input_hashes
 from data_prep import shards
+from data_prep import sources
 from skeljax import errors
 from skeljax import skeletons
 from skeljax.data import class_names as class_names_lib
@@ -22,9 +23,7 @@ from skeljax.data.formats import compressed
 # records than before, so that old datasets are not taken for new ones.
 CODE_VERSION = 2
 
-SOURCES = ('pickle', 'demo')
 _NAME = re.compile(r'[A-Za-z]\w*')
-_HASH_BLOCK = 1 << 20
 # Persons of a clip that graph networks look at.
 _MAX_PERSONS = 2
 
@@ -34,11 +33,11 @@ class Options:
   """What the user asks for; see the flags of data_prep.main.
 
   Attributes:
-    source: 'pickle' or 'demo'.
-    inputs: annotation files by split, or by '' for one file that holds the
-      splits; empty for the demo.
+    source: a key of sources.SOURCES.
+    inputs: files by split, or by '' the file or folder that holds the splits;
+      empty for the demo.
     protocol: which splits of the file: 'xview' for xview_train and xview_val.
-    layout: a layout's name or layout file.
+    layout: a layout's name or layout file; '' for that of the source.
     normalize: a key of shards.NORMALIZERS.
     project: a key of shards.PROJECTIONS: 3D becomes 2D.
     name: the dataset's name.
@@ -56,6 +55,7 @@ class Options:
     drop_empty: leave out clips without a skeleton.
     num_shards: files a split; 0 chooses.
     overwrite: replace a dataset of this name.
+    choices: what was said about this kind of source.
   """
 
   source: str
@@ -75,6 +75,7 @@ class Options:
   drop_empty: bool = False
   num_shards: int = 0
   overwrite: bool = False
+  choices: sources.Choices = sources.Choices()
 
   @property
   def num_kept(self) -> int:
@@ -95,11 +96,6 @@ class Options:
 
 def check_options(options: Options) -> skeletons.Layout:
   """Finds mistakes that need no look at the data; returns the layout."""
-  if options.source not in SOURCES:
-    raise errors.UserError(
-      f'--source={options.source} is not known; it is one of'
-      f' {", ".join(SOURCES)}.'
-    )
   if not options.name:
     raise errors.UserError(
       '--name is missing: what you will call the dataset, for example'
@@ -138,14 +134,10 @@ def check_options(options: Options) -> skeletons.Layout:
       ' from it. Choose one: --normalize=none with --project, or no --project.'
     )
   _check_compressed(options)
-  for path in options.inputs.values():
-    if not os.path.isfile(path):
-      raise errors.UserError(f'--input: there is no file {path}.')
-  if not options.layout:
-    raise errors.UserError(
-      f'--layout is missing: {", ".join(skeletons.LAYOUTS)}, or a layout file.'
-    )
-  layout = skeletons.get_layout(options.layout)
+  sources.check(options.source, options.inputs, options.choices)
+  layout = find_layout(
+    options.layout, options.source, options.inputs, options.choices
+  )
   missing = [
     part
     for part in ('origin', 'spine', 'shoulders')
@@ -159,6 +151,21 @@ def check_options(options: Options) -> skeletons.Layout:
       ' that names them.'
     )
   return layout
+
+
+def find_layout(
+  name: str,
+  source: str,
+  inputs: Mapping[str, str],
+  choices: sources.Choices,
+) -> skeletons.Layout:
+  """The layout that was asked for, or else that of the source."""
+  name = name or sources.layout_of(source, inputs, choices)
+  if not name:
+    raise errors.UserError(
+      f'--layout is missing: {", ".join(skeletons.LAYOUTS)}, or a layout file.'
+    )
+  return skeletons.get_layout(name)
 
 
 def _check_compressed(options: Options) -> None:
@@ -201,7 +208,7 @@ def describe(options: Options, layout: skeletons.Layout) -> dict[str, Any]:
   else:
     logging.info('hashing %s', ', '.join(options.inputs.values()))
     inputs = {
-      split or 'file': _file_hash(path)
+      split or 'file': _input_hash(path, options.choices)
       for split, path in options.inputs.items()
     }
   names = None
@@ -216,11 +223,12 @@ def describe(options: Options, layout: skeletons.Layout) -> dict[str, Any]:
     given['valid_ratio'] = options.valid_ratio
     given['box_threshold'] = options.selection.box_threshold
   if options.skeletons:
-    given['skeletons'] = _listing_hash(options.skeletons)
+    given['skeletons'] = _skeletons_hash(options.skeletons)
     given['max_persons'] = options.selection.max_persons or 0
   elif options.max_persons == _MAX_PERSONS:
     # Not the same for clips that turn out to be compressed.
     given['max_persons_as_told'] = True
+  given.update(_described_choices(options))
   return {
     'source': options.source,
     'input': inputs,
@@ -262,32 +270,34 @@ def differences(stored: Mapping[str, Any], described: Mapping[str, Any]) -> str:
   return ', '.join(parts) or 'by other code'
 
 
-def _listing_hash(directory: str) -> str:
-  """A hash of the names, sizes and times of change of the pickles.
+def _described_choices(options: Options) -> dict[str, Any]:
+  """What was chosen about the source; of files, what they hold."""
+  result = {}
+  for name in sources.SOURCES[options.source].choices:
+    value = options.choices.value(name)
+    if name in sources.FILES:
+      value = input_hashes.file_hash(value) if value else ''
+    result[name] = value
+  return result
 
-  Reading them to hash what they hold would take as long as preparing them: the
-  published ones are tens of gigabytes in hundreds of thousands of files. Two
-  files of the same size are common, as the size only depends on the number of
-  skeletons, so the times count as well; a copy that does not keep them is
-  taken for other files.
-  """
-  root = pathlib.Path(directory)
-  lines = []
-  for path in root.rglob('*.pkl'):
-    seen = path.stat()
-    name = path.relative_to(root).as_posix()
-    lines.append(f'{name}\t{seen.st_size}\t{seen.st_mtime_ns}\n')
-  if not lines:
+
+def _input_hash(path: str, choices: sources.Choices) -> str:
+  """What tells an input from others: a file's bytes or a folder's listing."""
+  if not os.path.isdir(path):
+    return input_hashes.file_hash(path)
+  # A list that lies beside the clips counts by what it holds.
+  lists = [choices.value(name) for name in sources.FILES]
+  found = input_hashes.listing_hash(path, '', [name for name in lists if name])
+  if not found:
+    raise errors.UserError(f'--input={path} is empty. Expected clips in it.')
+  return found
+
+
+def _skeletons_hash(directory: str) -> str:
+  found = input_hashes.listing_hash(directory, '.pkl')
+  if not found:
     raise errors.UserError(
       f'--skeletons={directory} holds no .pkl file. It should hold the'
       ' keypoints that the annotations leave out.'
     )
-  return hashlib.sha256(''.join(sorted(lines)).encode()).hexdigest()
-
-
-def _file_hash(path: str) -> str:
-  digest = hashlib.sha256()
-  with open(path, 'rb') as file:
-    while block := file.read(_HASH_BLOCK):
-      digest.update(block)
-  return digest.hexdigest()
+  return found

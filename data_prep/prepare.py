@@ -12,10 +12,13 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from data_prep import builder as builder_lib
+from data_prep import clip_tables
 from data_prep import demo
 from data_prep import jobs
 from data_prep import options as options_lib
 from data_prep import scratch
+from data_prep import sources
+from data_prep import summary
 from data_prep import table_scratch
 from data_prep import tables
 from data_prep import workspace
@@ -24,12 +27,15 @@ from skeljax import skeletons
 from skeljax.data import datasets
 from skeljax.data import records
 from skeljax.data.formats import annotations as annotations_lib
+from skeljax.data.formats import clip_files
 from skeljax.data.formats import compressed
-from skeljax.data.formats import pickles
 
 # Shards of this size are read fast from a network disk, and a set the size of
 # NTU60 gives enough of them to keep a dozen workers busy.
 _SHARD_BYTES = 64 << 20
+# Of clips that the workers read, which may be slow, a shard holds no more than
+# this, so that the work is shared evenly.
+_SHARD_CLIPS = 1000
 
 
 def prepare(
@@ -127,10 +133,13 @@ def build(
   """Builds the dataset under `directory`; returns what is to be published."""
   source = ', '.join(inputs.values())
   logging.info('loading %s', source)
-  annotations = pickles.read_annotations(inputs.get('', inputs))
+  given_names = notes['options']['class_names'] or ()
+  annotations = sources.open_source(
+    options.source, inputs, options.choices, given_names, layout.name
+  )
   train, val = annotations_lib.protocol_splits(annotations, options.protocol)
   _warn_of_overlap(annotations, train, val)
-  names = notes['options']['class_names'] or annotations.label_names
+  names = given_names or annotations.label_names
   _check_class_names(names, source)
   beam_options = pipeline_options.PipelineOptions(list(beam_arguments))
   clips = _write_scratch(
@@ -171,6 +180,8 @@ def build(
     download_config=tfds.download.DownloadConfig(beam_options=beam_options),
   )
   datasets.open_dataset(str(root), options.name)
+  if options.source == 'clips':
+    print(summary.describe(builder.seen, names, layout.name))
   return root / options.name
 
 
@@ -187,6 +198,8 @@ def _write_scratch(
     train = _valid(annotations, positions['train'], options.selection)
     positions = {**positions, 'train': train}
   path = str(directory / 'scratch.array_record')
+  if isinstance(annotations.items, clip_files.ClipFiles):
+    return clip_tables.write_scratch(annotations, positions, path, checks)
   if not options.skeletons:
     return scratch.write_scratch(annotations, positions, path, checks)
   clips = table_scratch.write_scratch(
@@ -309,8 +322,10 @@ def _num_shards(options, clips, spec) -> dict[str, int]:
   )
   result = {}
   for split, rows in clips.rows.items():
-    by_size = -(-clips.num_bytes[split] * growth // _SHARD_BYTES)
-    result[split] = min(options.num_shards or by_size, len(rows))
+    enough = -(-clips.num_bytes[split] * growth // _SHARD_BYTES)
+    if clips.num_persons is None:
+      enough = max(enough, -(-len(rows) // _SHARD_CLIPS))
+    result[split] = min(options.num_shards or enough, len(rows))
   return result
 
 

@@ -35,24 +35,25 @@ class CheckedClips:
     path: the scratch file.
     rows: rows of the scratch file by split.
     spec: how its records are coded.
-    num_persons: largest number of persons in a clip.
+    num_persons: largest number of persons in a clip; None, as the next two,
+      where only the workers will see.
     max_label: the largest label.
-    has_img_shape: whether the picture's size is known for every clip.
-    num_cut: clips that show more persons than were kept; of compressed clips
-      only where fewer were kept than in the published preparation.
+    has_img_shape: whether the picture's size is known for every clip, or None.
+    num_cut: clips that show more persons than were kept, or None; of compressed
+      clips only where fewer were kept than in the published preparation.
     num_bytes: encoded clips by split.
-    table: how workers make records of the rows (tables.Table); None where the
-      rows are records.
+    table: how workers make records of the rows (tables.Table,
+      clip_tables.ClipTable); None where the rows are records.
     bundles: tasks (tables.BundleTask) to be done before the rows can be read.
   """
 
   path: str
   rows: Mapping[str, range]
   spec: records.RecordSpec
-  num_persons: int
+  num_persons: int | None
   max_label: int
-  has_img_shape: bool
-  num_cut: int
+  has_img_shape: bool | None
+  num_cut: int | None
   num_bytes: Mapping[str, int]
   table: Any = None
   bundles: tuple[Any, ...] = ()
@@ -166,6 +167,18 @@ def report_empty(source: str, ids: Sequence[str], drop_empty: bool) -> None:
   )
 
 
+def report_cut(num_clips: int, num_dropped: int, max_persons: int) -> None:
+  """Logs how many clips lost persons, and how many persons."""
+  if num_dropped:
+    logging.info(
+      '%d clips show more than %d persons: kept those that move most,'
+      ' dropped %d persons (--max_persons)',
+      num_clips,
+      max_persons,
+      num_dropped,
+    )
+
+
 def report_crowded(num_clips: int, max_persons: int | None) -> None:
   """Logs how many compressed clips lost persons."""
   if num_clips:
@@ -251,14 +264,7 @@ class _Reading:
 
   def report(self) -> None:
     """Logs what was left out; raises UserError if it must not be."""
-    if self._num_dropped:
-      logging.info(
-        '%d clips show more than %d persons: kept those that move most,'
-        ' dropped %d persons (--max_persons)',
-        self._num_cut,
-        self._checks.max_persons,
-        self._num_dropped,
-      )
+    report_cut(self._num_cut, self._num_dropped, self._checks.max_persons)
     report_crowded(self._num_crowded, self._checks.selection.max_persons)
     report_empty(self._annotations.source, self._empty, self._checks.drop_empty)
 
@@ -277,9 +283,9 @@ class _Reading:
     spec = self.spec
     if (num_channels, has_score) != (spec.num_channels, spec.has_score):
       raise errors.UserError(
-        f'{path}, sample {record["id"]!r} has {_kind(num_channels, has_score)},'
+        f'{path}, sample {record["id"]!r} has {kind(num_channels, has_score)},'
         f' and the first clip, {self._first!r}, has'
-        f' {_kind(spec.num_channels, spec.has_score)}. All clips of a dataset'
+        f' {kind(spec.num_channels, spec.has_score)}. All clips of a dataset'
         ' must be alike: prepare them as two datasets.'
       )
 
@@ -298,7 +304,8 @@ class _Reading:
     self._num_dropped += num_dropped
 
 
-def _kind(num_channels: int, has_score: bool) -> str:
+def kind(num_channels: int, has_score: bool) -> str:
+  """What a clip's keypoints are like, in words."""
   return (
     f'{num_channels}D keypoints {"with" if has_score else "without"} scores'
   )

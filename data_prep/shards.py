@@ -5,6 +5,7 @@ rows of the scratch file it has to turn into which shard, so that no clip ever
 passes through a runner's shuffle, which would hold all of them in memory.
 """
 
+import collections
 from collections.abc import Mapping
 import contextlib
 import dataclasses
@@ -14,10 +15,8 @@ from array_record.python import array_record_module
 import numpy as np
 
 from data_prep import jobs
-from skeljax import errors
 from skeljax import skeletons
-from skeljax.data import normalize3d
-from skeljax.data import project
+from skeljax.data import finish
 from skeljax.data import records
 
 # Records are compressed one by one, as Grain's random access wants them.
@@ -25,13 +24,8 @@ WRITER_OPTIONS = 'group_size:1'
 # The scratch file is read once and removed.
 SCRATCH_OPTIONS = 'group_size:1,uncompressed'
 
-NORMALIZERS = {
-  'none': None,
-  'mmaction0x': normalize3d.normalize_mmaction0x,
-  'mmaction1x': normalize3d.normalize_mmaction1x,
-}
-
-PROJECTIONS = {'none': None, 'orthographic': project.orthographic}
+NORMALIZERS = finish.NORMALIZERS
+PROJECTIONS = finish.PROJECTIONS
 
 _ROWS_AT_A_TIME = 64
 
@@ -65,12 +59,55 @@ class ShardTask:
   table: Any = None
 
 
+class Seen:
+  """What a worker saw of the clips that it wrote; small, whatever their number.
+
+  Attributes:
+    num_bytes: of the records, before compression.
+    num_cut: clips that lost persons.
+    num_dropped: persons that were lost.
+    has_img_shape: whether every clip knows the size of its picture.
+    labels: clips by label.
+    frames: clips by number of frames.
+    persons: clips by number of persons.
+    empty: ids of the clips that show nobody.
+  """
+
+  def __init__(self):
+    self.num_bytes = self.num_cut = self.num_dropped = 0
+    self.has_img_shape = True
+    self.labels = collections.Counter()
+    self.frames = collections.Counter()
+    self.persons = collections.Counter()
+    self.empty = []
+
+  def add(self, record: Mapping[str, Any], num_bytes: int) -> None:
+    """Counts a clip."""
+    self.num_bytes += num_bytes
+    num_dropped = record.get('num_dropped', 0)
+    self.num_cut += num_dropped > 0
+    self.num_dropped += num_dropped
+    self.has_img_shape &= bool(np.all(record['img_shape']))
+    self.labels[int(record['label'])] += 1
+    self.frames[int(record['total_frames'])] += 1
+    self.persons[len(record['keypoint'])] += 1
+
+  def result(self) -> dict[str, Any]:
+    """The numbers as JSON takes them."""
+    return {
+      **vars(self),
+      'num_clips': self.labels.total(),
+      'labels': sorted(self.labels.items()),
+      'frames': sorted(self.frames.items()),
+      'persons': sorted(self.persons.items()),
+    }
+
+
 def write_shard(task: ShardTask) -> dict[str, Any]:
   """Writes a shard.
 
   Returns:
-    As jobs.write_file, with 'num_clips', 'num_bytes' (before compression),
-    'max_frames', and 'empty', the ids of the clips that were left out.
+    As jobs.write_file, with 'num_clips' and what `Seen` has seen.
   """
   return jobs.write_file(task.path, lambda path: _write(task, path))
 
@@ -83,8 +120,7 @@ def _write(task: ShardTask, path: str) -> dict[str, Any]:
   rows = (
     _Records(task.scratch_spec) if task.table is None else task.table.open()
   )
-  num_clips = num_bytes = max_frames = 0
-  empty = []
+  seen = Seen()
   try:
     with rows:
       for start in range(task.start, task.stop, _ROWS_AT_A_TIME):
@@ -92,24 +128,18 @@ def _write(task: ShardTask, path: str) -> dict[str, Any]:
         for data in reader.read(start, stop):
           record = rows.decode(data)
           if 'keypoint' not in record:
-            empty.append(record['id'])
+            seen.empty.append(record['id'])
             continue
           record = finish_record(record, task)
-          max_frames = max(max_frames, record['total_frames'])
           data = records.encode(record, task.spec)
-          num_clips += 1
-          num_bytes += len(data)
+          seen.add(record, len(data))
           writer.write(data)
   finally:
     writer.close()
     reader.close()
-  count_records(path, num_clips)
-  return {
-    'num_clips': num_clips,
-    'num_bytes': num_bytes,
-    'max_frames': max_frames,
-    'empty': empty,
-  }
+  result = seen.result()
+  count_records(path, result['num_clips'])
+  return result
 
 
 class _Records(contextlib.AbstractContextManager):
@@ -126,37 +156,10 @@ class _Records(contextlib.AbstractContextManager):
 
 
 def finish_record(record: Mapping[str, Any], task: ShardTask) -> dict[str, Any]:
-  """The record as it is stored: 3D normalised or projected, 2D with its box.
-
-  Raises:
-    UserError: the clip cannot be normalised, or not in the type it came in.
-  """
-  result = dict(record)
-  normalize = NORMALIZERS[task.normalize]
-  if normalize is not None:
-    try:
-      with np.errstate(over='ignore', invalid='ignore'):
-        keypoint = normalize(record['keypoint'], task.layout)
-    except errors.UserError as error:
-      raise errors.UserError(f'Clip {record["id"]!r}: {error}') from error
-    if not np.isfinite(keypoint).all():
-      raise errors.UserError(
-        f'Clip {record["id"]!r}: --normalize={task.normalize} leaves the range'
-        f' of {record["keypoint"].dtype}, the type of its keypoints, in which'
-        ' the published normalisation is computed. Store the keypoints as'
-        ' float32, or in metres instead of millimetres.'
-      )
-    result['keypoint'] = keypoint
-    result['total_frames'] = keypoint.shape[1]
-  projection = PROJECTIONS[task.project]
-  if projection is not None:
-    pixels, score, img_shape = projection(record['keypoint'])
-    result.update(keypoint=pixels, keypoint_score=score, img_shape=img_shape)
-  if task.spec.num_channels == 2:
-    result['box'] = records.visible_box(
-      result['keypoint'], result.get('keypoint_score')
-    )
-  return result
+  """The record as it is stored; see skeljax.data.finish."""
+  return finish.finish_record(
+    record, layout=task.layout, normalize=task.normalize, project=task.project
+  )
 
 
 def count_records(path: str, expected: int) -> None:

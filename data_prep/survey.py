@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from data_prep import progress
+from skeljax import errors
 from skeljax import skeletons
 from skeljax.data import formats
+from skeljax.data.formats import clip_files
 from skeljax.data.formats import clips
 from skeljax.data.formats import compressed
 
@@ -76,6 +79,7 @@ def look(
   if protocol:
     splits = formats.find_protocol(annotations, protocol)
   count = len(annotations.items)
+  is_lazy = isinstance(annotations.items, clip_files.ClipFiles)
   result = Survey(
     annotations=annotations,
     splits=splits,
@@ -93,34 +97,61 @@ def look(
   )
   for split in splits:
     result.is_used[result.positions(split)] = True
-  for position, item in enumerate(annotations.items):
-    annotations.items[position] = None
-    where = (
-      f'{annotations.path(position)}, sample {annotations.ids[position]!r}'
-    )
-    try:
-      if compressed.is_compressed(item):
-        result.is_compressed[position] = True
-        if item.get('keypoint') is None:
-          _look_at_entry(result, position, item, num_classes, where)
-          continue
-        item = compressed.decompress_item(item, _EVERYBODY, where)
-      _note(result, position, item)
-      record = clips.check_item(
-        item,
-        layout=layout,
-        num_classes=num_classes,
-        path=annotations.path(position),
-        sample_id=annotations.ids[position],
-        third_channel=third_channel,
+  if is_lazy:
+    # Whoever asks about one protocol does not wait for the others' files.
+    wanted = np.flatnonzero(result.is_used)
+  else:
+    wanted = range(count)
+  with progress.Progress('checking', len(wanted)) as shown:
+    for position in wanted:
+      _look_at_clip(
+        result, int(position), layout, num_classes, third_channel, is_lazy
       )
-    except clips.ClipError as error:
-      result.faults[error.kind][position] = str(error)
-    else:
-      result.digests[position] = _digest(record['keypoint'])
-      result.has_score[position] = 'keypoint_score' in record
-      result.shapes[position, 3] = record['keypoint'].shape[3]
+      shown.advance_to(shown.done + 1)
   return result
+
+
+def _look_at_clip(
+  result: Survey,
+  position: int,
+  layout: skeletons.Layout | None,
+  num_classes: int,
+  third_channel: str,
+  is_lazy: bool,
+) -> None:
+  """Notes what a clip is like and what is wrong with it, and frees it."""
+  annotations = result.annotations
+  path, sample_id = annotations.path(position), annotations.ids[position]
+  where = f'{path}, sample {sample_id!r}'
+  if is_lazy:
+    path = annotations.items.files[position].path
+    _note(result, position, {'label': annotations.items.files[position].label})
+  try:
+    item = annotations.items[position]
+    annotations.items[position] = None
+    if compressed.is_compressed(item):
+      result.is_compressed[position] = True
+      if item.get('keypoint') is None:
+        _look_at_entry(result, position, item, num_classes, where)
+        return
+      item = compressed.decompress_item(item, _EVERYBODY, where)
+    _note(result, position, item)
+    record = clips.check_item(
+      item,
+      layout=layout,
+      num_classes=num_classes,
+      path=path,
+      sample_id=sample_id,
+      third_channel=third_channel,
+    )
+  except errors.UserError as error:
+    # A reader's own words need no kind.
+    kind = getattr(error, 'kind', '') or 'unreadable'
+    result.faults[kind][position] = str(error)
+  else:
+    result.digests[position] = _digest(record['keypoint'])
+    result.has_score[position] = 'keypoint_score' in record
+    result.shapes[position, 3] = record['keypoint'].shape[3]
 
 
 def _look_at_entry(

@@ -16,6 +16,7 @@ from data_prep import demo
 from data_prep import main
 from data_prep import options as options_lib
 from data_prep import shards
+from data_prep import sources
 from data_prep import workspace
 from skeljax import errors
 from skeljax.data import datasets
@@ -118,10 +119,10 @@ def test_options_that_cannot_work_are_explained(
 
 def test_input_is_asked_for_or_refused():
   with pytest.raises(errors.UserError, match='--input is missing'):
-    main.parse_input('pickle', '')
+    sources.parse_input('pickle', '')
   with pytest.raises(errors.UserError, match='leave out --input'):
-    main.parse_input('demo', 'a.pkl')
-  assert main.parse_input('pickle', 'train=a.pkl,val=b.pkl') == {
+    sources.parse_input('demo', 'a.pkl')
+  assert sources.parse_input('pickle', 'train=a.pkl,val=b.pkl') == {
     'train': 'a.pkl',
     'val': 'b.pkl',
   }
@@ -213,6 +214,7 @@ def test_a_killed_preparation_leaves_nothing_half_published(
     before="""
     import os, signal
     from data_prep import shards
+from data_prep import sources
     write_shard, done = shards.write_shard, []
     def write_one_shard(task):
       if done:

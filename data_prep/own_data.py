@@ -1,0 +1,255 @@
+"""A folder of one's own clips, in any form, as annotations with splits.
+
+What a clip shows stands in a list (label_lists), or is the name of the
+sub-folder that it lies in. Who has said nothing about splits gets one: whole
+subjects where they are known, else a part of every class.
+"""
+
+from collections.abc import Mapping, Sequence
+import functools
+import os
+
+from absl import logging
+
+from data_prep import label_lists
+from data_prep import splitting
+from skeljax import errors
+from skeljax.data.formats import annotations as annotations_lib
+from skeljax.data.formats import clip_files
+from skeljax.data.formats import clip_forms
+
+VAL_RATIO = 0.2
+
+
+def list_clips(folder: str, labels: str) -> list[label_lists.Line]:
+  """The clips of a folder with their labels, by file.
+
+  Args:
+    folder: holds the clips; without a list, one sub-folder for each class.
+    labels: the list; '' where there is none.
+
+  Raises:
+    UserError: there is no clip, or the list has a mistake.
+  """
+  if labels:
+    lines = label_lists.read(labels, folder)
+    _warn_of_unlisted(folder, lines)
+    return lines
+  lines, loose = [], []
+  for name in _visible(folder):
+    path = os.path.join(folder, name)
+    if os.path.isdir(path):
+      lines += [
+        label_lists.Line(f'{name}/{clip}', name) for clip in _visible(path)
+      ]
+    else:
+      loose.append(name)
+  if not lines:
+    raise errors.UserError(
+      f'--input={folder} has no sub-folders with clips in them. Put the clips of'
+      ' each class into a sub-folder of its name, or give a list of what they'
+      ' show: --labels=FILE.csv with the columns file and label.'
+    )
+  if loose:
+    logging.warning(
+      '%d files of %s lie in no sub-folder, so that they have no label and are'
+      ' left out: %s',
+      len(loose),
+      folder,
+      annotations_lib.some(loose),
+    )
+  return lines
+
+
+def read_annotations(
+  folder: str,
+  *,
+  labels: str = '',
+  form: str = 'auto',
+  options: clip_forms.ReadOptions | None = None,
+  class_names: Sequence[str] = (),
+  val_ratio: float = VAL_RATIO,
+  seed: int = 0,
+) -> annotations_lib.Annotations:
+  """The clips of a folder; none is read but the first, to see its form.
+
+  Args:
+    folder: see list_clips.
+    labels: see list_clips.
+    form: a key of clip_forms.FORMS; 'auto' takes that of the first clip.
+    options: how clips are read.
+    class_names: names in the order of the labels; () takes those of the list.
+    val_ratio: part of the clips to validate on, where no split is given.
+    seed: of that split.
+
+  Returns:
+    Splits 'train', 'val' and perhaps 'test'. The id of a clip is its file,
+    relative to the folder. The same whatever the order of the list.
+
+  Raises:
+    UserError: the list has a mistake, or the first clip no known form.
+  """
+  lines = list_clips(folder, labels)
+  label_of, names = label_lists.number_labels(
+    lines, class_names, labels or folder
+  )
+  _warn_of_like_names(names)
+  if form == 'auto':
+    form = clip_forms.detect(os.path.join(folder, lines[0].file))
+    logging.info(
+      'the clips are of the form %s: %s',
+      form,
+      clip_forms.FORMS[form].description,
+    )
+  files = [
+    clip_files.ClipFile(
+      line.file, os.path.join(folder, line.file), label_of[line.file]
+    )
+    for line in lines
+  ]
+  read = functools.partial(
+    read_clip, form=form, options=options or clip_forms.ReadOptions()
+  )
+  return annotations_lib.Annotations(
+    items=clip_files.ClipFiles(files, read),
+    ids=[line.file for line in lines],
+    splits=_splits(lines, label_of, val_ratio, seed, labels),
+    label_names=tuple(names),
+    unknown_ids={},
+    paths=(folder,),
+    starts=(0,),
+  )
+
+
+def read_clip(
+  file: clip_files.ClipFile, form: str, options: clip_forms.ReadOptions
+) -> clip_files.Item:
+  """What is in one clip."""
+  return clip_forms.read_clip(file.path, form, options)
+
+
+def _splits(
+  lines: Sequence[label_lists.Line],
+  label_of: Mapping[str, int],
+  val_ratio: float,
+  seed: int,
+  labels: str,
+) -> dict[str, list[int]]:
+  """Positions of the lines by split: those of the list, or made here."""
+  if lines[0].split:
+    _warn_of_shared_subjects(lines)
+    return _told_splits(lines, labels)
+  if len(lines) < 2:
+    raise errors.UserError(
+      f'There is only one clip, {lines[0].file}. Training needs one, and'
+      ' validation another.'
+    )
+  if lines[0].subject:
+    subjects = {line.file: line.subject for line in lines}
+    chosen = splitting.by_subject(label_of, subjects, val_ratio, seed)
+  else:
+    chosen = splitting.by_label(label_of, val_ratio, seed)
+  if not chosen:
+    raise errors.UserError(
+      'Every class has a single clip, so that none is left to validate on.'
+      ' Record more clips, or give a split column.'
+    )
+  is_val = [line.file in chosen for line in lines]
+  return {
+    'train': [i for i, held_out in enumerate(is_val) if not held_out],
+    'val': [i for i, held_out in enumerate(is_val) if held_out],
+  }
+
+
+def _told_splits(
+  lines: Sequence[label_lists.Line], labels: str
+) -> dict[str, list[int]]:
+  """The splits that the list names."""
+  splits: dict[str, list[int]] = {}
+  for name in label_lists.SPLITS:
+    positions = [i for i, line in enumerate(lines) if line.split == name]
+    if positions:
+      splits[name] = positions
+  if 'train' not in splits or len(splits) < 2:
+    raise errors.UserError(
+      f'{labels}: the split column holds nothing but {" and ".join(splits)}.'
+      ' Training needs train, and validation val or test. Leave the column out'
+      ' for a split of its own making.'
+    )
+  if len(splits) == 3:
+    logging.warning(
+      '%s names val and test: val is what training validates on, and the %d'
+      ' clips of test are left out. Prepare them as another data set, with test'
+      ' in place of val, to evaluate on them.',
+      labels,
+      len(splits['test']),
+    )
+  return splits
+
+
+def _warn_of_shared_subjects(lines: Sequence[label_lists.Line]) -> None:
+  seen = {
+    name: {line.subject for line in lines if line.split == name}
+    for name in label_lists.SPLITS
+  }
+  both = sorted(seen['train'] & (seen['val'] | seen['test']) - {''})
+  if both:
+    logging.warning(
+      '%d subjects are in the training and in the validation split, which'
+      ' measures how well known people are recognised: %s',
+      len(both),
+      annotations_lib.some(both),
+    )
+
+
+def _warn_of_like_names(names: Sequence[str]) -> None:
+  first: dict[str, str] = {}
+  for name in names:
+    like = first.setdefault(' '.join(name.casefold().split()), name)
+    if like != name:
+      logging.warning(
+        'labels %r and %r differ in capitals or spaces only and are two classes;'
+        ' give them one spelling if they are one',
+        like,
+        name,
+      )
+
+
+def _warn_of_unlisted(folder: str, lines: Sequence[label_lists.Line]) -> None:
+  """Says which clips beside the listed ones have no line."""
+  listed = {line.file for line in lines}
+  parents = {file.rpartition('/')[0] for file in listed}
+  kinds = {_kind(folder, file) for file in listed}
+  above = {
+    '/'.join(parts[:i])
+    for parts in (file.split('/') for file in listed)
+    for i in range(1, len(parts))
+  }
+  beside = [
+    f'{parent}/{name}' if parent else name
+    for parent in sorted(parents)
+    for name in _visible(os.path.join(folder, parent))
+  ]
+  unlisted = [
+    file
+    for file in beside
+    if file not in listed and file not in above and _kind(folder, file) in kinds
+  ]
+  if unlisted:
+    logging.warning(
+      '%d clips of %s stand in no line of the list and are left out: %s',
+      len(unlisted),
+      folder,
+      annotations_lib.some(unlisted),
+    )
+
+
+def _kind(folder: str, file: str) -> str:
+  """The ending of a file; '/' for a folder."""
+  if os.path.isdir(os.path.join(folder, file)):
+    return '/'
+  return os.path.splitext(file)[1].lower()
+
+
+def _visible(folder: str) -> list[str]:
+  return sorted(name for name in os.listdir(folder) if not name.startswith('.'))
