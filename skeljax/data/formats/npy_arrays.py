@@ -132,6 +132,8 @@ def _read_row(
 ) -> dict[str, Any]:
   source = sources[file.path]
   keypoint = source.array.read(file.row).transpose(3, 1, 2, 0)  # [M, T, V, C]
+  # In one piece, `any` is several times as fast.
+  keypoint = np.ascontiguousarray(keypoint)
   if source.is_babel:
     with np.errstate(over='ignore'):  # What overflows is found when checked.
       return {'keypoint': keypoint.astype(np.float16)}

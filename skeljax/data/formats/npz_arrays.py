@@ -22,6 +22,8 @@ from skeljax.data.formats import row_arrays
 SPLITS = ('train', 'test')
 _NUM_PERSONS = 2
 _NUM_COORDINATES = 3
+# Rows of one-hot labels that are held at once.
+_BLOCK_ROWS = 4096
 _EXPECTED = 'Expected the arrays x_train, y_train, x_test and y_test.'
 
 
@@ -68,7 +70,7 @@ def read_annotations(path: str | os.PathLike) -> annotations_lib.Annotations:
 def _read_row(
   file: clip_files.ClipFile, *, sources: Mapping[str, row_arrays.RowArray]
 ) -> dict[str, Any]:
-  split = file.id.rpartition('_')[0]
+  split = file.id.rpartition('_')[0]  # Both splits lie in the same file.
   return {'keypoint': split_persons(sources[split].read(file.row))}
 
 
@@ -129,22 +131,25 @@ def _check_names(
 
 def _labels(y: row_arrays.RowArray) -> list[int]:
   """The labels that one-hot rows, or plain whole numbers, name."""
-  values = np.array([y.read(row) for row in range(len(y))])
-  if values.ndim == 1 and values.dtype.kind in 'iu' and len(values):
-    return values.tolist()
-  if values.ndim != 2:
+  if len(y.shape) == 1 and np.dtype(y.dtype).kind in 'iu':
+    return y.read_rows(0, len(y)).tolist()
+  if len(y.shape) != 2:
     raise errors.UserError(
       f'{y.name} has shape {y.shape}. Expected one row a clip, 1 for its class'
       ' and 0 for all others.'
     )
-  is_set = values > 0
-  wrong = np.flatnonzero(is_set.sum(axis=1) != 1)
-  if len(wrong):
-    raise errors.UserError(
-      f'{y.name}: row {wrong[0]} names {is_set[wrong[0]].sum()} classes.'
-      ' Expected 1 for one class and 0 for all others.'
-    )
-  return is_set.argmax(axis=1).tolist()
+  labels: list[int] = []
+  for start in range(0, len(y), _BLOCK_ROWS):
+    is_set = y.read_rows(start, min(start + _BLOCK_ROWS, len(y))) > 0
+    count = is_set.sum(axis=1)
+    if (count != 1).any():
+      row = int(np.flatnonzero(count != 1)[0])
+      raise errors.UserError(
+        f'{y.name}: row {start + row} names {count[row]} classes. Expected 1'
+        ' for one class and 0 for all others.'
+      )
+    labels += is_set.argmax(axis=1).tolist()
+  return labels
 
 
 def _check_axes(x: row_arrays.RowArray, num_labels: int) -> None:

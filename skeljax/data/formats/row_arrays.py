@@ -48,11 +48,16 @@ class RowArray:
     Raises:
       UserError: the file is gone or shorter than when it was opened.
     """
-    count = math.prod(self.shape[1:])
-    num_bytes = count * np.dtype(self.dtype).itemsize
+    return self.read_rows(row, row + 1)[0]
+
+  def read_rows(self, start: int, stop: int) -> np.ndarray:
+    """The rows from `start` to `stop`, of which none may lie beyond the end."""
+    shape = (stop - start, *self.shape[1:])
+    row_bytes = math.prod(self.shape[1:]) * np.dtype(self.dtype).itemsize
+    num_bytes = (stop - start) * row_bytes
     try:
       with open(self.path, 'rb') as file:
-        file.seek(self.offset + row * num_bytes)
+        file.seek(self.offset + start * row_bytes)
         data = file.read(num_bytes)
     except OSError as error:
       raise errors.UserError(
@@ -60,7 +65,7 @@ class RowArray:
       ) from error
     if len(data) < num_bytes:
       raise errors.UserError(cut_short(self.name, self.path))
-    array = np.frombuffer(data, self.dtype).reshape(self.shape[1:])
+    array = np.frombuffer(data, self.dtype).reshape(shape)
     return array.astype(array.dtype.newbyteorder('='), copy=False)
 
 
