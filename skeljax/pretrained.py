@@ -37,6 +37,7 @@ class Pretrained:
     is_assumed: they come from a PyTorch file, which does not say all of the
       facts.
     meta: all that travels with the checkpoint.
+    notes: sentences on what a PyTorch file left open.
   """
 
   source: str
@@ -45,6 +46,7 @@ class Pretrained:
   variables: Mapping[str, Any]
   is_assumed: bool
   meta: Mapping[str, Any]
+  notes: tuple[str, ...] = ()
 
   def facts_for(self, dataset: datasets.PreparedDataset) -> recipe.Facts:
     """The facts, with what a PyTorch file leaves open taken from a dataset.
@@ -131,7 +133,9 @@ def load(path: str, step: str = 'last') -> Pretrained:
       ' --help) and use the folder',
       path,
     )
-  return _of_meta(path, converted.meta, converted.variables)
+  return dataclasses.replace(
+    _of_meta(path, converted.meta, converted.variables), notes=converted.notes
+  )
 
 
 def _load_workdir(path: str, step: str) -> Pretrained:

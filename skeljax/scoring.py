@@ -19,7 +19,6 @@ from skeljax import recipe
 from skeljax import sharding
 from skeljax import steps
 from skeljax import volume_recipe
-from skeljax.data import datasets
 from skeljax.data import pipeline
 
 
@@ -95,7 +94,7 @@ class Evaluator:
     self,
     config: config_dict.ConfigDict,
     facts: recipe.Facts,
-    dataset: datasets.PreparedDataset,
+    dataset: pipeline.Dataset,
     mesh: jax.sharding.Mesh,
     *,
     split: str = 'val',
@@ -107,9 +106,9 @@ class Evaluator:
     Args:
       config: of the run.
       facts: what the model knows of its data.
-      dataset: holds the split.
+      dataset: holds the split; labels of clips in memory may be -1.
       mesh: the `data` mesh.
-      split: 'val' or 'train'.
+      split: 'val' or 'train'; clip_list.SPLIT of clips in memory.
       num_clips: views of each clip.
       mirrored: score the mirror image of each view too.
     """

@@ -25,12 +25,14 @@ import grain
 import numpy as np
 
 from skeljax import errors
+from skeljax.data import clip_list
 from skeljax.data import collate
 from skeljax.data import datasets
 from skeljax.data import records
 from skeljax.data import sampling as sampling_lib
 
 Source = Sequence[records.Record]
+Dataset = datasets.PreparedDataset | clip_list.ClipList
 
 # Batches that are made ahead while the device computes. One thread is enough:
 # making a batch is Python and memory copies, which take turns anyway; more
@@ -122,7 +124,7 @@ def train_batches(
 
 
 def eval_batches(
-  dataset: datasets.PreparedDataset,
+  dataset: Dataset,
   sampling: sampling_lib.Sampling,
   *,
   batch_size: int,
@@ -138,11 +140,11 @@ def eval_batches(
   The last batch is filled up with clips from the beginning whose mask is 0.
 
   Args:
-    dataset: an open dataset.
+    dataset: an open dataset, or clips in memory.
     sampling: how frames are chosen; test mode with num_clips views.
     batch_size: as for train_batches, and so are those not named here.
     num_persons: as for train_batches.
-    split: 'train' or 'val'.
+    split: 'train' or 'val'; clip_list.SPLIT of clips in memory.
 
   Returns:
     steps_per_eval batches, like those of train_batches.
@@ -160,9 +162,7 @@ def eval_batches(
   )
 
 
-def steps_per_eval(
-  dataset: datasets.PreparedDataset, split: str, batch_size: int
-) -> int:
+def steps_per_eval(dataset: Dataset, split: str, batch_size: int) -> int:
   """Batches that eval_batches makes of a split."""
   return -(-dataset.num_clips[split] // batch_size)
 
@@ -281,7 +281,7 @@ def _process_rows(
 
 
 def _open_split(
-  dataset: datasets.PreparedDataset,
+  dataset: Dataset,
   split: str,
   sampling: sampling_lib.Sampling,
   num_persons: int,

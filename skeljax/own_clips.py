@@ -1,0 +1,170 @@
+"""Clips of somebody's own, listed from the files that a user names.
+
+A file is what a pose tool or a data set writes for one clip (see
+skeljax.data.formats.clip_forms), or an annotation file with many clips, whose
+labels are not needed.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+import dataclasses
+import functools
+import os
+from typing import Any
+
+import numpy as np
+
+from skeljax import errors
+from skeljax.data.formats import annotations as annotations_lib
+from skeljax.data.formats import clip_forms
+from skeljax.data.formats import clips
+from skeljax.data.formats import compressed
+from skeljax.data.formats import frames
+from skeljax.data.formats import pickles
+
+Item = Mapping[str, Any]
+
+# The form of annotation files, beside those of single clips.
+ANNOTATIONS = 'annotations'
+FORMS = ('auto', *clip_forms.FORMS, ANNOTATIONS)
+_PICKLES = ('.pkl', '.pickle')
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnClip:
+  """One clip that is to be read.
+
+  Attributes:
+    file: as the user names it.
+    id: of the clip in an annotation file; the file's name otherwise.
+    form: its form, a name in clip_forms.FORMS or ANNOTATIONS.
+    layout: the name of its layout; '' where the file does not say.
+    dtype: the type that keypoints of the whole file have; None for that of
+      the clip alone.
+    read: the item, as clips.check_item takes it. An annotation file lets go of
+      a clip that was read, so that it can be read once.
+    read_with_layout: the item with the joints of a layout that is asked for;
+      None where a file has its joints and no others.
+  """
+
+  file: str
+  id: str
+  form: str
+  layout: str
+  dtype: str | None
+  read: Callable[[], Item]
+  read_with_layout: Callable[[str], Item] | None = None
+
+  @property
+  def where(self) -> str:
+    """File and clip, for the words of an error."""
+    if self.form == ANNOTATIONS:
+      return f'{self.file}, sample {self.id!r}'
+    return self.file
+
+
+def list_clips(
+  path: str,
+  form: str,
+  options: clip_forms.ReadOptions,
+  *,
+  max_persons: int = 0,
+) -> list[OwnClip]:
+  """The clips of a file, or of a folder with one file a frame.
+
+  Args:
+    path: of the file.
+    form: one of FORMS.
+    options: how to read a clip; its layout is believed where there is one.
+    max_persons: of compressed annotations, persons kept in a frame; 0: as many
+      as are published.
+
+  Raises:
+    UserError: no such file, or one of an unknown form.
+  """
+  if form not in FORMS:
+    raise errors.UserError(
+      f'--form={form} is not known. Expected one of {", ".join(FORMS)}.'
+    )
+  if form == 'auto' and path.endswith(_PICKLES) and os.path.isfile(path):
+    form = ANNOTATIONS
+  if form == ANNOTATIONS:
+    return _annotated(path, options, max_persons)
+  if form == 'auto':
+    form = clip_forms.detect(path)
+
+  def read(layout: str) -> Item:
+    asked = dataclasses.replace(options, layout=layout)
+    return clip_forms.read_clip(path, form, asked)
+
+  return [
+    OwnClip(
+      file=path,
+      id=os.path.basename(os.path.normpath(path)),
+      form=form,
+      layout=options.layout or clip_forms.layout_of(path, form),
+      dtype=None,
+      read=functools.partial(read, options.layout),
+      read_with_layout=read,
+    )
+  ]
+
+
+def _annotated(
+  path: str, options: clip_forms.ReadOptions, max_persons: int
+) -> list[OwnClip]:
+  annotations = pickles.read_annotations(path)
+  most = compressed.DEFAULT_MAX_PERSONS
+  selection = compressed.Selection(max_persons=min(max_persons or most, most))
+  dtype = _stored_dtype(annotations.items)
+  return [
+    OwnClip(
+      file=path,
+      id=sample_id,
+      form=ANNOTATIONS,
+      layout=options.layout,
+      dtype=dtype,
+      read=functools.partial(
+        _take, annotations, position, selection, options.img_shape
+      ),
+    )
+    for position, sample_id in enumerate(annotations.ids)
+  ]
+
+
+def _take(
+  annotations: annotations_lib.Annotations,
+  position: int,
+  selection: compressed.Selection,
+  img_shape: tuple[int, int] | None,
+) -> Item:
+  item, annotations.items[position] = annotations.items[position], None
+  where = f'{annotations.path(position)}, sample {annotations.ids[position]!r}'
+  if compressed.is_compressed(item) and 'keypoint' in item:
+    item = compressed.decompress_item(item, selection, where)
+  known = clips.check_img_shape(item, where)
+  shape = frames.agree(known if all(known) else None, img_shape, where)
+  return item if shape is None else {**item, 'img_shape': shape}
+
+
+def _stored_dtype(items: Iterable[Item]) -> str | None:
+  """The type in which the preparation would store the keypoints of a file."""
+  arrays = [
+    np.zeros(0, np.float16)
+    if compressed.is_compressed(item)
+    else item.get('keypoint')
+    for item in items
+  ]
+  arrays = [array for array in arrays if isinstance(array, np.ndarray)]
+  return clips.stored_dtype(arrays) if arrays else None
+
+
+def check_files(paths: Sequence[str]) -> None:
+  """Raises UserError if no file is named, or one twice."""
+  if not paths:
+    raise errors.UserError(
+      'Name the files to look at, for example: python -m skeljax.predict'
+      ' --checkpoint=runs/posec3d clip1.json clip2.json.'
+    )
+  twice = annotations_lib.repeated([os.path.normpath(path) for path in paths])
+  if twice:
+    raise errors.UserError(f'{twice[0]} is named more than once.')

@@ -1,0 +1,321 @@
+"""Says which actions clips of your own show.
+
+    python -m skeljax.predict --checkpoint=runs/my_run clip1.json clip2.json
+
+The checkpoint brings the preprocessing that it was trained with. A clip is a
+file, or a folder with a file a frame, of any form in docs/formats.md, or an
+annotation file with many clips; see docs/predict.md.
+"""
+
+from collections.abc import Sequence
+import dataclasses
+import json
+import re
+from typing import Any
+
+from absl import flags
+from absl import logging
+from ml_collections import config_dict
+
+from skeljax import atomic_file
+from skeljax import cli
+from skeljax import errors
+from skeljax import fitting
+from skeljax import metric_writer
+from skeljax import mismatch
+from skeljax import own_clips
+from skeljax import prediction
+from skeljax import prediction_report
+from skeljax import pretrained
+from skeljax import scoring
+from skeljax import skeletons
+from skeljax import volume_recipe
+from skeljax.data import class_names as class_names_lib
+from skeljax.data.formats import clip_forms
+from skeljax.data.formats import clips as clips_lib
+
+_IMG_SHAPE = re.compile(r'(\d+)x(\d+)')
+# Files of which an error tells everything.
+_ERRORS_SHOWN = 5
+
+
+def read_clips(
+  paths: Sequence[str],
+  expected: mismatch.Expected,
+  form: str,
+  options: clip_forms.ReadOptions,
+  *,
+  per_person: bool = False,
+) -> tuple[list[fitting.Fitted], list[prediction_report.Failure]]:
+  """Reads and checks all clips of some files.
+
+  Args:
+    paths: of the files.
+    expected: by the checkpoint.
+    form: of the files, or 'auto'.
+    options: how to read them.
+    per_person: whether to make a record of each person too.
+
+  Returns:
+    The clips that can be used, in the order of the files, and the others.
+  """
+  found, failures = [], []
+  with metric_writer.progress_bar(len(paths), unit='file') as bar:
+    for path in paths:
+      try:
+        listed = own_clips.list_clips(
+          path, form, options, max_persons=expected.max_persons
+        )
+      except errors.UserError as error:
+        failures.append(prediction_report.Failure(path, str(error)))
+        listed = []
+      for clip in listed:
+        try:
+          found.append(fitting.fit(clip, expected, per_person=per_person))
+        except errors.UserError as error:
+          failures.append(prediction_report.Failure(path, str(error)))
+      bar.update()
+  return found, failures
+
+
+def predict(
+  loaded: pretrained.Pretrained,
+  found: Sequence[fitting.Fitted],
+  top: int,
+) -> list[prediction_report.Answer]:
+  """The most probable classes of clips, and of their persons.
+
+  Args:
+    loaded: the checkpoint.
+    found: clips that were read for it.
+    top: how many classes.
+  """
+  records = [clip.record for clip in found]
+  records += [p.record for clip in found for p in clip.persons]
+  with metric_writer.progress_bar(len(records), unit='clip') as bar:
+    scores = prediction.score_clips(loaded, records, bar.update)
+  average = loaded.config.eval.average
+  names = loaded.facts.class_names
+  ranked = [
+    prediction.rank(row, names, top)
+    for row in prediction.probabilities(scores, average)
+  ]
+  alone = iter(ranked[len(found) :])
+  return [
+    prediction_report.Answer(
+      clip, guesses, [(person, next(alone)) for person in clip.persons]
+    )
+    for clip, guesses in zip(found, ranked)
+  ]
+
+
+def define_flags() -> None:
+  """Flags of `python -m skeljax.predict`."""
+  flags.DEFINE_string(
+    'checkpoint', None, 'Workdir of a run, or a PyTorch file (.pth).'
+  )
+  flags.DEFINE_string('step', 'last', 'Which one: last, best or a step.')
+  flags.DEFINE_enum(
+    'form', 'auto', list(own_clips.FORMS), 'What wrote the files.'
+  )
+  flags.DEFINE_string(
+    'layout', '', "Of the files' joints; what the form says when empty."
+  )
+  flags.DEFINE_enum(
+    'tracking',
+    'oks',
+    ['oks', 'iou', 'none'],
+    'Who is who from frame to frame, where the tool gives no ids.',
+  )
+  flags.DEFINE_enum(
+    'coordinates',
+    'image',
+    ['image', 'world'],
+    'Which landmarks of MediaPipe: pixels or metres.',
+  )
+  flags.DEFINE_string(
+    'img_shape', '', 'HEIGHTxWIDTH of pictures where the file does not say.'
+  )
+  flags.DEFINE_string(
+    'denoise', 'mmaction1x', 'Which persons of raw NTU files: see data_prep.'
+  )
+  flags.DEFINE_enum(
+    'third_channel',
+    'auto',
+    list(clips_lib.THIRD_CHANNELS),
+    'What a third channel of keypoints is.',
+  )
+  flags.DEFINE_integer(
+    'max_persons',
+    None,
+    'Keep so many persons, those that move most; 0: all. Unset: as many as a'
+    ' graph network was trained with, all for PoseC3D.',
+  )
+  flags.DEFINE_integer('top', 5, 'How many classes to name.')
+  flags.DEFINE_bool('per_person', False, 'Score each person alone, too.')
+  flags.DEFINE_string('output', None, 'JSON file to write.')
+  flags.DEFINE_integer('num_clips', 0, 'Views a clip; 0: as configured.')
+  flags.DEFINE_bool(
+    'mirrored', None, 'PoseC3D: score mirror images too; unset: as configured.'
+  )
+  flags.DEFINE_integer('batch_size', 0, 'Clips a step; 0: as configured.')
+  flags.DEFINE_string(
+    'class_names', '', 'A known list, or a file with one name a line.'
+  )
+  flags.DEFINE_bool(
+    'check_units', True, 'Refuse clips of another size than in training.'
+  )
+  flags.DEFINE_bool(
+    'keep_going', False, 'Report what cannot be used, predict the others.'
+  )
+
+
+def main(argv: Sequence[str]) -> int:
+  """Predicts the files named in argv, prints and writes what comes out."""
+  args, paths = flags.FLAGS, list(argv[1:])
+  _check_flags(args)
+  own_clips.check_files(paths)
+  loaded = _load(args)
+  expected = _expected(loaded, args)
+  found, failures = read_clips(
+    paths,
+    expected,
+    args.form,
+    _read_options(args),
+    per_person=args.per_person,
+  )
+  if failures and (not args.keep_going or not found):
+    raise errors.UserError(_in_words(failures, args.keep_going))
+  answers = predict(loaded, found, args.top)
+  print(prediction_report.title(loaded))
+  print()
+  print(prediction_report.to_text(answers), end='')
+  if args.output:
+    _write(args.output, prediction_report.to_json(loaded, answers, failures))
+    print(f'\npredictions written to {args.output}')
+  if failures:
+    return cli.report(errors.UserError(_in_words(failures, True)))
+  return 0
+
+
+def _check_flags(args: flags.FlagValues) -> None:
+  if not args.checkpoint:
+    raise errors.UserError(
+      '--checkpoint=WORKDIR_OR_PTH is missing, for example'
+      ' --checkpoint=runs/agcn_bone-demo_3d.'
+    )
+  if args.output and not args.output.endswith('.json'):
+    raise errors.UserError(
+      f'--output={args.output}: predictions are written as JSON, for example'
+      ' --output=predictions.json.'
+    )
+  lowest = {'top': 1, 'num_clips': 0, 'batch_size': 0, 'max_persons': 0}
+  for name, least in lowest.items():
+    value = args[name].value
+    if value is not None and value < least:
+      raise errors.UserError(
+        f'--{name}={value}: a number of {least} or more is expected.'
+      )
+
+
+def _load(args: flags.FlagValues) -> pretrained.Pretrained:
+  """The checkpoint, with what the flags replace."""
+  loaded = pretrained.load(args.checkpoint, args.step)
+  config = config_dict.ConfigDict(loaded.config.to_dict())
+  if args.num_clips:
+    config.data.num_clips = args.num_clips
+  if args.batch_size:
+    config.eval.batch_size = args.batch_size
+  if args.mirrored is not None:
+    config.eval.mirrored = args.mirrored
+  # Before the clips are read, which may take long.
+  scoring.check_views(config, config.data.num_clips, config.eval.mirrored)
+  facts = loaded.facts
+  if args.class_names:
+    names = class_names_lib.load_class_names(args.class_names)
+    if len(names) != facts.num_classes:
+      raise errors.UserError(
+        f'--class_names={args.class_names} has {len(names)} names, and'
+        f' {loaded.source} tells {facts.num_classes} classes apart.'
+      )
+    facts = dataclasses.replace(facts, class_names=names)
+  elif not facts.has_class_names:
+    logging.info(
+      '%s does not name its classes, which are numbered from 0;'
+      ' --class_names=FILE does (%s are known)',
+      loaded.source,
+      ', '.join(class_names_lib.known_lists()),
+    )
+  return dataclasses.replace(loaded, config=config, facts=facts)
+
+
+def _expected(
+  loaded: pretrained.Pretrained, args: flags.FlagValues
+) -> mismatch.Expected:
+  facts = loaded.facts
+  if loaded.is_assumed:
+    facts = dataclasses.replace(facts, normalize=loaded.config.data.normalize)
+  takes_volumes = volume_recipe.uses_volumes(loaded.config)
+  max_persons = 0 if takes_volumes else facts.num_persons
+  if args.max_persons is not None:
+    if not takes_volumes and not 0 < args.max_persons <= facts.num_persons:
+      raise errors.UserError(
+        f'--max_persons={args.max_persons}: {loaded.source} was trained with'
+        f' {facts.num_persons} persons a clip and takes as many at most.'
+      )
+    max_persons = args.max_persons
+  return mismatch.Expected(
+    source=loaded.source,
+    config=loaded.config,
+    facts=facts,
+    is_assumed=loaded.is_assumed,
+    max_persons=max_persons,
+    third_channel=args.third_channel,
+    check_units=args.check_units,
+  )
+
+
+def _read_options(args: flags.FlagValues) -> clip_forms.ReadOptions:
+  if args.layout:
+    skeletons.get_layout(args.layout)  # A mistake in it is no file's fault.
+  img_shape = None
+  if args.img_shape:
+    match = _IMG_SHAPE.fullmatch(args.img_shape)
+    if match is None or not all(int(side) for side in match.groups()):
+      raise errors.UserError(
+        f'--img_shape={args.img_shape}: height and width in pixels are'
+        ' expected, for example --img_shape=1080x1920.'
+      )
+    img_shape = (int(match[1]), int(match[2]))
+  return clip_forms.ReadOptions(
+    tracking=args.tracking,
+    coordinates=args.coordinates,
+    img_shape=img_shape,
+    denoise=args.denoise,
+    layout=args.layout,
+  )
+
+
+def _in_words(
+  failures: Sequence[prediction_report.Failure], keep_going: bool
+) -> str:
+  """A paragraph for each of the first few, and what to do about all."""
+  lines = [failure.error for failure in failures[:_ERRORS_SHOWN]]
+  if len(failures) > _ERRORS_SHOWN:
+    lines.append(f'... and {len(failures) - _ERRORS_SHOWN} more.')
+  if not keep_going:
+    lines.append('Nothing was predicted; --keep_going predicts what it can.')
+  return '\n'.join(lines)
+
+
+def _write(path: str, content: Any) -> None:
+  with (
+    atomic_file.replacing(path) as temporary,
+    open(temporary, 'w', encoding='utf-8') as file,
+  ):
+    json.dump(content, file, indent=2, ensure_ascii=False, allow_nan=False)
+    file.write('\n')
+
+
+if __name__ == '__main__':
+  cli.run(main, define_flags, flags_parser=lambda argv: flags.FLAGS(argv))

@@ -1,0 +1,162 @@
+"""Scores of clips in memory, and the ranking that people read."""
+
+from collections.abc import Callable, Sequence
+import dataclasses
+from typing import Any
+
+import jax
+from ml_collections import config_dict
+import numpy as np
+
+from skeljax import errors
+from skeljax import pretrained
+from skeljax import recipe
+from skeljax import scoring
+from skeljax import sharding
+from skeljax import volume_recipe
+from skeljax.data import clip_list
+from skeljax.data import records
+
+
+@dataclasses.dataclass(frozen=True)
+class Guess:
+  """A class, and how probable it is.
+
+  Attributes:
+    label: from 0.
+    name: of the class.
+    probability: within 0 and 1.
+  """
+
+  label: int
+  name: str
+  probability: float
+
+
+def score_clips(
+  loaded: pretrained.Pretrained,
+  clips: Sequence[records.Record],
+  progress: Callable[[int], Any] | None = None,
+) -> np.ndarray:
+  """What `skeljax.evaluate` would find of these clips.
+
+  Args:
+    loaded: the checkpoint; its configuration says how many views, in what
+      batches.
+    clips: records as the preparation stores them.
+    progress: called with the number of clips after each batch.
+
+  Returns:
+    [clips, classes] float32, averaged over views: probabilities or logits, as
+    config.eval.average says.
+
+  Raises:
+    UserError: settings of the evaluation contradict each other, or the network
+      gives numbers that are not finite.
+  """
+  mesh = sharding.make_mesh()
+  variables = jax.device_put(loaded.variables, sharding.replicated(mesh))
+  result = np.zeros((len(clips), loaded.facts.num_classes), np.float32)
+  # What a PyTorch file leaves open the clips say, each for itself.
+  groups: dict[tuple[str, str], list[int]] = {}
+  for row, clip in enumerate(clips):
+    groups.setdefault(_types(clip), []).append(row)
+  for types, rows in groups.items():
+    part = clip_list.ClipList('the clips', tuple(clips[row] for row in rows))
+    facts = _facts(loaded, part, *types)
+    config = _config(loaded.config, len(rows))
+    evaluator = scoring.Evaluator(
+      config,
+      facts,
+      part,
+      mesh,
+      split=clip_list.SPLIT,
+      num_clips=config.data.num_clips,
+      mirrored=config.eval.mirrored,
+    )
+    batch_size = config.eval.batch_size
+    left = [len(rows)]
+
+    def advance(left=left, batch_size=batch_size):
+      if progress is not None:
+        progress(min(batch_size, left[0]))
+      left[0] -= batch_size
+
+    result[rows] = evaluator(variables, advance).scores
+  if not np.isfinite(result).all():
+    raise errors.UserError(
+      f'{loaded.source} gives scores that are not finite: the training'
+      ' diverged. Take an earlier step (--step).'
+    )
+  return result
+
+
+def probabilities(scores: np.ndarray, average: str) -> np.ndarray:
+  """[..., classes] float64 that sum to 1, of averaged scores.
+
+  Args:
+    scores: [..., classes].
+    average: 'prob' where they are probabilities, 'score' for logits.
+  """
+  scores = scores.astype(np.float64)
+  if average == 'prob':
+    return scores
+  powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+  return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def rank(
+  probability: np.ndarray, class_names: Sequence[str], top: int
+) -> list[Guess]:
+  """The most probable classes, of equals the first; at most `top`.
+
+  Args:
+    probability: [classes].
+    class_names: one a class.
+    top: how many.
+  """
+  order = np.argsort(-probability, kind='stable')[:top]
+  return [Guess(int(i), class_names[i], float(probability[i])) for i in order]
+
+
+def _types(clip: records.Record) -> tuple[str, str]:
+  score = clip.get('keypoint_score')
+  return clip['keypoint'].dtype.name, '' if score is None else score.dtype.name
+
+
+def _facts(
+  loaded: pretrained.Pretrained,
+  clips: clip_list.ClipList,
+  keypoint_dtype: str,
+  score_dtype: str,
+) -> recipe.Facts:
+  """The facts, with what the clips decide."""
+  facts = dataclasses.replace(
+    loaded.facts,
+    # Padding is not seen, so that it may be longer than in training.
+    max_frames=max(loaded.facts.max_frames, clips.max_frames),
+  )
+  if volume_recipe.uses_volumes(loaded.config):
+    # Heatmaps of any number of persons are one volume.
+    facts = dataclasses.replace(facts, num_persons=clips.num_persons)
+  if loaded.is_assumed:
+    facts = dataclasses.replace(
+      facts,
+      normalize=loaded.config.data.normalize,
+      keypoint_dtype=keypoint_dtype,
+      has_score=bool(score_dtype),
+    )
+  return facts
+
+
+def _config(
+  config: config_dict.ConfigDict, num_clips: int
+) -> config_dict.ConfigDict:
+  """The configuration with batches no larger than needed."""
+  result = config_dict.ConfigDict(config.to_dict())
+  devices = jax.device_count()
+  size = min(result.eval.batch_size, num_clips)
+  result.eval.batch_size = -(-size // devices) * devices
+  # The clips are in memory: other processes would get them through a pipe.
+  result.data.num_workers = 0
+  return result
