@@ -16,7 +16,7 @@ differ in it:
   left out.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 import functools
 import os
 from typing import Any
@@ -26,6 +26,7 @@ import numpy as np
 
 from skeljax import errors
 from skeljax import skeletons
+from skeljax.data import class_names
 from skeljax.data.formats import annotations as annotations_lib
 from skeljax.data.formats import arrays
 from skeljax.data.formats import clip_files
@@ -53,7 +54,8 @@ def read_annotations(
       such as ntu_splits.load_exclude_list reads.
 
   Returns:
-    Items that are read when asked for; splits as ntu_splits.splits has them.
+    Items that are read when asked for; splits as ntu_splits.splits has them;
+    the class names of NTU RGB+D where there is nothing of NTU RGB+D 120.
 
   Raises:
     UserError: no such folder, no recording in it, a name that does not fit,
@@ -82,11 +84,22 @@ def read_annotations(
     ),
     ids=tuple(names),
     splits=ntu_splits.splits(parsed),
-    label_names=(),
+    label_names=_label_names(parsed),
     unknown_ids={},
     paths=(folder,),
     starts=(0,),
   )
+
+
+def _label_names(names: Sequence[ntu_splits.Name]) -> tuple[str, ...]:
+  """The 60 class names, or () where there are clips of NTU RGB+D 120.
+
+  Its splits and those of NTU RGB+D, of which there are both then, do not have
+  the same number of classes.
+  """
+  if max(name.action for name in names) > ntu_splits.NUM_ACTIONS_60:
+    return ()
+  return class_names.load_class_names('ntu60')
 
 
 def is_clip(path: str | os.PathLike) -> bool:
@@ -112,12 +125,9 @@ def read_clip(
   path = os.fspath(path)
   _check_denoise(denoise)
   bodies = read_bodies(path)
-  if denoise == 'pyskl':
-    keypoint = ntu_persons.pyskl_persons(bodies)
-  else:
-    keypoint = ntu_persons.mmaction_persons(bodies)
-  if denoise == 'mmaction1x':
-    keypoint = ntu_persons.drop_absent(keypoint)
+  # Numbers that are none, or too large, are found when the clip is checked.
+  with np.errstate(all='ignore'):
+    keypoint = _persons(bodies, denoise)
   if not keypoint.any():
     raise arrays.clip_error(
       'empty',
@@ -127,12 +137,17 @@ def read_clip(
       f' to {denoise}. Leave such recordings out: --exclude=FILE with the'
       ' official list of samples with missing skeletons, or --drop_empty.',
     )
-  with np.errstate(over='ignore'):  # What overflows is found when checked.
-    return {
-      'keypoint': keypoint.astype(
-        'float32' if denoise == 'mmaction0x' else 'float16'
-      )
-    }
+  return {'keypoint': keypoint}
+
+
+def _persons(bodies: ntu_persons.Bodies, denoise: str) -> np.ndarray:
+  """The persons [M, T, V, 3] of a recording, in the published type."""
+  if denoise == 'pyskl':
+    return ntu_persons.pyskl_persons(bodies).astype(np.float16)
+  keypoint = ntu_persons.mmaction_persons(bodies)
+  if denoise == 'mmaction0x':
+    return keypoint.astype(np.float32)
+  return ntu_persons.drop_absent(keypoint).astype(np.float16)
 
 
 def _read_file(file: clip_files.ClipFile, *, denoise: str) -> dict[str, Any]:
@@ -154,9 +169,14 @@ def _find(folder: str) -> dict[str, str]:
       ' files of NTU RGB+D.'
     )
   paths: dict[str, str] = {}
-  for directory, folders, names in os.walk(folder):
-    folders.sort()
-    for name in sorted(names):
+  seen: set[str] = set()
+  for directory, folders, names in os.walk(folder, followlinks=True):
+    # A link to a folder above would lead round and round.
+    place = os.path.realpath(directory)
+    is_new = place not in seen
+    seen.add(place)
+    folders[:] = sorted(f for f in folders if is_new and f[0] != '.')
+    for name in sorted(names) if is_new else ():
       # macOS leaves a hidden '._' twin beside a file that it unpacks.
       if not name.endswith(ntu_splits.ENDING) or name.startswith('.'):
         continue

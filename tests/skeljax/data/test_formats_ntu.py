@@ -159,10 +159,13 @@ def test_splits_and_labels_come_from_the_names(tmp_path):
     write(tmp_path, name)
   (tmp_path / 'README.txt').write_text('Not a recording.')
   (tmp_path / '._S001C001P001R001A001.skeleton').write_text('of macOS')
+  (tmp_path / 'more' / 'round').symlink_to(tmp_path)
   found = ntu_skeleton.read_annotations(tmp_path)
   ids = sorted(name[-20:] for name in clips)
   assert list(found.ids) == ids
   assert [item['label'] for item in found.items] == [0, 59, 11, 10]
+  assert len(found.label_names) == 60
+  assert found.label_names[10] == 'reading'
   assert formats.protocols(list(found.splits)) == {
     'ntu60_xsub': ('ntu60_xsub_train', 'ntu60_xsub_val'),
     'ntu60_xview': ('ntu60_xview_train', 'ntu60_xview_val'),
@@ -182,7 +185,9 @@ def test_ntu120_joins_where_there_are_actions_beyond_60(tmp_path):
     'S032C003P106R002A120',  # the other way round
   ):
     write(tmp_path, name)
-  splits = ntu_skeleton.read_annotations(tmp_path).splits
+  found = ntu_skeleton.read_annotations(tmp_path)
+  splits = found.splits
+  assert not found.label_names  # 60 or 120: the choice of splits decides.
   assert splits['ntu60_xsub_train'] == (0,)
   assert splits['ntu60_xview_val'] == (0,)
   assert splits['ntu120_xsub_train'] == (0, 1)
@@ -373,3 +378,27 @@ def test_numbers_that_cannot_be_kept_are_left_to_the_check(
 def test_is_clip_goes_by_the_ending(tmp_path):
   assert ntu_skeleton.is_clip(tmp_path / f'{NAME}.skeleton')
   assert not ntu_skeleton.is_clip(tmp_path / f'{NAME}.json')
+
+
+@pytest.mark.parametrize('kind', ['gaps', 'swapping'])
+def test_any_damage_is_a_clip_or_an_error_that_names_the_file(kind, tmp_path):
+  """Bytes changed, lost and doubled; nothing but a ClipError comes out."""
+  rng = np.random.default_rng(0)
+  whole = recordings.text(recordings.draw(kind, 0)).encode()
+  path = tmp_path / f'{NAME}.skeleton'
+  for _ in range(60):
+    data = bytearray(
+      whole[: rng.integers(len(whole))] if rng.random() < 0.3 else whole
+    )
+    for place in rng.integers(len(data) + 1, size=rng.integers(1, 4)):
+      data[place : place + rng.integers(3)] = rng.choice(
+        [b'', b'\x00', b'-', b'9' * 25, b'\n', b' ', b'nan', b'\xff', b'1e999']
+      )
+    path.write_bytes(data)
+    for denoise in ntu_skeleton.DENOISE:
+      try:
+        keypoint = ntu_skeleton.read_clip(path, denoise)['keypoint']
+      except arrays.ClipError as error:
+        assert str(path) in str(error)
+      else:
+        assert keypoint.ndim == 4 and keypoint.shape[2:] == (25, 3)
