@@ -9,7 +9,8 @@ from configs import common
 
 WORDS = common.Words(
   recipes={
-    'published': 'mmaction2 0.x, the default',
+    'published': 'mmaction2 0.x on 16 GPUs, the default',
+    'rc0': 'mmaction2 1.0.0rc0 on 8 GPUs',
     'mmaction1x': 'mmaction2 1.x',
   },
   streams={
@@ -37,7 +38,9 @@ WORDS_1X = common.Words(
   recipes={'mmaction1x': 'mmaction2 1.x, the only one'},
   streams=WORDS.streams,
   refused={
-    'published': 'mmaction2 0.x had no configuration of this.',
+    **dict.fromkeys(
+      ('published', 'rc0'), 'only mmaction2 1.x has a configuration of this.'
+    ),
     **WORDS.refused,
   },
 )
@@ -126,16 +129,24 @@ def posec3d(
   )
   config.checkpoint.every_epochs = 10.0
   if config.recipe == 'mmaction1x':
-    mmaction1x(config, epochs=24.0)
+    config.features.mirror = '1x'
+    ten_passes(config, epochs=24.0)
+  elif config.recipe == 'rc0':
+    eight_gpus(config)
   return config
 
 
-def mmaction1x(config: config_dict.ConfigDict, epochs: float) -> None:
-  """16 clips on 8 GPUs; an epoch is ten passes."""
-  config.features.mirror = '1x'
-  config.data.repeat = 10
+def eight_gpus(config: config_dict.ConfigDict) -> None:
+  """16 clips on 8 GPUs, at the learning rate that 16 GPUs had."""
   config.optim.reference_batch = 128
-  config.train.update(batch_size=128, epochs=epochs)
+  config.train.batch_size = 128
+
+
+def ten_passes(config: config_dict.ConfigDict, epochs: float) -> None:
+  """Eight GPUs; an epoch is ten passes, and each is evaluated."""
+  eight_gpus(config)
+  config.data.repeat = 10
+  config.train.epochs = epochs
   config.eval.every_epochs = 1.0
   config.checkpoint.every_epochs = 1.0
 
@@ -149,12 +160,11 @@ def finetune(
     name: of the configuration file.
     words: what followed the colon.
     dataset: used unless a word names another.
-    weight_decay: of mmaction2 0.x; that of 1.x is 3e-4.
+    weight_decay: of mmaction2 0.x; that of 1.0.0rc0 and 1.x is 3e-4.
   """
   config = posec3d(name, words, dataset, stream='keypoint')
-  mirror = config.features.mirror
-  mmaction1x(config, epochs=12.0)  # Ten passes an epoch in 0.x too.
-  config.features.update(mirror=mirror, size=48, test_size=56)
+  ten_passes(config, epochs=12.0)  # Whatever the recipe.
+  config.features.update(size=48, test_size=56)
   config.model.stage_blocks = (3, 4, 6)
   config.optim.update(base_lr=0.01, schedule='step', milestones=(9, 11))
   if config.recipe == 'published':

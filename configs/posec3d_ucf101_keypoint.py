@@ -2,16 +2,27 @@
 
 Paper: Duan et al., Revisiting Skeleton-based Action Recognition, CVPR 2022.
 
-Recipe       mmaction2 config                               top-1
-published    slowonly_kinetics400_pretrained_r50_u48_120e_
-             ucf101_split1_keypoint (0.x)  87.0
-mmaction1x   slowonly_kinetics400-pretrained-r50_8xb16-u48-
-             120e_ucf101-split1-keypoint  86.8
+Words       mmaction2 config                           top-1  GPUs x clips
+published   slowonly_kinetics400_pretrained_r50_u48_120e_
+            ucf101_split1_keypoint (0.x)              87.0  8 x 16
+rc0         slowonly_kinetics400_pretrained_r50_u48_120e_8xb16_
+            ucf101_split1_keypoint                    86.9  8 x 16
+mmaction1x  slowonly_kinetics400-pretrained-r50_8xb16-u48-120e_
+            ucf101-split1-keypoint                    86.8  8 x 16
 
 --config.train.init_from=k400_posec3d-041f49c6.pth names the weights to start
 from; on real data the run refuses to begin without.
 
-Command: python -m skeljax.main --config=configs/posec3d_ucf101_keypoint.py
+Work, an estimate: multiply-adds a clip x clips x passes x 6 (two operations
+each, forward and twice that back), and hours at a sustained 10 TFLOP/s:
+all words       10.74 G x 9,537 x 120 x 6 = 74 PFLOP, 2.0 hours
+
+Commands, the first once:
+python -m data_prep.main --source=pickle --input=ucf101_2d.pkl --protocol=1 \\
+    --layout=coco --max_persons=0 --class_names=ucf101 --name=ucf101_split1 \\
+    --output=DIR
+python -m skeljax.main --config=configs/posec3d_ucf101_keypoint.py \\
+    --config.data.dir=DIR --config.train.init_from=k400_posec3d-041f49c6.pth
 Without a data directory this trains on the demo motions, from chance.
 """
 

@@ -1,0 +1,102 @@
+"""What the headers of configurations and the README say of the rows."""
+
+import functools
+import pathlib
+import re
+
+import pytest
+
+from skeljax import cli
+from tests import published_rows
+
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
+_ROWS = published_rows.ROWS
+_STREAMS = ('joint', 'bone', 'joint-motion', 'bone-motion')
+_WORK = re.compile(
+  r'^(\S.*?) +([\d.]+) G x ([\d,]+) x (\d+) x 6 = ([\d,]+) PFLOP, ([\d.]+) hours',
+  re.MULTILINE,
+)
+# Billions of multiply-adds a clip: those of the published configurations at
+# their own number of frames, persons and pixels (fvcore counts them so).
+_MULTIPLY_ADDS = {
+  'stgcn_joint_2d.py': {'published': 11.46, 'u100': 3.82},
+  'stgcn_joint_3d.py': {'published': 17.14, 'u100': 5.71},
+  'agcn_joint.py': {'published': 19.48, 'u100': 6.49, 'u100,2d': 4.35},
+  'agcn_bone.py': {'published': 19.48, 'u100': 6.49, 'u100,2d': 4.35},
+  'stgcnpp.py': {'u100': 2.96, 'u100,2d': 1.95},
+  # One person and half of 300 frames: a quarter of ST-GCN's 17.14.
+  'stgcn_babel': {'published': 4.29},
+  'posec3d_gym': {'all words': 15.78},
+  'posec3d_ntu60': {'all words': 15.78},
+  # 14.62 on 56 x 56 pixels; training has 48 x 48.
+  'posec3d_ucf101': {'all words': 10.74},
+  'posec3d_hmdb51': {'all words': 10.74},
+  'posec3d_k400': {'mmaction1x': 14.62},
+}
+
+
+@functools.cache
+def _header(file):
+  text = (_ROOT / 'configs' / file).read_text(encoding='utf-8')
+  # Long names are broken after an underscore.
+  return re.sub(r'_\n +', '_', text.split('"""')[1])
+
+
+def _says(text, published, accuracy):
+  line = rf'{re.escape(published)}( \(0\.x\))? +{re.escape(accuracy)}\b'
+  return re.search(line, text) is not None
+
+
+def _table_says(header, row):
+  """Whether the table of all streams has a row's accuracy in its place."""
+  name = re.match(
+    r'(?P<network>[\w-]+)_8xb16-(?P<stream>[a-z-]+)-u100-80e_(?P<data>\w+)'
+    r'-xsub-keypoint-(?P<dims>\dd)$',
+    row.published,
+  )
+  if name is None or f'{name["network"]}_8xb16-STREAM-u100-80e_' not in header:
+    return False
+  words = f'u100,{name["dims"]},{name["data"]}'
+  line = re.search(rf'^{words} +(.*)$', header, re.MULTILINE)
+  column = _STREAMS.index(name['stream'])
+  return line is not None and line[1].split()[column] == row.accuracy
+
+
+@pytest.mark.parametrize('row', _ROWS, ids=lambda row: row.published)
+def test_header_has_the_row_and_its_accuracy(row):
+  header = _header(row.command.partition(':')[0])
+  assert _says(header, row.published, row.accuracy) or _table_says(header, row)
+
+
+@pytest.mark.parametrize(
+  'file', sorted({r.command.split(':')[0] for r in _ROWS})
+)
+def test_work_in_the_header_is_worked_out(file):
+  header = _header(file)
+  assert 'an estimate' in header and 'sustained 10 TFLOP/s' in header
+  found = _WORK.findall(header)
+  known = next(v for k, v in _MULTIPLY_ADDS.items() if file.startswith(k))
+  assert {words for words, *_ in found} - {'u100,ntu120'} == set(known)
+  for words, giga, clips, passes, peta, hours in found:
+    choice = '' if words == 'all words' else words
+    config = cli.load_config(f'{_ROOT}/configs/{file}:{choice}')
+    data = config.data.dataset.split('_')[0]
+    assert int(clips.replace(',', '')) == published_rows.CLIPS[data]
+    assert int(passes) == config.train.epochs * config.data.repeat
+    assert float(giga) == known[words.removesuffix(',ntu120')]
+    work = float(giga) * 1e9 * published_rows.CLIPS[data] * int(passes) * 6
+    assert int(peta.replace(',', '')) == round(work / 1e15)
+    assert float(hours) == pytest.approx(work / 1e13 / 3600, abs=0.051)
+
+
+@pytest.mark.parametrize(
+  'file', sorted({r.command.split(':')[0] for r in _ROWS})
+)
+def test_header_has_the_commands(file):
+  header = _header(file).replace('\\\n', ' ').replace('\\', ' ')
+  assert f'python -m skeljax.main --config=configs/{file}' in header
+  preparation = re.search(r'python -m data_prep.main[^\n]*', header)
+  config = cli.load_config(f'{_ROOT}/configs/{file}')
+  assert f'--name={config.data.dataset} ' in preparation[0]
+  if config.data.dims == 3 and config.data.normalize != 'none':
+    assert f'--normalize={config.data.normalize}' in preparation[0]

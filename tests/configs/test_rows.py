@@ -1,0 +1,110 @@
+"""Every published row is a configuration that builds what the row says."""
+
+import dataclasses
+import pathlib
+import types
+
+import jax
+import pytest
+
+from skeljax import cli
+from skeljax import errors
+from skeljax import recipe
+from skeljax import skeletons
+from skeljax import train_state
+from skeljax import training_plan
+from tests import published_rows
+
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
+_ROWS = published_rows.ROWS
+_PEOPLE = {'babel60': 1, 'babel120': 1}
+
+
+def _load(command):
+  return cli.load_config(f'{_ROOT}/configs/{command}')
+
+
+def _facts(config, data):
+  dims = config.data.dims
+  return recipe.Facts(
+    layout=skeletons.get_layout('coco' if dims == 2 else 'nturgb+d'),
+    class_names=tuple(map(str, range(published_rows.CLASSES[data]))),
+    num_channels=dims,
+    has_score=dims == 2,
+    num_persons=_PEOPLE.get(data, 2),
+    normalize=config.data.normalize,
+    keypoint_dtype='float16' if dims == 2 else 'float32',
+    max_frames=300,
+  )
+
+
+def _network(row):
+  """What two rows must have alike to have the same network."""
+  config = _load(row.command)
+  # The stream changes the input's numbers, not its shape.
+  graph = config.graph.to_dict() if 'graph' in config else {}
+  return repr((config.model.to_dict(), graph, row.shape, row.data))
+
+
+def _by_network():
+  groups = {}
+  for row in _ROWS:
+    groups.setdefault(_network(row), []).append(row)
+  return list(groups.values())
+
+
+@pytest.mark.parametrize('row', _ROWS, ids=lambda row: row.published)
+def test_row_is_trained_on_its_schedule(row):
+  config = _load(row.command)
+  facts = _facts(config, row.data)
+  assert recipe.input_shape(config, facts, 1) == row.shape
+  assert config.data.dataset.split('_')[0] == row.data
+  options = recipe.loss_options(config, facts)
+  assert (options.name == 'cb_focal') == row.published.endswith('wfl')
+  plan = training_plan.build(config, published_rows.CLIPS[row.data])
+  assert plan.total_steps == row.steps
+  for step, rate in row.rates.items():
+    assert float(plan.schedule(step)) == pytest.approx(
+      rate, rel=1e-4, abs=1e-7
+    ), step
+
+
+@pytest.mark.parametrize(
+  'rows', _by_network(), ids=lambda rows: rows[0].published
+)
+def test_network_has_the_published_number_of_parameters(rows):
+  row = rows[0]
+  assert {other.parameters for other in rows} == {row.parameters}
+  config = _load(row.command)
+  facts = _facts(config, row.data)
+  model = recipe.build_model(config, facts)
+  variables = jax.eval_shape(
+    lambda: train_state.init_variables(model, row.shape, seed=0)
+  )
+  found = sum(leaf.size for leaf in jax.tree.leaves(variables['params']))
+  assert found == row.parameters
+
+
+def test_rows_of_babel_are_of_one_person():
+  config = _load('stgcn_babel60_wfl.py')
+  facts = _facts(config, 'babel60')
+  fields = dataclasses.asdict(dataclasses.replace(facts, num_persons=2))
+  fields |= {'layout': facts.layout, 'directory': 'DIR/two'}
+  dataset = types.SimpleNamespace(**fields)
+  with pytest.raises(errors.UserError, match='DIR/two .* --max_persons=1'):
+    recipe.facts_of(dataset, config)
+  config.data.max_persons = 0
+  assert recipe.facts_of(dataset, config).num_persons == 2
+  # As of a checkpoint that was made before the field existed.
+  del config.data.max_persons
+  assert recipe.facts_of(dataset, config).num_persons == 2
+
+
+@pytest.mark.parametrize(
+  'data, clips', [('babel60', 45473), ('babel120', 48978)]
+)
+def test_classes_of_babel_are_weighed_by_its_clips(data, clips):
+  config = _load(f'stgcn_{data}_wfl.py')
+  samples = config.loss.samples_per_class
+  assert len(samples) == published_rows.CLASSES[data]
+  assert sum(samples) == clips == published_rows.CLIPS[data]
