@@ -275,11 +275,8 @@ def check_units(
     guess = f', as if it were in {theirs} and the training data in {ours}'
     if dims == 3:
       guess += f' (its keypoints {by})'
-  how = (
-    f'{ratio:.3g} times as large'
-    if ratio > 1
-    else f'{1 / ratio:.3g} times as small'
-  )
+  times = float(f'{max(ratio, 1 / ratio):.1g}')
+  how = f'about {times:,.0f} times as {"large" if ratio > 1 else "small"}'
   raise errors.UserError(
     f'{where}: its skeletons are {how} as those that {expected.source} was'
     f' trained with ({size:.3g} against {usual:.3g}, the root mean square'

@@ -27,6 +27,7 @@ from skeljax import own_clips
 from skeljax import prediction
 from skeljax import prediction_report
 from skeljax import pretrained
+from skeljax import recipe
 from skeljax import scoring
 from skeljax import skeletons
 from skeljax import volume_recipe
@@ -109,70 +110,86 @@ def predict(
   ]
 
 
-def define_flags() -> None:
-  """Flags of `python -m skeljax.predict`."""
-  flags.DEFINE_string(
-    'checkpoint', None, 'Workdir of a run, or a PyTorch file (.pth).'
-  )
-  flags.DEFINE_string('step', 'last', 'Which one: last, best or a step.')
-  flags.DEFINE_enum(
-    'form', 'auto', list(own_clips.FORMS), 'What wrote the files.'
-  )
-  flags.DEFINE_string(
-    'layout', '', "Of the files' joints; what the form says when empty."
-  )
-  flags.DEFINE_enum(
+_STRINGS = (
+  ('checkpoint', None, 'Workdir of a run, or a PyTorch file (.pth).'),
+  ('step', 'last', 'Which one: last, best or a step.'),
+  ('layout', '', "Of the files' joints; what the form says when empty."),
+  ('img_shape', '', 'HEIGHTxWIDTH of pictures where the file does not say.'),
+  ('denoise', 'mmaction1x', 'Which persons of raw NTU files: see data_prep.'),
+  ('output', None, 'JSON file to write.'),
+  ('class_names', '', 'A known list, or a file with one name a line.'),
+)
+_ENUMS = (
+  ('form', own_clips.FORMS, 'What wrote the files.'),
+  (
     'tracking',
-    'oks',
-    ['oks', 'iou', 'none'],
+    ('oks', 'iou', 'none'),
     'Who is who from frame to frame, where the tool gives no ids.',
-  )
-  flags.DEFINE_enum(
+  ),
+  (
     'coordinates',
-    'image',
-    ['image', 'world'],
+    ('image', 'world'),
     'Which landmarks of MediaPipe: pixels or metres.',
-  )
-  flags.DEFINE_string(
-    'img_shape', '', 'HEIGHTxWIDTH of pictures where the file does not say.'
-  )
-  flags.DEFINE_string(
-    'denoise', 'mmaction1x', 'Which persons of raw NTU files: see data_prep.'
-  )
-  flags.DEFINE_enum(
+  ),
+  (
     'third_channel',
-    'auto',
-    list(clips_lib.THIRD_CHANNELS),
+    clips_lib.THIRD_CHANNELS,
     'What a third channel of keypoints is.',
-  )
-  flags.DEFINE_integer(
+  ),
+)
+_INTEGERS = (
+  ('top', 5, 'How many classes to name.'),
+  ('num_clips', 0, 'Views a clip; 0: as configured.'),
+  ('batch_size', 0, 'Clips a step; 0: as configured.'),
+  (
     'max_persons',
     None,
     'Keep so many persons, those that move most; 0: all. Unset: as many as a'
     ' graph network was trained with, all for PoseC3D.',
-  )
-  flags.DEFINE_integer('top', 5, 'How many classes to name.')
-  flags.DEFINE_bool('per_person', False, 'Score each person alone, too.')
-  flags.DEFINE_string('output', None, 'JSON file to write.')
-  flags.DEFINE_integer('num_clips', 0, 'Views a clip; 0: as configured.')
-  flags.DEFINE_bool(
-    'mirrored', None, 'PoseC3D: score mirror images too; unset: as configured.'
-  )
-  flags.DEFINE_integer('batch_size', 0, 'Clips a step; 0: as configured.')
-  flags.DEFINE_string(
-    'class_names', '', 'A known list, or a file with one name a line.'
-  )
-  flags.DEFINE_bool(
-    'check_units', True, 'Refuse clips of another size than in training.'
-  )
-  flags.DEFINE_bool(
-    'keep_going', False, 'Report what cannot be used, predict the others.'
-  )
+  ),
+)
+_BOOLEANS = (
+  ('per_person', False, 'Score each person alone, too.'),
+  (
+    'mirrored',
+    None,
+    'PoseC3D: score mirror images too; unset: as configured.',
+  ),
+  ('check_units', True, 'Refuse clips of another size than in training.'),
+  ('keep_going', False, 'Report what cannot be used, predict the others.'),
+)
+
+
+def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
+  """Flags of `python -m skeljax.predict`."""
+  for name, default, text in _STRINGS:
+    flags.DEFINE_string(name, default, text, values)
+  for name, choices, text in _ENUMS:
+    flags.DEFINE_enum(name, choices[0], choices, text, values)
+  for name, default, text in _INTEGERS:
+    flags.DEFINE_integer(name, default, text, flag_values=values)
+  for name, default, text in _BOOLEANS:
+    flags.DEFINE_bool(name, default, text, values)
 
 
 def main(argv: Sequence[str]) -> int:
   """Predicts the files named in argv, prints and writes what comes out."""
-  args, paths = flags.FLAGS, list(argv[1:])
+  return run(flags.FLAGS, argv[1:])
+
+
+def run(args: flags.FlagValues, paths: Sequence[str]) -> int:
+  """The command, with its flags.
+
+  Args:
+    args: those of define_flags.
+    paths: of the files.
+
+  Returns:
+    0, or 2 where some of the files could not be used (--keep_going).
+
+  Raises:
+    UserError: the flags contradict each other, or nothing was predicted.
+  """
   _check_flags(args)
   own_clips.check_files(paths)
   loaded = _load(args)
@@ -186,6 +203,8 @@ def main(argv: Sequence[str]) -> int:
   )
   if failures and (not args.keep_going or not found):
     raise errors.UserError(_in_words(failures, args.keep_going))
+  if not found:
+    raise errors.UserError(f'There is no clip in {", ".join(paths)}.')
   answers = predict(loaded, found, args.top)
   print(prediction_report.title(loaded))
   print()
@@ -228,9 +247,14 @@ def _load(args: flags.FlagValues) -> pretrained.Pretrained:
     config.eval.batch_size = args.batch_size
   if args.mirrored is not None:
     config.eval.mirrored = args.mirrored
+  facts = loaded.facts
   # Before the clips are read, which may take long.
   scoring.check_views(config, config.data.num_clips, config.eval.mirrored)
-  facts = loaded.facts
+  recipe.frame_sampling(
+    config,
+    dataclasses.replace(facts, max_frames=max(facts.max_frames, 1)),
+    config.data.num_clips,
+  )
   if args.class_names:
     names = class_names_lib.load_class_names(args.class_names)
     if len(names) != facts.num_classes:

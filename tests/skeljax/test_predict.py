@@ -4,6 +4,7 @@ The clips of an annotation file, predicted as they are, get the scores that
 evaluation finds on the dataset that was prepared of the same file.
 """
 
+import dataclasses
 import json
 import pickle
 
@@ -226,6 +227,13 @@ def volumes_of_projections():
   return config, 3, {'project': 'orthographic'}
 
 
+def assumed_of_a_pytorch_file():
+  """Neither types nor names of classes are known."""
+  config = narrow(stgcn_joint_2d.get_config('u100,bone'))
+  config.data.num_clips = 1
+  return config, 2, {'is_assumed': True}
+
+
 @pytest.mark.parametrize(
   'make',
   [
@@ -237,13 +245,24 @@ def volumes_of_projections():
     whole_clips,
     volumes,
     volumes_of_projections,
+    assumed_of_a_pytorch_file,
   ],
   ids=lambda make: make.__name__,
 )
 def test_clips_of_a_file_get_the_scores_of_the_prepared_dataset(prepared, make):
   config, dims, options = make()
+  is_assumed = options.pop('is_assumed', False)
   path, dataset = prepared(dims, **options)
-  loaded = untrained(config, recipe.facts_of(dataset, config))
+  facts = recipe.facts_of(dataset, config)
+  if is_assumed:
+    facts = dataclasses.replace(
+      facts,
+      class_names=recipe.numbered_classes(NUM_CLASSES),
+      keypoint_dtype='float32',
+      score_dtype='',
+      body_size=0.0,
+    )
+  loaded = untrained(config, facts, is_assumed=is_assumed)
   ids = [record['id'] for record in dataset.source('val')]
   scores = evaluated(loaded, dataset)
   # data_prep keeps two persons; networks of volumes take more.
