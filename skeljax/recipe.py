@@ -135,15 +135,7 @@ def facts_of(
       f' --normalize={config.data.normalize} --name=NAME --output=DIR; or'
       f' accept it with --config.data.normalize={dataset.normalize}.'
     )
-  # Configurations that were saved before the field existed take any number.
-  max_persons = config.data.get('max_persons', 0)
-  if max_persons and dataset.num_persons > max_persons:
-    raise errors.UserError(
-      f'{dataset.directory} has clips of {dataset.num_persons} persons, but'
-      f' {config.name} was published for {max_persons}. Prepare it again with'
-      f' --max_persons={max_persons}, which keeps whoever moves most; or train'
-      ' on all with --config.data.max_persons=0.'
-    )
+  check_persons(dataset, config)
   return Facts(
     layout=dataset.layout,
     class_names=tuple(dataset.class_names),
@@ -157,6 +149,21 @@ def facts_of(
     project=dataset.project,
     body_size=dataset.body_size,
   )
+
+
+def check_persons(
+  dataset: datasets.PreparedDataset, config: config_dict.ConfigDict
+) -> None:
+  """Raises UserError when clips have more persons than the recipe is for."""
+  # Configurations that were saved before the field existed take any number.
+  max_persons = config.data.get('max_persons', 0)
+  if max_persons and dataset.num_persons > max_persons:
+    raise errors.UserError(
+      f'{dataset.directory} has clips of {dataset.num_persons} persons, but'
+      f' {config.name} was published for {max_persons}. Prepare it again with'
+      f' --max_persons={max_persons}, which keeps whoever moves most; or train'
+      ' on all with --config.data.max_persons=0.'
+    )
 
 
 def check_same_data(
