@@ -238,29 +238,24 @@ def iou(first: Sequence[Any], second: Sequence[Any]) -> np.ndarray:
   return np.divide(inside, union, out=np.zeros_like(inside), where=union > 0)
 
 
-def _place(person: Any) -> np.ndarray:
-  """[V, 2] or [V, 3] where the joints are."""
-  return person.keypoint if person.place is None else person.place
-
-
 def _places(persons: Sequence[Any]) -> np.ndarray:
-  return np.stack([_place(person) for person in persons])
+  """[A, V, 2] or [A, V, 3] where the joints are."""
+  return np.stack([p.keypoint if p.place is None else p.place for p in persons])
 
 
 def _found(persons: Sequence[Any]) -> np.ndarray:
   """[A, V] whether a joint was found."""
-  return np.stack([person.keypoint.any(axis=-1) for person in persons])
-
-
-def _joint_box(person: Any) -> np.ndarray:
-  """(x0, y0, x1, y1) around the joints that were found."""
-  seen = _place(person)[person.keypoint.any(axis=-1), :2]
-  return np.concatenate([seen.min(axis=0), seen.max(axis=0)])
+  return np.stack([person.keypoint for person in persons]).any(axis=-1)
 
 
 def _boxes(persons: Sequence[Any], use_boxes: bool) -> np.ndarray:
-  """[A, 4] float64."""
-  return np.stack([p.box if use_boxes else _joint_box(p) for p in persons])
+  """[A, 4] (x0, y0, x1, y1): the tool's, or around the joints that were found."""
+  if use_boxes:
+    return np.stack([person.box for person in persons])
+  place, found = _places(persons)[..., :2], _found(persons)[..., None]
+  low = np.where(found, place, np.inf).min(axis=1)
+  high = np.where(found, place, -np.inf).max(axis=1)
+  return np.concatenate([low, high], axis=-1)
 
 
 def _areas(persons: Sequence[Any]) -> np.ndarray:

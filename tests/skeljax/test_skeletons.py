@@ -46,6 +46,8 @@ def toy_layout(**changes):
     ('openpose-18', 18, 17, 17, 1),
     ('handmp', 21, 20, 20, 0),
     ('ucla', 20, 19, 19, 2),
+    ('openpose-25', 25, 24, 24, 1),
+    ('mediapipe', 33, 32, 32, 0),
   ],
 )
 def test_sizes_of_the_published_layouts(
@@ -110,6 +112,55 @@ def test_mirror_is_its_own_inverse_and_respects_names(name):
     elif swapped.startswith('right'):
       swapped = 'left' + swapped[5:]
     assert layout.joints[twin] == swapped
+
+
+def test_the_joints_of_openpose_25_are_those_of_the_tool():
+  layout = skeletons.LAYOUTS['openpose-25']
+  told = 'nose, neck, right shoulder, left shoulder, middle of hips, left heel'
+  where = [layout.joints.index(name) for name in told.split(', ')]
+  assert where == [0, 1, 2, 5, 8, 21]
+  # mmaction2 0.x, as (child, parent).
+  assert set(layout.edges) == {
+    *((4, 3), (3, 2), (7, 6), (6, 5), (23, 22), (22, 11), (24, 11), (11, 10)),
+    *((10, 9), (9, 8), (20, 19), (19, 14), (21, 14), (14, 13), (13, 12)),
+    *((12, 8), (8, 1), (5, 1), (2, 1), (0, 1), (15, 0), (16, 0), (17, 15)),
+    (18, 16),
+  }
+
+
+def test_the_joints_of_mediapipe_are_those_of_the_tool():
+  joints = skeletons.LAYOUTS['mediapipe'].joints
+  # The numbers of its guide.
+  for name, number in {
+    'left eye inner': 1,
+    'right ear': 8,
+    'right mouth': 10,
+    'left shoulder': 11,
+    'right wrist': 16,
+    'left thumb': 21,
+    'left hip': 23,
+    'right foot index': 32,
+  }.items():
+    assert joints[number] == name
+
+
+@pytest.mark.parametrize('name', skeletons.LAYOUTS)
+def test_the_graph_reaches_every_joint_from_the_center(name):
+  layout = skeletons.LAYOUTS[name]
+  reached = {layout.center}
+  for _ in layout.joints:
+    for a, b in layout.edges:
+      if {a, b} & reached:
+        reached |= {a, b}
+  assert len(reached) == layout.num_joints
+
+
+@pytest.mark.parametrize('name', skeletons.LAYOUTS)
+def test_every_joint_that_has_a_side_has_a_twin(name):
+  layout = skeletons.LAYOUTS[name]
+  for v, joint in enumerate(layout.joints):
+    has_side = joint.startswith(('left', 'right'))
+    assert has_side == (layout.mirror[v] != v)
 
 
 @pytest.mark.parametrize('name', skeletons.LAYOUTS)

@@ -78,6 +78,7 @@ class Form:
 # In these numberings of joints COCO's 17 come first: Halpe's body and body with
 # face and hands, and COCO-WholeBody.
 _BEGIN_WITH_COCO = (26, 133, 136)
+_COCO = skeletons.LAYOUTS['coco']
 
 
 def detect(path: str) -> str:
@@ -160,6 +161,8 @@ def _what_is_seen(path: str) -> str:
     return 'it is empty, or cannot be read'
   if json_files.is_json(path):
     keys = json_files.keys(head)
+    if 'people' in keys:
+      return 'it is one frame of OpenPose, whose clips are folders: give that'
     if keys:
       return f'it is JSON with the keys {", ".join(map(repr, keys[:8]))}'
   return f'it begins with {head[:40]!r}'
@@ -182,9 +185,7 @@ def _cut_joints(
 ) -> frames.Frames:
   """Only the joints of COCO, where it is asked for and they are the first."""
   found = _count_joints(by_number)
-  wanted = skeletons.get_layout(layout)
-  is_coco = wanted.joints == skeletons.LAYOUTS['coco'].joints
-  if found not in _BEGIN_WITH_COCO or not is_coco:
+  if layout != _COCO.name or found not in _BEGIN_WITH_COCO:
     return by_number
   logging.log_first_n(
     logging.INFO,
@@ -193,10 +194,10 @@ def _cut_joints(
     1,
     path,
     found,
-    wanted.num_joints,
+    _COCO.num_joints,
     layout,
   )
-  return frames.first_joints(by_number, wanted.num_joints)
+  return frames.first_joints(by_number, _COCO.num_joints)
 
 
 def _count_joints(by_number: frames.Frames) -> int:

@@ -13,6 +13,8 @@ import numpy as np
 
 from skeljax.data.formats import arrays
 
+# No picture has a side of more pixels.
+_MAX_SIDE = 1_000_000
 _NUMBER = re.compile(r'\d+')
 
 
@@ -174,10 +176,11 @@ def img_shape(height: Any, width: Any, where: str) -> tuple[int, int]:
   """(height, width) as the file holds them.
 
   Raises:
-    ClipError: they are no whole numbers above 0.
+    ClipError: they are no whole numbers of pixels.
   """
   for name, side in (('height', height), ('width', width)):
-    if not isinstance(side, int) or isinstance(side, bool) or side <= 0:
+    is_number = isinstance(side, int) and not isinstance(side, bool)
+    if not is_number or not 0 < side <= _MAX_SIDE:
       raise arrays.clip_error(
         'img_shape',
         where,

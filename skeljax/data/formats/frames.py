@@ -20,6 +20,8 @@ MAX_GAP = 10_000
 # So many numbers a clip may have: 256 MB of float32, 100 persons through ten
 # minutes of video. Thousands of frames with hundreds of short tracks are more.
 _MAX_NUMBERS = 1 << 26
+# Coordinates beyond this are no places, and some of their squares no numbers.
+_LARGEST = 1e15
 # A clip within so many pixels is given in fractions of the picture.
 _PIXELS = 2.0
 
@@ -79,23 +81,26 @@ def person(
       f'a person has {len(keypoint)} joints and {len(score)} scores. Expected'
       ' one score for each joint.',
     )
-  if np.isinf(keypoint).any() or np.isinf(score).any():
-    raise arrays.clip_error(
-      'infinity',
-      where,
-      'a joint lies at infinity, or has an infinite score. Expected finite'
-      ' numbers, or null for a joint that was not found.',
-    )
-  found = ~(np.isnan(keypoint).any(axis=-1) | np.isnan(score))
-  found &= np.nan_to_num(keypoint).any(axis=-1) & (score > 0)
-  score = np.where(found, score, 0)
+  # A sum is not small where a part of it is not: one look in the usual case.
+  if not np.abs(keypoint).sum() + np.abs(score).sum() < _LARGEST:
+    if (np.abs(keypoint) >= _LARGEST).any() or (score >= _LARGEST).any():
+      raise arrays.clip_error(
+        'infinity',
+        where,
+        'a joint lies at infinity, or has an infinite score. Expected finite'
+        ' numbers, or null for a joint that was not found.',
+      )
+  # NOTE: NaN is not above 0, so that what holds one was not found.
+  found = (np.abs(keypoint).sum(axis=-1) > 0) & (score > 0)
+  if not found.all():
+    score = np.where(found, score, 0)
+    keypoint = np.where(found[:, None], keypoint, 0)
+    if place is not None:
+      place = np.where(found[:, None], place, 0)
   if isinstance(track, int) and track < 0:
     track = None
   if box is not None and not np.isfinite(box).all():
     box = None
-  keypoint = np.where(found[:, None], keypoint, 0)
-  if place is not None:
-    place = np.where(found[:, None], place, 0)
   return Person(keypoint, score, box, track, place)
 
 

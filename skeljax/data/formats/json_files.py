@@ -4,6 +4,7 @@ A file comes from anywhere, so nothing about it is trusted: not that it is
 whole, not that it is text, not that its brackets end.
 """
 
+import functools
 import json
 import os
 import re
@@ -104,9 +105,10 @@ def head(path: str) -> str:
   return data.removeprefix(b'\xef\xbb\xbf').decode(errors='replace').lstrip()
 
 
-def keys(text: str) -> list[str]:
+@functools.lru_cache(maxsize=4)  # Every form asks for those of the same file.
+def keys(text: str) -> tuple[str, ...]:
   """The keys of objects in the beginning of a JSON text, each once, in order."""
-  return list(dict.fromkeys(_KEY.findall(text)))
+  return tuple(dict.fromkeys(_KEY.findall(text)))
 
 
 def is_json(path: str) -> bool:
@@ -118,10 +120,22 @@ def folder_files(folder: str, ending: str) -> list[str]:
   """The paths of the files of a folder with that ending, by name.
 
   Hidden files are left out.
+
+  Raises:
+    ClipError: it is no folder, or cannot be read.
   """
+  try:
+    entries = list(os.scandir(folder))
+  except OSError as error:
+    raise arrays.clip_error(
+      'file',
+      folder,
+      f'cannot be read as a folder: {error.strerror}. Expected the folder that'
+      ' holds a file for each frame.',
+    ) from None
   names = sorted(
     entry.name
-    for entry in os.scandir(folder)
+    for entry in entries
     if entry.name.lower().endswith(ending)
     and not entry.name.startswith('.')
     and entry.is_file()

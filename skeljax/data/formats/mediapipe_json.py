@@ -26,6 +26,7 @@ solution before it.
 """
 
 from collections.abc import Mapping
+import dataclasses
 import os
 import re
 from typing import Any
@@ -106,6 +107,13 @@ def see(path: str, coordinates: str = 'image') -> frames_lib.Seen:
       hips += [person.keypoint[_HIPS, :2] for person in frames[number]]
   if hips:
     _check_kind(np.array(hips), coordinates, path)
+  people = [person for persons in frames.values() for person in persons]
+  if any(person.place is None for person in people):
+    # Places in the picture are compared with each other or not at all.
+    frames = {
+      number: [dataclasses.replace(p, place=None) for p in persons]
+      for number, persons in frames.items()
+    }
   return frames_lib.Seen(frames, size, is_fraction=coordinates == 'image')
 
 
@@ -198,11 +206,8 @@ def _persons(
     values = pose[:, :2] if coordinates == 'image' else pose[:, :3]
     # Landmarks without a visibility have it as NaN.
     score = None if np.isnan(pose[:, 3]).all() else pose[:, 3]
-    persons.append(
-      frames_lib.person(
-        values, score, where, place=None if place is None else place[:, :2]
-      )
-    )
+    place = None if place is None else np.nan_to_num(place[:, :2])
+    persons.append(frames_lib.person(values, score, where, place=place))
   return persons
 
 

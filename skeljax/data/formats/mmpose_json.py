@@ -53,7 +53,7 @@ def is_clip(path: str) -> bool:
 
 def _is_picture(head: str) -> bool:
   keys = json_files.keys(head)
-  return head.startswith('[') and keys[:2] == ['keypoints', 'keypoint_scores']
+  return head.startswith('[') and keys[:2] == ('keypoints', 'keypoint_scores')
 
 
 def _is_coco_results(head: str, keys: Sequence[str]) -> bool:

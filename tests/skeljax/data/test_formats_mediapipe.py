@@ -101,6 +101,13 @@ def test_world_landmarks_are_tracked_by_their_place_in_the_picture(tmp_path):
   assert nose[0, 0] != nose[1, 0]
 
 
+def test_places_that_some_frames_lack_are_left_out_of_tracking(tmp_path):
+  content = [frame(0.0625, 0.625), frame(0.625, 0.0625)]
+  content[1]['pose_landmarks'].pop()
+  path = write(tmp_path, content)
+  assert len(read(path, coordinates='world')['keypoint']) == 2
+
+
 BARE = image_pose(0.25)
 DRESSES = {
   'tasks': [frame(0.25), frame(0.25)],
