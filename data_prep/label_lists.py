@@ -60,10 +60,12 @@ def read(path: str, folder: str) -> list[Line]:
   """
   rows = _rows(path)
   header_number, header = rows[0]
+  header = _without_empty_end(header, 0)
   columns = _columns(header, f'{path}, line {header_number}')
   lines: dict[str, Line] = {}
   for number, row in rows[1:]:
     where = f'{path}, line {number}'
+    row = _without_empty_end(row, len(header))
     if len(row) != len(header):
       raise errors.UserError(
         f'{where}: {len(row)} fields, and the header has {len(header)}:'
@@ -122,6 +124,13 @@ def _rows(path: str) -> list[tuple[int, list[str]]]:
       f'{path} is empty. Expected a header, "file,label", and one line a clip.'
     )
   return rows
+
+
+def _without_empty_end(row: list[str], length: int) -> list[str]:
+  """The row without the empty fields that spreadsheets leave at its end."""
+  while len(row) > length and not row[-1].strip():
+    row = row[:-1]
+  return row
 
 
 def _columns(header: Sequence[str], where: str) -> dict[str, int]:

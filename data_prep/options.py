@@ -176,6 +176,12 @@ def _check_compressed(options: Options) -> None:
       ' --valid_ratio above 0, as published: without it no clip and no skeleton'
       ' is left out. Add --valid_ratio, or leave --box_threshold out.'
     )
+  if options.valid_ratio and options.source != 'pickle':
+    raise errors.UserError(
+      f'--valid_ratio={options.valid_ratio:g} chooses among the compressed'
+      f' clips of Kinetics-400, and --source={options.source} has none. Leave'
+      ' it out.'
+    )
   # Checks the values.
   _ = options.selection
   if not options.skeletons:

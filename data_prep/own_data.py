@@ -32,31 +32,18 @@ def list_clips(folder: str, labels: str) -> list[label_lists.Line]:
     UserError: there is no clip, or the list has a mistake.
   """
   if labels:
-    lines = label_lists.read(labels, folder)
-    _warn_of_unlisted(folder, lines)
-    return lines
-  lines, loose = [], []
-  for name in _visible(folder):
-    path = os.path.join(folder, name)
-    if os.path.isdir(path):
-      lines += [
-        label_lists.Line(f'{name}/{clip}', name) for clip in _visible(path)
-      ]
-    else:
-      loose.append(name)
+    return label_lists.read(labels, folder)
+  lines = [
+    label_lists.Line(f'{name}/{clip}', name)
+    for name in _visible(folder)
+    if os.path.isdir(os.path.join(folder, name))
+    for clip in _visible(os.path.join(folder, name))
+  ]
   if not lines:
     raise errors.UserError(
       f'--input={folder} has no sub-folders with clips in them. Put the clips of'
       ' each class into a sub-folder of its name, or give a list of what they'
       ' show: --labels=FILE.csv with the columns file and label.'
-    )
-  if loose:
-    logging.warning(
-      '%d files of %s lie in no sub-folder, so that they have no label and are'
-      ' left out: %s',
-      len(loose),
-      folder,
-      annotations_lib.some(loose),
     )
   return lines
 
@@ -68,8 +55,8 @@ def read_annotations(
   form: str = 'auto',
   options: clip_forms.ReadOptions | None = None,
   class_names: Sequence[str] = (),
-  val_ratio: float = VAL_RATIO,
-  seed: int = 0,
+  val_ratio: float | None = None,
+  seed: int | None = None,
 ) -> annotations_lib.Annotations:
   """The clips of a folder; none is read but the first, to see its form.
 
@@ -79,8 +66,9 @@ def read_annotations(
     form: a key of clip_forms.FORMS; 'auto' takes that of the first clip.
     options: how clips are read.
     class_names: names in the order of the labels; () takes those of the list.
-    val_ratio: part of the clips to validate on, where no split is given.
-    seed: of that split.
+    val_ratio: part of the clips to validate on, where the list does not say
+      it; None is VAL_RATIO.
+    seed: of that split; None is 0.
 
   Returns:
     Splits 'train', 'val' and perhaps 'test'. The id of a clip is its file,
@@ -90,6 +78,7 @@ def read_annotations(
     UserError: the list has a mistake, or the first clip no known form.
   """
   lines = list_clips(folder, labels)
+  _warn_of_unlisted(folder, lines)
   label_of, names = label_lists.number_labels(
     lines, class_names, labels or folder
   )
@@ -131,12 +120,17 @@ def read_clip(
 def _splits(
   lines: Sequence[label_lists.Line],
   label_of: Mapping[str, int],
-  val_ratio: float,
-  seed: int,
+  val_ratio: float | None,
+  seed: int | None,
   labels: str,
 ) -> dict[str, list[int]]:
   """Positions of the lines by split: those of the list, or made here."""
   if lines[0].split:
+    if val_ratio is not None or seed is not None:
+      raise errors.UserError(
+        f'{labels} has a split column, which says what to validate on. Leave'
+        ' --val_ratio and --seed out, or the column.'
+      )
     _warn_of_shared_subjects(lines)
     return _told_splits(lines, labels)
   if len(lines) < 2:
@@ -144,6 +138,8 @@ def _splits(
       f'There is only one clip, {lines[0].file}. Training needs one, and'
       ' validation another.'
     )
+  val_ratio = VAL_RATIO if val_ratio is None else val_ratio
+  seed = seed or 0
   if lines[0].subject:
     subjects = {line.file: line.subject for line in lines}
     chosen = splitting.by_subject(label_of, subjects, val_ratio, seed)
@@ -216,18 +212,19 @@ def _warn_of_like_names(names: Sequence[str]) -> None:
 
 
 def _warn_of_unlisted(folder: str, lines: Sequence[label_lists.Line]) -> None:
-  """Says which clips beside the listed ones have no line."""
+  """Says which clips beside the listed ones have no label."""
   listed = {line.file for line in lines}
-  parents = {file.rpartition('/')[0] for file in listed}
   kinds = {_kind(folder, file) for file in listed}
-  above = {
-    '/'.join(parts[:i])
-    for parts in (file.split('/') for file in listed)
-    for i in range(1, len(parts))
-  }
+  # The folders on the way to the clips are no clips.
+  above = {''}
+  for file in listed:
+    parent = file.rpartition('/')[0]
+    while parent not in above:
+      above.add(parent)
+      parent = parent.rpartition('/')[0]
   beside = [
     f'{parent}/{name}' if parent else name
-    for parent in sorted(parents)
+    for parent in sorted(above)
     for name in _visible(os.path.join(folder, parent))
   ]
   unlisted = [
@@ -237,7 +234,7 @@ def _warn_of_unlisted(folder: str, lines: Sequence[label_lists.Line]) -> None:
   ]
   if unlisted:
     logging.warning(
-      '%d clips of %s stand in no line of the list and are left out: %s',
+      '%d clips of %s have no label and are left out: %s',
       len(unlisted),
       folder,
       annotations_lib.some(unlisted),

@@ -214,7 +214,11 @@ def check(source: str, inputs: Inputs, choices: Choices) -> None:
   for name in FILES:
     path = choices.value(name)
     if path and not os.path.isfile(path):
-      raise errors.UserError(f'--{name}: there is no file {path}.')
+      inside = [os.path.join(folder, path) for folder in inputs.values()]
+      hint = ''.join(
+        f' Did you mean --{name}={p}?' for p in inside if os.path.isfile(p)
+      )
+      raise errors.UserError(f'--{name}: there is no file {path}.{hint}')
   parse_img_shape(choices.value('img_shape'))
   if source == 'clips':
     _check_own(choices)
@@ -308,6 +312,6 @@ def open_source(
     form=choices.value('form'),
     options=choices.read_options(layout),
     class_names=class_names,
-    val_ratio=choices.value('val_ratio'),
-    seed=choices.value('seed'),
+    val_ratio=choices.val_ratio,
+    seed=choices.seed,
   )

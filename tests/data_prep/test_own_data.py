@@ -1,0 +1,367 @@
+"""A folder of one's own clips becomes a data set."""
+
+import dataclasses
+import json
+import pathlib
+
+from absl import logging
+import numpy as np
+import pytest
+
+from data_prep import check
+from data_prep import own_data
+from data_prep import sources
+from skeljax import errors
+from skeljax.data import datasets
+
+NAMES = ('jump', 'sit down', 'wave')
+
+
+def _write_clip(path, label, num_frames, num_persons=1, **changes):
+  rng = np.random.default_rng([label, num_frames])
+  shape = (num_persons, num_frames, 17, 2)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  arrays = {
+    'keypoint': rng.uniform(1, 400, shape).astype(np.float32),
+    'keypoint_score': np.ones(shape[:3], np.float32),
+    'img_shape': np.array([480, 640]),
+    **changes,
+  }
+  np.savez(path, **arrays)
+
+
+@pytest.fixture
+def folder(tmp_path):
+  """Thirty clips, ten a class, by five subjects, and a list of them."""
+  root = tmp_path / 'clips'
+  lines = ['file,label,subject']
+  for i in range(30):
+    file = f'day{i % 2}/c{i:02d}.npz'
+    _write_clip(root / file, i % 3, 5 + i, num_persons=1 + 2 * (i % 4 == 0))
+    lines.append(f'{file},{NAMES[i % 3]},s{i // 6}')
+  (root / 'labels.csv').write_text('\n'.join(lines))
+  return root
+
+
+@pytest.fixture
+def prepare_clips(folder, make_options, run):
+  """Prepares the folder as 'tiny'; returns the data set."""
+
+  def prepare(labels='labels.csv', choices=None, **changes):
+    choices = dict(
+      labels=str(folder / labels) if labels else '', **choices or {}
+    )
+    options = make_options(
+      folder,
+      source='clips',
+      layout='coco',
+      choices=sources.Choices(**choices),
+      **changes,
+    )
+    run(options)
+    return datasets.open_dataset(options.output, 'tiny')
+
+  return prepare
+
+
+@pytest.fixture
+def log(caplog):
+  """The text of our own log lines so far."""
+  caplog.set_level('INFO', logger='absl')
+  logging.set_verbosity(logging.INFO)
+  return lambda: ' '.join(record.getMessage() for record in caplog.records)
+
+
+def _ids(dataset, split):
+  source = dataset.source(split)
+  return [source[i]['id'] for i in range(len(source))]
+
+
+def test_a_folder_and_a_list_become_a_dataset(folder, prepare_clips, capsys):
+  dataset = prepare_clips()
+
+  assert dataset.class_names == NAMES
+  assert dataset.num_clips == {'train': 24, 'val': 6}
+  assert (dataset.num_channels, dataset.has_score) == (2, True)
+  # Three persons in every fourth clip, of whom two are kept.
+  assert (dataset.num_persons, dataset.max_frames) == (2, 34)
+  assert dataset.has_img_shape
+  ids = _ids(dataset, 'train') + _ids(dataset, 'val')
+  assert sorted(ids) == sorted(f'day{i % 2}/c{i:02d}.npz' for i in range(30))
+  who = [
+    {int(pathlib.Path(i).stem[1:]) // 6 for i in _ids(dataset, split)}
+    for split in datasets.SPLITS
+  ]
+  assert not who[0] & who[1]  # Subjects.
+  record = dataset.source('val')[0]
+  number = int(pathlib.Path(record['id']).stem[1:])
+  assert dataset.class_names[record['label']] == NAMES[number % 3]
+  assert record['total_frames'] == 5 + number
+  np.testing.assert_array_equal(record['img_shape'], [480, 640])
+  stored = np.load(folder / record['id'])['keypoint']
+  if len(stored) == 1:
+    np.testing.assert_array_equal(record['keypoint'], stored)
+  printed = ' '.join(capsys.readouterr().out.split())
+  assert 'layout coco, 3 classes label class train val 0 jump 8 2' in printed
+  assert 'all 24 6' in printed
+
+
+def test_the_report_warns_of_small_and_of_empty_classes(
+  folder, prepare_clips, capsys
+):
+  lines = (folder / 'labels.csv').read_text().splitlines()
+  lines = [line.rsplit(',', 1)[0] for line in lines]
+  lines[1] = 'day0/c00.npz,climb'
+  (folder / 'short.csv').write_text('\n'.join(lines))
+  prepare_clips('short.csv')
+
+  printed = ' '.join(capsys.readouterr().out.split())
+  assert (
+    'warning: fewer than 10 clips to train on: climb, jump, sit down, wave.'
+    in printed
+  )
+  assert 'warning: no clip to validate on: climb.' in printed
+
+
+def test_the_order_of_the_list_changes_nothing(folder, prepare_clips):
+  def read(name):
+    return own_data.read_annotations(str(folder), labels=str(folder / name))
+
+  header, *lines = (folder / 'labels.csv').read_text().splitlines()
+  (folder / 'turned.csv').write_text('\n'.join([header, *lines[::-1]]))
+  first, second = read('labels.csv'), read('turned.csv')
+  assert first.items.files == second.items.files
+  assert first.splits == second.splits
+  assert first.label_names == second.label_names
+
+
+def test_sub_folders_are_classes_where_there_is_no_list(tmp_path, log):
+  for name, count in (('sit', 4), ('wave', 10)):
+    for i in range(count):
+      _write_clip(tmp_path / name / f'{i}.npz', 0, 3)
+  _write_clip(tmp_path / 'loose.npz', 0, 3)
+  (tmp_path / '.hidden').mkdir()
+  (tmp_path / 'README.txt').touch()
+
+  found = own_data.read_annotations(str(tmp_path))
+
+  assert found.label_names == ('sit', 'wave')
+  assert len(found.items) == 14
+  assert found.items[0]['frame_dir'] == 'sit/0.npz'
+  assert [found.items[i]['label'] for i in (0, 4)] == [0, 1]
+  # 0.2 of 14 clips are 3: one of 4 and two of 10.
+  assert [found.items.files[i].label for i in found.splits['val']] == [0, 1, 1]
+  assert '1 clips of' in log() and 'left out: loose.npz' in log()
+
+
+def test_clips_without_a_line_are_said_aloud(folder, log):
+  lines = (folder / 'labels.csv').read_text().splitlines()
+  (folder / 'half.csv').write_text('\n'.join(lines[:-2]))
+  own_data.read_annotations(str(folder), labels=str(folder / 'half.csv'))
+  assert '2 clips of' in log()
+  assert 'left out: day0/c28.npz, day1/c29.npz' in log()
+
+
+def _with_splits(folder, *splits):
+  files = [f'day{i % 2}/c{i:02d}.npz' for i in range(len(splits))]
+  path = folder / 'split.csv'
+  lines = [
+    f'{file},go,{split},sam' for file, split in zip(files, splits, strict=True)
+  ]
+  path.write_text('\n'.join(['file,label,split,subject', *lines]))
+  return str(path)
+
+
+def test_a_split_column_decides(folder, log):
+  labels = _with_splits(folder, 'train', 'val', 'train', 'test')
+  found = own_data.read_annotations(str(folder), labels=labels)
+  # By file: day0/c00, day0/c02, day1/c01, day1/c03.
+  assert found.splits == {'train': [0, 1], 'val': [2], 'test': [3]}
+  assert 'val is what training validates on' in log()
+  assert '1 subjects are in the training and in the validation split' in log()
+
+
+@pytest.mark.parametrize(
+  'splits, options, words',
+  [
+    (('train', 'train'), {}, 'nothing but train'),
+    (('val', 'test'), {}, 'nothing but val and test'),
+    (('train', 'val'), {'seed': 1}, 'has a split column'),
+    (('train', 'val'), {'val_ratio': 0.2}, 'has a split column'),
+  ],
+)
+def test_a_split_column_that_cannot_be_used(splits, options, words, folder):
+  labels = _with_splits(folder, *splits)
+  with pytest.raises(errors.UserError, match=words):
+    own_data.read_annotations(str(folder), labels=labels, **options)
+
+
+def test_folders_without_clips_are_explained(tmp_path):
+  with pytest.raises(errors.UserError, match='no sub-folders.*--labels'):
+    own_data.read_annotations(str(tmp_path))
+  (tmp_path / 'sit').mkdir()
+  with pytest.raises(errors.UserError, match='no sub-folders.*--labels'):
+    own_data.read_annotations(str(tmp_path))
+  _write_clip(tmp_path / 'sit' / 'a.npz', 0, 3)
+  with pytest.raises(errors.UserError, match='only one clip, sit/a.npz'):
+    own_data.read_annotations(str(tmp_path))
+  _write_clip(tmp_path / 'go' / 'a.npz', 0, 3)
+  with pytest.raises(errors.UserError, match='a single clip'):
+    own_data.read_annotations(str(tmp_path))
+
+
+def test_names_that_differ_in_capitals_are_said_aloud(tmp_path, log):
+  for i, name in enumerate(('sit', 'Sit', 'sit')):
+    _write_clip(tmp_path / name / f'{i}.npz', 0, 3)
+  own_data.read_annotations(str(tmp_path))
+  assert "labels 'Sit' and 'sit' differ in capitals" in log()
+
+
+def test_a_clip_unlike_the_first_names_both(folder, prepare_clips):
+  shape = (1, 4, 17, 3)
+  np.savez(folder / 'day1' / 'c05.npz', keypoint=np.ones(shape, np.float32))
+  with pytest.raises(errors.UserError) as caught:
+    prepare_clips(third_channel='coordinate')
+  assert 'c05.npz' in str(caught.value)
+  assert 'c00.npz' in str(caught.value)
+  assert 'has 3D keypoints without scores' in str(caught.value)
+
+
+def test_a_clip_of_a_finer_type_than_the_first_is_refused(
+  folder, prepare_clips
+):
+  _write_clip(
+    folder / 'day0' / 'c00.npz', 0, 3, keypoint=np.ones((1, 3, 17, 2), 'f2')
+  )
+  with pytest.raises(errors.UserError, match="float32.*c00.npz', is float16"):
+    prepare_clips()
+
+
+def test_empty_clips_are_named_or_dropped(folder, prepare_clips, log):
+  for number in (0, 7):
+    nobody = np.zeros((1, 3, 17, 2), np.float32)
+    file = folder / f'day{number % 2}' / f'c{number:02d}.npz'
+    _write_clip(file, 0, 3, keypoint=nobody)
+  with pytest.raises(errors.UserError) as caught:
+    prepare_clips()
+  assert 'nobody is seen in 2 clips' in str(caught.value)
+  assert 'c00.npz' in str(caught.value) and 'c07.npz' in str(caught.value)
+  dataset = prepare_clips(drop_empty=True)
+  assert sum(dataset.num_clips.values()) == 28
+  assert 'left out 2 clips' in log()
+
+
+def test_a_damaged_clip_is_named_and_nothing_is_published(
+  folder, prepare_clips, tmp_path
+):
+  path = folder / 'day1' / 'c11.npz'
+  path.write_bytes(path.read_bytes()[:-200])
+  with pytest.raises(errors.UserError, match='c11.npz'):
+    prepare_clips()
+  assert list((tmp_path / 'data').iterdir()) == []
+
+
+def test_more_persons_are_kept_when_asked(prepare_clips):
+  assert prepare_clips(max_persons=0).num_persons == 3
+
+
+def test_a_changed_clip_is_another_input(folder, prepare_clips, log):
+  prepare_clips()
+  (
+    folder / 'labels.csv'
+  ).touch()  # What it holds counts, not when it was saved.
+  (folder / '.DS_Store').touch()
+  prepare_clips()
+  assert 'already prepared' in log()
+  _write_clip(folder / 'day0' / 'c00.npz', 0, 9)
+  with pytest.raises(errors.UserError, match='another input'):
+    prepare_clips()
+
+
+def test_another_seed_is_another_dataset(prepare_clips):
+  prepare_clips()
+  with pytest.raises(errors.UserError, match='seed 0 then, 1 now'):
+    prepare_clips(choices={'seed': 1})
+
+
+def test_check_looks_at_clips_before_they_are_prepared(folder):
+  choices = sources.Choices(labels=str(folder / 'labels.csv'))
+
+  def run_check(**changes):
+    text, num_errors = check.check(
+      str(folder),
+      source='clips',
+      choices=choices,
+      layout_name='coco',
+      **changes,
+    )
+    return ' '.join(text.split()), num_errors
+
+  text, num_errors = run_check()
+  assert num_errors == 0
+  assert 'clips 30 classes 3 labels, 0 to 2; 3 names' in text
+  assert 'train 24 3' in text and 'val 6 3' in text
+  (folder / 'day1' / 'c11.npz').write_bytes(b'PK')
+  _write_clip(
+    folder / 'day0' / 'c12.npz', 0, 3, keypoint=np.ones((1, 3, 9, 2), 'f4')
+  )
+  text, num_errors = run_check()
+  assert num_errors >= 2
+  assert 'c11.npz' in text and 'c12.npz' in text
+
+
+def test_the_layout_is_that_of_the_form(tmp_path, make_options, run):
+  """Frames as OpenPose writes them say how many joints they have."""
+  for clip in range(4):
+    for frame in range(2):
+      path = (
+        tmp_path / 'in' / 'go' / f'{clip}' / f'x_{frame:012d}_keypoints.json'
+      )
+      path.parent.mkdir(parents=True, exist_ok=True)
+      joints = [float(100 + clip + i) for i in range(75)]
+      joints[2::3] = [0.9] * 25
+      people = [{'person_id': [-1], 'pose_keypoints_2d': joints}]
+      path.write_text(json.dumps({'version': 1.3, 'people': people}))
+  options = make_options(
+    tmp_path / 'in', source='clips', layout='', drop_empty=True
+  )
+  run(options)
+  dataset = datasets.open_dataset(options.output, 'tiny')
+  assert dataset.layout.name == 'openpose-25'
+  assert dataset.has_score
+  run(dataclasses.replace(options, source='clips', layout='openpose-25'))
+
+
+@pytest.mark.parametrize(
+  'source, choices, words',
+  [
+    ('pickle', {'seed': 1}, '--seed says nothing about --source=pickle'),
+    ('ntu', {'labels': 'x'}, 'belongs to --source=clips'),
+    ('clips', {'exclude': 'x'}, 'belongs to --source=ntu'),
+    ('clips', {'form': 'kinect'}, '--form=kinect is not known'),
+    ('clips', {'val_ratio': 1.0}, 'above 0 and below 1'),
+    ('clips', {'img_shape': '1080'}, 'as in 1080x1920'),
+    ('clips', {'img_shape': '0x5'}, 'as in 1080x1920'),
+    ('clips', {'labels': 'nowhere.csv'}, 'there is no file nowhere.csv'),
+    ('clips', {'labels': 'labels.csv'}, 'Did you mean --labels='),
+  ],
+)
+def test_flags_that_cannot_work_are_explained(source, choices, words, folder):
+  with pytest.raises(errors.UserError) as caught:
+    sources.check(source, {'': str(folder)}, sources.Choices(**choices))
+  assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+  'source, name, words',
+  [
+    ('clips', 'labels.csv', 'is a file. Expected a folder of clips'),
+    ('ntu', 'nowhere', 'is not there. Expected the folder with the .skeleton'),
+    ('npy', 'nowhere', 'neither a file nor a folder'),
+    ('pickle', '.', 'only a folder: expected an annotation file'),
+  ],
+)
+def test_inputs_that_cannot_work_are_explained(source, name, words, folder):
+  with pytest.raises(errors.UserError) as caught:
+    sources.check(source, {'': str(folder / name)}, sources.Choices())
+  assert words in str(caught.value)
