@@ -3,6 +3,7 @@
 import configparser
 import pathlib
 import re
+import tomllib
 
 import pytest
 
@@ -63,3 +64,13 @@ def test_guides_name_commands_that_exist(guide):
     is_command = path.with_suffix('.py').exists()
     is_command |= (path / '__main__.py').exists()
     assert is_command, f'{guide.name} names python -m {module}'
+
+
+def test_every_folder_of_tests_is_run():
+  settings = tomllib.loads((ROOT / 'pyproject.toml').read_text())
+  paths = settings['tool']['pytest']['ini_options']['testpaths']
+  ci = (ROOT / '.ci' / 'run').read_text(encoding='utf-8')
+  for path in (ROOT / 'tests').iterdir():
+    if path.is_dir() and any(path.rglob('test_*.py')):
+      name = f'tests/{path.name}'
+      assert name in paths or re.search(rf'pytest .*\b{name}\b', ci), name
