@@ -214,7 +214,7 @@ def describe(options: Options, layout: skeletons.Layout) -> dict[str, Any]:
   else:
     logging.info('hashing %s', ', '.join(options.inputs.values()))
     inputs = {
-      split or 'file': _input_hash(path, options.choices)
+      split or 'file': _input_hash(options.source, path, options.choices)
       for split, path in options.inputs.items()
     }
   names = None
@@ -287,10 +287,12 @@ def _described_choices(options: Options) -> dict[str, Any]:
   return result
 
 
-def _input_hash(path: str, choices: sources.Choices) -> str:
-  """What tells an input from others: a file's bytes or a folder's listing."""
+def _input_hash(source: str, path: str, choices: sources.Choices) -> str:
+  """What tells an input from others: files' bytes or a folder's listing."""
   if not os.path.isdir(path):
-    return input_hashes.file_hash(path)
+    hashes = [input_hashes.file_hash(path)]
+    hashes += map(input_hashes.file_hash, sources.files_beside(source, path))
+    return ' '.join(hashes)
   # A list that lies beside the clips counts by what it holds.
   lists = [choices.value(name) for name in sources.FILES]
   found = input_hashes.listing_hash(path, '', [name for name in lists if name])

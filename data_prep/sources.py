@@ -269,6 +269,11 @@ def layout_of(source: str, inputs: Inputs, choices: Choices) -> str:
   return ''
 
 
+def files_beside(source: str, path: str) -> list[str]:
+  """Files that are read with an input file without being named."""
+  return [npy_arrays.label_path(path)] if source == 'npy' else []
+
+
 def open_source(
   source: str,
   inputs: Inputs,

@@ -86,11 +86,12 @@ def read_annotations(
   for split, path in arrays.items():
     array = row_arrays.open_npy(path)
     _check_axes(array)
-    label_path = os.fspath((labels or {}).get(split) or _label_path(path))
-    said = _read_labels(label_path)
+    told = (labels or {}).get(split)
+    labels_at = os.fspath(told or label_path(path))
+    said = _read_labels(labels_at)
     if len(said.ids) != len(array):
       raise errors.UserError(
-        f'{path} holds {len(array):,} clips and {label_path} names'
+        f'{path} holds {len(array):,} clips and {labels_at} names'
         f' {len(said.ids):,}. They must be of the same data set and split.'
       )
     ids = said.ids
@@ -197,8 +198,8 @@ def _arrays_of_folder(folder: str) -> dict[str, str]:
   return found
 
 
-def _label_path(path: str) -> str:
-  """The pickle of labels beside an array."""
+def label_path(path: str) -> str:
+  """The pickle of labels beside an array; UserError if it is not there."""
   folder, name = os.path.split(path)
   stem = os.path.splitext(name)[0]
   matches = ((p.fullmatch(stem), label) for p, label in _PAIRS)
