@@ -1,0 +1,74 @@
+"""The README's two-stream and four-stream commands, on a small network."""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from configs import stgcnpp
+from skeljax import score_file
+from skeljax import train
+from tests.skeljax import conftest
+
+_REPOSITORY = pathlib.Path(__file__).parents[2]
+_README = (_REPOSITORY / 'README.md').read_text()
+_FUSE = re.findall(
+  r'^ *python -m (skeljax\.fuse runs/\{joint.+)', _README, re.M
+)
+
+
+@pytest.fixture(scope='module')
+def streams() -> list[str]:
+  """The streams that the README's loop trains."""
+  loop = re.search(r'for stream in (.+); do\n.+stgcnpp\.py', _README)
+  return loop[1].split()
+
+
+@pytest.fixture(scope='module')
+def folder(streams, tiny_root, tmp_path_factory) -> pathlib.Path:
+  """Holds runs/STREAM of every stream."""
+  folder = tmp_path_factory.mktemp('fusion')
+  for stream in streams:
+    config = stgcnpp.get_config(stream)
+    conftest.shrink(config, tiny_root)
+    # The streams are what counts here, and six branches compile for long.
+    config.model.tcn_type = 'unit_tcn'
+    config.model.num_stages = 2
+    config.model.down_stages = ()
+    config.train.epochs = 1.0
+    train.train(config, str(folder / 'runs' / stream))
+  return folder
+
+
+def test_readme_trains_all_four_streams(streams):
+  assert sorted(streams) == ['bone', 'bone_motion', 'joint', 'joint_motion']
+  assert len(_FUSE) == 2
+
+
+@pytest.mark.parametrize('command', _FUSE)
+def test_fusion_of_the_readme_is_the_weighted_sum(command, folder):
+  done = subprocess.run(
+    ['bash', '-c', f'{sys.executable} -m {command} --output=fused.npz'],
+    cwd=folder,
+    env={'PYTHONPATH': str(_REPOSITORY)},
+    capture_output=True,
+    text=True,
+  )
+  assert done.returncode == 0, done.stderr
+  names = re.search(r'\{(.+?)\}', command)[1].split(',')
+  given = re.search(r'--weights=(\S+)', command)
+  weights = (
+    [float(w) for w in given[1].split(',')] if given else [1] * len(names)
+  )
+  parts = [
+    score_file.read(str(folder / 'runs' / name / 'scores_val.npz'))
+    for name in names
+  ]
+  expected = sum(w * p.scores for w, p in zip(weights, parts, strict=True))
+  fused = score_file.read(str(folder / 'fused.npz'))
+  np.testing.assert_allclose(fused.scores, expected, rtol=1e-6)
+  for part in parts[1:]:
+    assert not np.allclose(part.scores, parts[0].scores)
