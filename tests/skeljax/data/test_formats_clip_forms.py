@@ -153,6 +153,15 @@ def test_every_form_has_words_and_a_layout_that_exists():
     assert not form.layout or form.layout in skeletons.LAYOUTS
 
 
+def test_the_guide_has_a_row_for_every_form():
+  root = pathlib.Path(__file__).parents[3]
+  guide = (root / 'docs/formats.md').read_text(encoding='utf-8')
+  rows = [line for line in guide.splitlines() if line.startswith('| `')]
+  assert [row.split('`')[1] for row in rows] == list(clip_forms.FORMS)
+  for row, form in zip(rows, clip_forms.FORMS.values()):
+    assert form.layout in row
+
+
 def test_reading_can_be_sent_to_another_process(tmp_path):
   write(tmp_path / 'a.json', [{'frame_id': 0, 'instances': [MMPOSE]}])
   options = clip_forms.ReadOptions(img_shape=(480, 640), tracking='iou')
