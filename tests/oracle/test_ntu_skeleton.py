@@ -36,10 +36,11 @@ def write_folder(folder, seed, actions):
   """A recording of every kind, under names of all splits."""
   random = np.random.RandomState(seed)
   for number, kind in enumerate(KINDS * 2):
-    setup, camera, subject = (random.randint(1, n) for n in (33, 4, 107))
     action = actions[number % len(actions)]
-    name = f'S{setup:03}C{camera:03}P{subject:03}R{1 + number % 2:03}'
-    name += f'A{action:03}'
+    setup = random.randint(1, 33)
+    subject = random.randint(1, 41 if max(actions) <= 60 else 107)
+    name = f'S{setup:03}C{1 + number % 3:03}P{subject:03}'
+    name += f'R{1 + number % 2:03}A{action:03}'
     frames = recordings.draw(kind, seed + number)
     (folder / f'{name}.skeleton').write_text(recordings.text(frames))
 
