@@ -1,0 +1,186 @@
+"""Our configurations set what those of mmaction2 1.x set, read live.
+
+Every configuration of mmaction2's skeleton networks is opened by mmengine,
+arguments that it leaves out are taken from the signatures of its classes, and
+what it says in our words must be what our configuration of the same row says.
+Published accuracies are those of its metafile.yml.
+"""
+
+import pathlib
+
+import configurations_1x
+import mmaction
+import mmengine
+import pytest
+
+from skeljax import cli
+from skeljax import skeletons
+from skeljax.models import agcn
+from tests import published_rows
+
+_CONFIGS = pathlib.Path(__file__).resolve().parents[2] / 'configs'
+_SKELETON = pathlib.Path(mmaction.__file__).parent / '.mim/configs/skeleton'
+_FOLDERS = ('stgcn', '2s-agcn', 'stgcnpp', 'posec3d')
+_FILES = sorted(
+  path for folder in _FOLDERS for path in (_SKELETON / folder).glob('*.py')
+)
+_LOSSES = {'cross_entropy': 'CrossEntropyLoss', 'cb_focal': 'CBFocalLoss'}
+# Annotations and training split by the name of the prepared dataset.
+_DATASETS = {
+  'gym': ('gym_2d', 'train'),
+  'k400': ('k400_2d', 'train'),
+  'ucf101_split1': ('ucf101_2d', 'train1'),
+  'hmdb51_split1': ('hmdb51_2d', 'train1'),
+}
+_ROWS = {row.published: row for row in published_rows.ROWS}
+
+
+def _our_training(config, row):
+  optim, name = config.optim, config.data.dataset
+  assert not optim.scale_lr
+  if name in _DATASETS:
+    dataset = _DATASETS[name]
+  else:  # Such as ntu60_xsub_3d.
+    data, benchmark, dims = name.split('_')
+    dataset = (f'{data}_{dims}', f'{benchmark}_train')
+  is_step = optim.schedule == 'step'
+  return {
+    'classes': published_rows.CLASSES[row.data],
+    'dataset': dataset,
+    'loss': _LOSSES[config.loss.name],
+    'label_smoothing': optim.label_smoothing,
+    'warmup': optim.warmup_steps + optim.warmup_epochs,
+    'frames': config.data.frames,
+    'whole_clip': config.data.whole_clip,
+    'repeat': config.data.repeat,
+    'norm_group': config.model.norm_group,
+    'batch_size': config.train.batch_size,
+    'reference_batch': optim.reference_batch,
+    'epochs': config.train.epochs,
+    'val_interval': config.eval.every_epochs,
+    'lr': optim.base_lr,
+    'momentum': optim.momentum,
+    'weight_decay': optim.weight_decay,
+    'nesterov': optim.nesterov,
+    'clip_norm': optim.clip_norm,
+    'schedule': (
+      optim.schedule, optim.milestones if is_step else (), optim.gamma,
+    ),
+    'clip_len': config.data.clip_len,
+    'num_clips': config.data.num_clips,
+    'has_pretrained': bool(config.train.pretrained),
+  }  # fmt: skip
+
+
+def _our_gcn(config, row):
+  model = config.model
+  said = {
+    'dims': config.data.dims,
+    'augmentation': tuple(
+      config.features[field] for field in ('rotate', 'scale', 'shift', 'flip')
+    ),
+    'scaled': (config.features.centre_first_frame, config.features.min_max),
+    'mirrored': config.eval.mirrored,
+    'normalize': config.data.normalize,
+    'normalize_2d': config.features.normalize_2d,
+    'stream': config.features.stream,
+    'num_persons': row.shape[1],
+    'graph': (config.graph.mode, config.graph.max_hop),
+    'average': config.eval.average,
+    **{
+      field: model[field]
+      for field in (
+        'base_channels', 'num_stages', 'inflate_stages', 'down_stages',
+        'ch_ratio', 'data_bn', 'dropout', 'tcn_dropout', 'name', 'adaptive',
+      )
+    },
+  }  # fmt: skip
+  assert config.graph.edges == '1x'
+  if model.name == 'stgcn':
+    assert model.weight_init == 'mmaction1x'
+    fields = ('conv_pos', 'gcn_with_res', 'tcn_type')
+    return said | {field: model[field] for field in fields}
+  said['data_bn'] = model.data_bn or agcn.VARIANTS[model.variant].data_bn
+  assert model.variant == 'tanh'
+  return said | {'attention': model.attention}
+
+
+def _our_posec3d(config, row):
+  features, model = config.features, config.model
+  layout = skeletons.get_layout('coco')
+  is_limb = features.stream == 'limb'
+
+  def pairs(order):
+    return tuple((i, j) for i, j in enumerate(order) if i < j)
+
+  assert features.mirror == '1x'
+  fields = (
+    'base_channels', 'stage_blocks', 'inflate', 'inflate_style',
+    'spatial_strides', 'temporal_strides', 'dilations', 'conv1_kernel',
+    'with_pool1', 'with_pool2', 'zero_init_residual', 'conv1_stride',
+    'pool1_stride', 'dropout',
+  )  # fmt: skip
+  return {
+    'stream': features.stream,
+    'channels': row.shape[-1],
+    'sigma': features.sigma,
+    'use_score': features.use_score,
+    'scaling': features.scaling,
+    'limbs': layout.limbs if is_limb else (),
+    'mirror_limbs': pairs(layout.mirror_limbs) if is_limb else (),
+    'mirror': pairs(layout.mirror),
+    'mirror_training': pairs(layout.mirror),
+    'mirrored': config.eval.mirrored,
+    'flip': features.flip,
+    'sizes': (
+      features.short_side, features.size, features.test_size, features.resize,
+    ),
+    'compact': (
+      features.compact_padding, features.compact_threshold,
+      features.compact_hw_ratio, features.allow_imgpad,
+    ),
+    'crop': (features.crop_area, features.crop_aspect),
+    'average': config.eval.average,
+    **{field: model[field] for field in fields},
+  }  # fmt: skip
+
+
+def test_every_configuration_has_a_row():
+  assert {path.stem for path in _FILES} <= set(_ROWS)
+  assert len(_FILES) == 39
+
+
+@pytest.mark.parametrize('path', _FILES, ids=lambda path: path.stem)
+def test_configuration_says_what_the_published_one_says(path):
+  row = _ROWS[path.stem]
+  cfg = mmengine.Config.fromfile(str(path))
+  config = cli.load_config(f'{_CONFIGS}/{row.command}')
+  theirs = configurations_1x.training(cfg, path)
+  ours = _our_training(config, row)
+  if row.command.startswith('posec3d'):
+    theirs |= configurations_1x.heatmap_network(cfg)
+    ours |= _our_posec3d(config, row)
+  else:
+    theirs |= configurations_1x.graph_network(cfg)
+    ours |= _our_gcn(config, row)
+  assert ours == theirs
+
+
+@pytest.mark.parametrize('folder', _FOLDERS)
+def test_accuracies_and_sizes_are_those_of_the_metafile(folder):
+  models = mmengine.load(_SKELETON / folder / 'metafile.yml')['Models']
+  compared = 0
+  for model in models:
+    row = _ROWS.get(model['Name'])
+    if row is None:
+      assert model['Config'].split('/')[3] == 'rgbpose_conv3d', model['Name']
+      continue
+    results = model['Results']
+    results = results[0] if isinstance(results, list) else results
+    (accuracy,) = results['Metrics'].values()
+    assert float(row.accuracy) == accuracy, model['Name']
+    # '3.1M' is also said of 120 classes.
+    millions = float(model['Metadata']['Parameters'].removesuffix('M'))
+    assert row.parameters / 1e6 == pytest.approx(millions, abs=0.07)
+    compared += 1
+  assert compared == sum(path.parent.name == folder for path in _FILES)
