@@ -164,6 +164,7 @@ def find_layout(
   if not name:
     raise errors.UserError(
       f'--layout is missing: {", ".join(skeletons.LAYOUTS)}, or a layout file.'
+      + sources.layout_advice(source, inputs, choices)
     )
   return skeletons.get_layout(name)
 

@@ -269,6 +269,15 @@ def layout_of(source: str, inputs: Inputs, choices: Choices) -> str:
   return ''
 
 
+def layout_advice(source: str, inputs: Inputs, choices: Choices) -> str:
+  """What the first clip says about a layout that has to be given, in words."""
+  if source != 'clips':
+    return ''
+  line = own_data.list_clips(inputs[''], choices.value('labels'))[0]
+  path = os.path.join(inputs[''], line.file)
+  return ' ' + clip_forms.explain_no_layout(path, choices.value('form'))
+
+
 def files_beside(source: str, path: str) -> list[str]:
   """Files that are read with an input file without being named."""
   return [npy_arrays.label_path(path)] if source == 'npy' else []

@@ -18,6 +18,7 @@ from skeljax import skeletons
 from skeljax.data.formats import alphapose_json
 from skeljax.data.formats import arrays
 from skeljax.data.formats import clip_arrays
+from skeljax.data.formats import clips
 from skeljax.data.formats import frames
 from skeljax.data.formats import json_files
 from skeljax.data.formats import kinetics_skeleton
@@ -65,6 +66,8 @@ class Form:
     read: the item of a clip, without label.
     layout_of: the layout of a clip, '' where it must be said; None where all
       clips have `layout`.
+    count_joints: the number of joints of a clip, for the same forms; 0 where
+      nobody is seen.
   """
 
   name: str
@@ -73,6 +76,7 @@ class Form:
   is_clip: Callable[[str], bool]
   read: Callable[[str, ReadOptions], Item]
   layout_of: Callable[[str], str] | None = None
+  count_joints: Callable[[str], int] | None = None
 
 
 # In these numberings of joints COCO's 17 come first: Halpe's body and body with
@@ -134,6 +138,22 @@ def layout_of(path: str, form: str = 'auto') -> str:
   """The name of the layout that a clip has; '' when it must be said."""
   found = _form(path, form)
   return found.layout if found.layout_of is None else found.layout_of(path)
+
+
+def explain_no_layout(path: str, form: str = 'auto') -> str:
+  """What to do about a clip of which `layout_of` does not know the layout."""
+  found = _form(path, form)
+  num_joints = found.count_joints(path) if found.count_joints else 0
+  if not num_joints:
+    return f'{path} shows nobody, so that its joints say nothing.'
+  advice = clips.layouts_with(num_joints)
+  if num_joints in _BEGIN_WITH_COCO and found.name != 'array':
+    advice = (
+      f'Where the first {_COCO.num_joints} of them are those of COCO, as in'
+      ' Halpe and COCO-WholeBody, --layout=coco takes these and leaves out the'
+      ' rest.'
+    )
+  return f'{path} has {num_joints} joints. {advice}'
 
 
 def _form(path: str, name: str) -> Form:
@@ -229,7 +249,13 @@ def _from_frames(
     is_clip=module.is_clip,
     read=lambda path, options: _clip_of_frames(module.see(path), path, options),
     layout_of=lambda path: _layout_of_frames(module.see(path), module.LAYOUTS),
+    count_joints=lambda path: _count_joints(module.see(path).frames),
   )
+
+
+def _count_joints_of_array(path: str) -> int:
+  shape = clip_arrays.read_clip(path)['keypoint'].shape
+  return shape[2] if len(shape) == 4 else 0
 
 
 def _read_array(path: str, options: ReadOptions) -> Item:
@@ -305,6 +331,7 @@ FORMS: Mapping[str, Form] = types.MappingProxyType(
         layout='',
         is_clip=clip_arrays.is_clip,
         read=_read_array,
+        count_joints=_count_joints_of_array,
       ),
     )
   }

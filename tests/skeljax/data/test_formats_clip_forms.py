@@ -300,6 +300,25 @@ def test_cutting_joints_is_in_the_log(tmp_path, caplog):
   )
 
 
+def test_what_to_do_where_the_layout_must_be_said(tmp_path):
+  path = str(tmp_path / 'a.json')
+
+  def told(num_joints):
+    points = FLAT * 8
+    result = {'image_id': '0.jpg', 'keypoints': points[: 3 * num_joints]}
+    write(tmp_path / 'a.json', [result] if num_joints else '[]')
+    return clip_forms.explain_no_layout(path, 'alphapose')
+
+  assert 'has 136 joints' in told(136) and '--layout=coco takes' in told(136)
+  assert 'Layouts with 20 joints: ucla (--layout)' in told(20)
+  assert 'No known layout has 5 joints: describe yours' in told(5)
+  assert 'shows nobody' in told(0)
+  np.save(tmp_path / 'a.npy', np.ones((1, 2, 25, 3)))
+  assert 'Layouts with 25 joints: nturgb+d, openpose-25' in (
+    clip_forms.explain_no_layout(str(tmp_path / 'a.npy'))
+  )
+
+
 def person(x, score=0.5, num_joints=4, channels=2):
   keypoint = np.array([[x + v + 1, v, 3.0] for v in range(num_joints)])
   score = np.full(num_joints, score)
