@@ -17,7 +17,6 @@ from skeljax import skeletons
 from skeljax.data.formats import annotations as annotations_lib
 from skeljax.data.formats import arrays
 from skeljax.data.formats import clip_files
-from skeljax.data.formats import clips
 from skeljax.data.formats import json_files
 
 LAYOUT = 'ucla'
@@ -113,14 +112,13 @@ def read_clip(path: str | os.PathLike) -> dict[str, Any]:
 
 def _read_file(file: clip_files.ClipFile) -> dict[str, Any]:
   item, label = _read(file.path)
-  # Labels in the file count from 1.
-  if label is not None and (
-    not clips.is_integer(label) or label - 1 != file.label
-  ):
+  # The class counted from 1; the number of the action says the same.
+  said = (file.label + 1, list(_CLASSES)[file.label])
+  if label is not None and str(label) not in map(str, said):
     raise arrays.clip_error(
       'label',
       file.path,
-      f"'label' is {label!r}, and the name of the file says {file.label + 1}."
+      f"'label' is {str(label)[:40]!r}, and the name of the file says {said[0]}."
       ' Get the file again, or take it away.',
     )
   return item

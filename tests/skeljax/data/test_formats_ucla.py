@@ -73,7 +73,7 @@ def test_names_give_the_labels_and_splits_of_the_annotation_file(tmp_path):
     assert ids == {known.ids[p] for p in positions}
 
 
-@pytest.mark.parametrize('label', [6, 8, '7', 7.0, True])
+@pytest.mark.parametrize('label', [6, 9, '6', 7.5, True, [7]])
 def test_a_label_that_the_name_contradicts_is_an_error(label, tmp_path):
   write(tmp_path, label=label)
   found = ucla_json.read_annotations(tmp_path)
@@ -83,8 +83,10 @@ def test_a_label_that_the_name_contradicts_is_an_error(label, tmp_path):
   ucla_json.read_clip(tmp_path / f'{NAME}.json')
 
 
-def test_a_file_without_a_label_goes_by_its_name(tmp_path):
-  write(tmp_path, label=None)
+@pytest.mark.parametrize('label', [None, 7, '7', 8])
+def test_the_name_decides_where_the_label_agrees_or_is_missing(label, tmp_path):
+  """Class 7 of ten is action 8: both numbers name it."""
+  write(tmp_path, label=label)
   assert ucla_json.read_annotations(tmp_path).items[0]['label'] == 6
 
 
