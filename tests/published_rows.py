@@ -259,4 +259,5 @@ def _posec3d_1x() -> list[Row]:
   ]  # fmt: skip
 
 
-ROWS = _zoo() + _posec3d_0x() + _gcn_1x() + _posec3d_1x()
+ZOO = _zoo()
+ROWS = ZOO + _posec3d_0x() + _gcn_1x() + _posec3d_1x()

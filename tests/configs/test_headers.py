@@ -16,6 +16,10 @@ _WORK = re.compile(
   r'^(\S.*?) +([\d.]+) G x ([\d,]+) x (\d+) x 6 = ([\d,]+) PFLOP, ([\d.]+) hours',
   re.MULTILINE,
 )
+_PATTERN = re.compile(
+  r'(?P<network>[\w-]+)_8xb16-(?P<stream>[a-z-]+)-u100-80e_(?P<data>\w+)'
+  r'-xsub-keypoint-(?P<dims>\dd)$'
+)
 # Billions of multiply-adds a clip: those of the published configurations at
 # their own number of frames, persons and pixels (fvcore counts them so).
 _MULTIPLY_ADDS = {
@@ -49,11 +53,7 @@ def _says(text, published, accuracy):
 
 def _table_says(header, row):
   """Whether the table of all streams has a row's accuracy in its place."""
-  name = re.match(
-    r'(?P<network>[\w-]+)_8xb16-(?P<stream>[a-z-]+)-u100-80e_(?P<data>\w+)'
-    r'-xsub-keypoint-(?P<dims>\dd)$',
-    row.published,
-  )
+  name = _PATTERN.match(row.published)
   if name is None or f'{name["network"]}_8xb16-STREAM-u100-80e_' not in header:
     return False
   words = f'u100,{name["dims"]},{name["data"]}'
@@ -100,3 +100,43 @@ def test_header_has_the_commands(file):
   assert f'--name={config.data.dataset} ' in preparation[0]
   if config.data.dims == 3 and config.data.normalize != 'none':
     assert f'--normalize={config.data.normalize}' in preparation[0]
+
+
+def _readme():
+  text = (_ROOT / 'README.md').read_text(encoding='utf-8')
+  cells = [line.strip('| ').split(' | ') for line in text.splitlines()]
+  return {row[0]: row[1:] for row in cells if len(row) > 2}
+
+
+@pytest.mark.parametrize('row', published_rows.ZOO, ids=lambda r: r.published)
+def test_readme_maps_every_row_of_the_zoo(row):
+  command, accuracy = _readme()[row.published]
+  assert command == f'`configs/{row.command}`'
+  assert accuracy.split()[0] == row.accuracy
+
+
+def test_readme_maps_the_patterns_of_mmaction2_1x():
+  table = _readme()
+  for row in _ROWS:
+    name = _PATTERN.match(row.published)
+    if name is None:
+      continue
+    key = f'{name["network"]}, {name["data"]}, {name["dims"]}'
+    file, *accuracies = table[key]
+    assert file == f'`configs/{row.command.partition(":")[0]}`'
+    assert accuracies[_STREAMS.index(name['stream'])] == row.accuracy
+    header = _header(row.command.partition(':')[0])
+    line = re.search(
+      rf'^u100,{name["dims"]},{name["data"]} +(.*)$', header, re.MULTILINE
+    )
+    # With the fused ones, as the header has them.
+    assert accuracies == line[1].split()
+
+
+def test_readme_has_the_other_recipes_of_posec3d():
+  table = {row[0]: row[1:] for row in _readme().values() if 'posec3d' in row[0]}
+  for row in _ROWS:
+    file, _, words = row.command.partition(':')
+    if file.startswith('posec3d') and words != 'rc0':
+      published = table[f'`configs/{file}`'][words != 'published']
+      assert published == row.accuracy
