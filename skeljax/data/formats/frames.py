@@ -24,6 +24,8 @@ _MAX_NUMBERS = 1 << 26
 _LARGEST = 1e15
 # A clip within so many pixels is given in fractions of the picture.
 _PIXELS = 2.0
+# Joints of somebody at the edge may lie so far outside, as a fraction.
+_LEAST_FRACTION = -0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -251,6 +253,8 @@ def in_pixels(
   if is_fraction is None:
     largest = (np.abs(p.keypoint).max(initial=0) for p in people)
     is_fraction = max(largest, default=_PIXELS) < _PIXELS
+    if is_fraction:
+      _check_fractions(people, where)
   if not is_fraction:
     return seen.frames, img_shape
   if not img_shape:
@@ -267,6 +271,19 @@ def in_pixels(
     for number, persons in seen.frames.items()
   }
   return frames, img_shape
+
+
+def _check_fractions(people: Sequence[Person], where: str) -> None:
+  """Raises ClipError for coordinates around the middle of the picture."""
+  least = min(p.keypoint.min(initial=0) for p in people)
+  if least < _LEAST_FRACTION:
+    raise arrays.clip_error(
+      'fractions',
+      where,
+      f'all of its coordinates lie within {_PIXELS:g} and reach down to'
+      f' {least:.3g}. Expected pixels, or fractions of the picture from 0 to 1:'
+      ' OpenPose writes these with --keypoint_scale 0 and 3.',
+    )
 
 
 def agree(

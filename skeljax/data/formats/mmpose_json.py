@@ -52,8 +52,9 @@ def is_clip(path: str) -> bool:
 
 
 def _is_picture(head: str) -> bool:
-  keys = json_files.keys(head)
-  return head.startswith('[') and keys[:2] == ('keypoints', 'keypoint_scores')
+  keys = set(json_files.keys(head))
+  is_person = {'keypoints', 'keypoint_scores'} <= keys
+  return head.startswith('[') and is_person and 'instances' not in keys
 
 
 def _is_coco_results(head: str, keys: Sequence[str]) -> bool:

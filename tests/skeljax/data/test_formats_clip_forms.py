@@ -358,12 +358,13 @@ def test_a_gap_is_empty_up_to_a_limit():
 
 
 def test_fractions_are_told_from_pixels_by_their_size():
-  def shape_of(x, **options):
-    seen = frames.Seen({0: [person(x)]}, **options)
+  def first_of(x, num_joints=4, **options):
+    seen = frames.Seen({0: [person(x, num_joints=num_joints)]}, **options)
     by_number, _ = frames.in_pixels(seen, 'clip', (10, 100))
     return by_number[0][0].keypoint[0].tolist()
 
-  # The largest coordinate is x + 4.
-  assert shape_of(-3) == [-2, 0]
-  assert shape_of(-3, is_fraction=True) == [-200, 0]
-  assert shape_of(5, is_fraction=False) == [6, 0]
+  # Joint v is at (x + 1 + v, v).
+  assert first_of(5) == [6, 0]
+  assert first_of(0.5, num_joints=1) == [150, 0]
+  assert first_of(0.5, num_joints=1, is_fraction=False) == [1.5, 0]
+  assert first_of(5, is_fraction=True) == [600, 0]

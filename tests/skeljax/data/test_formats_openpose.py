@@ -116,6 +116,13 @@ def test_fractions_of_the_picture_become_pixels(tmp_path):
   assert 'fractions of a picture' in told and '--img_shape=1080x1920' in told
 
 
+def test_coordinates_around_the_middle_are_refused(tmp_path):
+  # As `--keypoint_scale 4` writes them, from -1 to 1.
+  one = {'pose_keypoints_2d': [-0.75, 0.5, 0.9] * 25}
+  told = fails(write(tmp_path / 'clip', {0: [one]}), img_shape=(200, 400))
+  assert 'reach down to -0.75' in told and '--keypoint_scale 0 and 3' in told
+
+
 def test_other_files_beside_the_frames_are_left_alone(tmp_path):
   path = write(tmp_path / 'clip', {0: [person(5)]})
   (tmp_path / 'clip' / 'camera.json').write_text('{}')
