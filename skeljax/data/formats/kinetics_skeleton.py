@@ -14,7 +14,7 @@ the highest scores, the higher one first, and joints with score 0 at (0, 0).
 ST-GCN's array comes back from it as
 `numpy.round(keypoint / (340, 256), 6) - 0.5`, with zero where the score is
 zero, in float32: exactly, for coordinates of up to six decimals (the published
-ones have three).
+ones have three). 2s-AGCN's array has y with the other sign.
 """
 
 from collections.abc import Mapping

@@ -281,6 +281,39 @@ def test_damaged_clips_say_what_is_wrong(content, kind, words, tmp_path):
   assert str(tmp_path / 'a.json') in str(caught.value)
 
 
+ODD = (None, -1, 0.5, 'x', [], {}, [[]], True, float('inf'), 10**400)
+
+
+def variants(tree):
+  """The tree with each of its nodes replaced by something odd."""
+  yield from ODD
+  places = enumerate(tree) if isinstance(tree, list) else tree.items()
+  for place, node in list(places):
+    # Joints are all alike: the first two will do.
+    if isinstance(tree, list) and place > 1:
+      break
+    for odd in variants(node) if isinstance(node, list | dict) else ODD:
+      copy = tree.copy()
+      copy[place] = odd
+      yield copy
+
+
+def test_whatever_is_odd_is_a_clip_or_a_clip_error(tmp_path):
+  count = 0
+  for content in variants(clip([skeleton(0.5, 0.5, 0.5)] * 2)):
+    # As text: what is to be tested is the reader, not what it is given.
+    path = write(tmp_path / 'a.json', json.dumps(content))
+    try:
+      item = kinetics_skeleton.read_clip(path)
+    except arrays.ClipError as error:
+      assert str(path) in str(error)
+      count += 1
+    else:
+      assert item['keypoint'].shape[2:] == (18, 2)
+      assert item['keypoint_score'].shape == item['keypoint'].shape[:3]
+  assert count > 50
+
+
 def test_a_frame_that_occurs_twice_is_an_error(tmp_path):
   content = clip([skeleton(0.5, 0.5, 0.5)])
   content['data'] *= 2

@@ -61,6 +61,22 @@ def test_numbers_of_bodies_are_told_apart_beyond_floats(tmp_path):
   assert bodies.ids == (number, number + 1)
 
 
+def test_numbers_are_read_as_python_reads_them(tmp_path):
+  rng = np.random.default_rng(0)
+  values = rng.normal(size=75) * 10.0 ** rng.integers(-12, 12, 75)
+  words = [
+    format(value, rng.choice(['.17g', '.7g', '.3e', '.6f', 'E']))
+    for value in values
+  ]
+  words[:6] = ['-0', '.5', '5.', '+1E-3', '1e-320', '0.1234567890123456789']
+  lines = lines_of(still(1))
+  for joint in range(25):
+    lines[4 + joint] = '\t'.join(words[3 * joint : 3 * joint + 3])
+  path = write(tmp_path, text='\n'.join(lines))
+  joints = ntu_skeleton.read_bodies(str(path)).joints
+  assert joints.ravel().tolist() == [float(word) for word in words]
+
+
 @pytest.mark.parametrize('newline', ['\n', '\r\n'])
 @pytest.mark.parametrize('end', ['', '\n', '\r\n\r\n  '])
 def test_ends_of_lines_do_not_matter(newline, end, tmp_path):

@@ -154,6 +154,23 @@ def test_damaged_files_are_named(text, words, tmp_path):
   assert str(path) in str(caught.value)
 
 
+def test_whatever_is_odd_in_a_joint_is_a_clip_or_a_clip_error(tmp_path):
+  odd = (None, -1, 'x', [], {}, [[]], True, float('inf'), 10**400)
+  for value in odd:
+    for frames in (
+      [value, FRAME],
+      [[value, *FRAME[1:]], FRAME],
+      [[[value, 0, 0], *FRAME[1:]], FRAME],
+    ):
+      path = write(tmp_path, skeletons=frames)
+      try:
+        item = ucla_json.read_clip(path)
+      except arrays.ClipError as error:
+        assert str(path) in str(error)
+      else:
+        assert item['keypoint'].shape == (1, 2, 20, 3)
+
+
 def test_numbers_that_cannot_be_kept_are_left_to_the_check(tmp_path):
   frame = [[1e300, 0, float('nan')], *FRAME[1:]]
   item = ucla_json.read_clip(write(tmp_path, skeletons=[frame]))
