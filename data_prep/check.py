@@ -17,6 +17,7 @@ from absl import flags
 from data_prep import findings
 from data_prep import source_flags
 from data_prep import sources
+from data_prep import summary
 from data_prep import survey
 from skeljax import cli
 from skeljax import errors
@@ -28,6 +29,8 @@ def define_flags() -> None:
   """Flags of `python -m data_prep.check`."""
   flags.FLAGS.set_gnu_getopt(True)  # The file may stand before the flags.
   source_flags.define()
+  # So that --help lists them with those of this command.
+  flags.adopt_module_key_flags(source_flags)
   flags.DEFINE_string(
     'protocol',
     '',
@@ -117,6 +120,14 @@ def check(
   )
   num_errors = sum(finding.is_error for finding in found)
   blocks = [survey.describe(seen, layout, names)]
+  if source == 'clips':
+    names = names or [f'class_{i}' for i in range(seen.labels.max() + 1)]
+    blocks.append(
+      summary.describe(
+        survey.balance(seen), names, layout.name if layout else 'not said'
+      )
+      + '\n'
+    )
   # Errors first, and the verdict where the eye ends.
   blocks += [str(f) for f in sorted(found, key=lambda f: not f.is_error)]
   blocks.append(_verdict(num_errors, len(found) - num_errors))

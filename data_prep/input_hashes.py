@@ -5,6 +5,8 @@ import hashlib
 import os
 import pathlib
 
+from skeljax import errors
+
 _BLOCK = 1 << 20
 
 
@@ -39,7 +41,13 @@ def listing_hash(
         continue
       if os.path.abspath(path) in absent:
         continue
-      seen = os.stat(path)
+      try:
+        seen = os.stat(path)
+      except OSError as error:
+        raise errors.UserError(
+          f'{path} cannot be read: {error}. Mend it, or take it out of the'
+          ' folder.'
+        ) from error
       name = pathlib.Path(path).relative_to(root).as_posix()
       lines.append(f'{name}\t{seen.st_size}\t{seen.st_mtime_ns}\n')
   if not lines:

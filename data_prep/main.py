@@ -1,4 +1,4 @@
-"""Prepares a dataset: reads annotations once, writes what training reads.
+"""Prepares a dataset: reads skeletons once, writes what training reads.
 
 A file of mmaction2 or pyskl that holds its own splits:
 
@@ -12,13 +12,25 @@ Older files, one list of annotations a split:
       --input=train=gym_train.pkl,val=gym_val.pkl --layout=coco \\
       --class_names=gym99 --name=gym_2d --output=DIR
 
+Clips of your own, as a pose tool wrote them, and a list of what they show:
+
+  python -m data_prep.main --source=clips --input=my_clips \\
+      --labels=labels.csv --name=my_actions --output=DIR
+
+Raw recordings of NTU RGB+D; kinetics_skeleton, npy, npz and ucla are alike:
+
+  python -m data_prep.main --source=ntu --input=nturgb+d_skeletons \\
+      --exclude=missing.txt --protocol=ntu60_xsub --name=ntu60_xsub_raw \\
+      --output=DIR
+
 The demo motions, which need no file:
 
   python -m data_prep.main --source=demo --name=demo_3d --output=DIR
 
 A skeleton of your own is a small JSON file: --layout=my_skeleton.json with
 "name", "joints", "bones" and "center". DIR then goes to training as
---config.data.dir=DIR. python -m data_prep.check FILE finds problems in a file.
+--config.data.dir=DIR. python -m data_prep.check, with the same flags about the
+source, finds problems beforehand.
 
 Apache Beam does the work; its own flags may follow. On one machine with more
 workers: --direct_num_workers=4 --direct_running_mode=multi_processing. On a
@@ -44,11 +56,13 @@ from skeljax import errors
 def define_flags() -> None:
   """Defines the flags of this command, once in a process."""
   source_flags.define()
+  # So that --help lists them with those of this command.
+  flags.adopt_module_key_flags(source_flags)
   flags.DEFINE_string(
     'protocol',
     '',
-    'Which splits of the file: xsub takes xsub_train and xsub_val. May be left'
-    ' out where there is only one choice.',
+    'Which splits: xsub takes xsub_train and xsub_val of the file, ntu60_xsub'
+    ' those of --source=ntu. May be left out where there is only one choice.',
   )
   flags.DEFINE_enum(
     'normalize',
@@ -92,6 +106,12 @@ def define_flags() -> None:
     'Beam runner. The default works in this process; DirectRunner would'
     ' download a program first.',
   )
+  flags.DEFINE_string(
+    'google_cloud_project',
+    '',
+    "For --runner=DataflowRunner: what Beam's own --project would be, which"
+    ' means something else here.',
+  )
   _define_compressed_flags()
 
 
@@ -125,6 +145,8 @@ def main(argv: Sequence[str]) -> None:
   """Prepares what the flags say; argv holds Beam's own flags."""
   values = flags.FLAGS
   beam_arguments = [f'--runner={values.runner}', *argv[1:]]
+  if values.google_cloud_project:
+    beam_arguments.append(f'--project={values.google_cloud_project}')
   reject_unknown(argv[1:], list(values))
   prepare.prepare(
     options_lib.Options(

@@ -249,4 +249,8 @@ def _kind(folder: str, file: str) -> str:
 
 
 def _visible(folder: str) -> list[str]:
-  return sorted(name for name in os.listdir(folder) if not name.startswith('.'))
+  try:
+    names = os.listdir(folder)
+  except OSError as error:
+    raise errors.UserError(f'{folder} cannot be read: {error}.') from error
+  return sorted(name for name in names if not name.startswith('.'))

@@ -17,7 +17,7 @@ def define() -> None:
     'source',
     'pickle',
     list(sources.SOURCES),
-    'Where the clips come from. '
+    'Where the clips come from, and what --input is then. '
     + ' '.join(f'{name}: {s.what}.' for name, s in sources.SOURCES.items()),
   )
   flags.DEFINE_string(

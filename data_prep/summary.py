@@ -70,7 +70,7 @@ def describe(
   """A report for people who bring their own clips: is it balanced, is it all?
 
   Args:
-    seen: by split.
+    seen: by split; that to train on, that to validate on, and perhaps more.
     class_names: in the order of the labels.
     layout: of the skeletons.
 
@@ -105,7 +105,8 @@ def _warnings(
   seen: Mapping[str, Summary], class_names: Sequence[str]
 ) -> list[str]:
   """What is doubtful about the balance, a line each."""
-  train, val = seen['train'].labels, seen['val'].labels
+  # Training, and what it validates on: val, or test where there is no val.
+  train, val = [summary.labels for summary in seen.values()][:2]
 
   def named(labels):
     return ', '.join(class_names[label] for label in labels)

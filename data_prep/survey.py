@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from data_prep import progress
+from data_prep import summary
 from skeljax import errors
 from skeljax import skeletons
 from skeljax.data import formats
@@ -28,6 +29,7 @@ class Survey:
     splits: the splits that were looked at, in file order.
     protocols: protocol -> its training and validation split, of these splits.
     is_used: [n] whether a clip is in one of the splits.
+    is_seen: [n] whether a clip was looked at.
     is_compressed: [n] whether a clip lists its skeletons one by one.
     shapes: [n, 4] persons, frames, joints, channels.
     dtypes: type of the keypoints.
@@ -42,6 +44,7 @@ class Survey:
   splits: tuple[str, ...]
   protocols: Mapping[str, tuple[str, str]]
   is_used: np.ndarray
+  is_seen: np.ndarray
   is_compressed: np.ndarray
   shapes: np.ndarray
   dtypes: list[str]
@@ -86,6 +89,7 @@ def look(
     protocols=formats.protocols(splits),
     # A plain list is a split that has no name yet.
     is_used=np.full(count, not annotations.splits),
+    is_seen=np.zeros(count, bool),
     is_compressed=np.zeros(count, bool),
     shapes=np.full((count, 4), -1),
     dtypes=[''] * count,
@@ -97,11 +101,9 @@ def look(
   )
   for split in splits:
     result.is_used[result.positions(split)] = True
-  if is_lazy:
-    # Whoever asks about one protocol does not wait for the others' files.
-    wanted = np.flatnonzero(result.is_used)
-  else:
-    wanted = range(count)
+  # Whoever asks about one protocol does not wait for the files of the others.
+  result.is_seen[:] = result.is_used if is_lazy else True
+  wanted = np.flatnonzero(result.is_seen)
   with progress.Progress('checking', len(wanted)) as shown:
     for position in wanted:
       _look_at_clip(
@@ -197,12 +199,36 @@ def _digest(keypoint: np.ndarray) -> bytes:
   return hasher.digest()
 
 
+def balance(survey: Survey) -> dict[str, summary.Summary]:
+  """What the clips of each split that can be used add up to."""
+  result = {}
+  for split in survey.splits:
+    positions = [p for p in survey.positions(split) if survey.digests[p]]
+
+    def count(values, positions=positions):
+      return dict(
+        sorted(collections.Counter(values[positions].tolist()).items())
+      )
+
+    result[split] = summary.Summary(
+      labels=count(survey.labels),
+      frames=count(survey.shapes[:, 1]),
+      persons=count(survey.shapes[:, 0]),
+      num_cut=0,
+      num_dropped=0,
+      has_img_shape=bool(survey.has_img_shape[positions].all()),
+      empty=(),
+    )
+  return result
+
+
 def describe(
   survey: Survey, layout: skeletons.Layout | None, class_names: Sequence[str]
 ) -> str:
   """What the clips are like, as a small table."""
   shapes = survey.shapes[survey.shapes[:, 0] >= 0]
   known = shapes[shapes[:, 2] >= 0]
+  is_seen = survey.is_seen
   rows = [
     ('clips', f'{len(survey.shapes):,}'),
     ('classes', _classes(survey, class_names)),
@@ -210,8 +236,8 @@ def describe(
     ('frames', _frames(shapes[:, 1])),
     ('joints', _counts(known[:, 2], layout)),
     ('channels', _counts(known[:, 3])),
-    ('scores', _counts(survey.has_score, words=('none', 'yes'))),
-    ('type', _counts(survey.dtypes)),
+    ('scores', _counts(survey.has_score[is_seen], words=('none', 'yes'))),
+    ('type', _counts(np.array(survey.dtypes)[is_seen])),
   ]
   lines = [survey.annotations.source]
   lines += [f'  {name:<10}{value}' for name, value in rows]

@@ -8,6 +8,7 @@ import dataclasses
 import os
 import pathlib
 import pickle
+import re
 import signal
 import socket
 import subprocess
@@ -185,3 +186,31 @@ print(found & {'jax', 'jaxlib', 'flax', 'torch', 'tensorflow', 'grain'})
   reader = array_record_module.ArrayRecordReader(str(tmp_path / 'shard'))
   assert reader.num_records() > 0
   reader.close()
+
+
+@pytest.mark.parametrize('guide', ['beam.md', 'data.md'])
+def test_flags_of_the_guides_are_known(guide):
+  path = pathlib.Path(__file__).resolve().parents[2] / 'docs' / guide
+  blocks = re.findall(r'```(?:ba)?sh\n(.*?)```', path.read_text(), re.DOTALL)
+  code = """
+import sys
+from data_prep import main
+from absl import flags
+main.define_flags()
+rest = flags.FLAGS(sys.argv, known_only=True)
+main.reject_unknown(rest[1:], list(flags.FLAGS))
+"""
+  arguments = [
+    # Choices and numbers are parsed, the rest of the names are placeholders.
+    word
+    for block in blocks
+    for line in block.replace('\\\n', ' ').splitlines()
+    if 'data_prep.main' in line or line.startswith('$P')
+    for word in line.replace('"', ' ').split()
+    if word.startswith('--')
+  ]
+  assert len(arguments) > 10
+  done = subprocess.run(
+    [sys.executable, '-c', code, *arguments], capture_output=True, text=True
+  )
+  assert done.returncode == 0, done.stderr

@@ -77,6 +77,21 @@ def test_the_command_prepares_and_then_says_it_is_done(
   assert _files(tmp_path / 'data') == before
 
 
+@pytest.mark.parametrize('command', ['main', 'check'])
+def test_help_lists_the_flags_of_every_source(command):
+  done = subprocess.run(
+    [sys.executable, '-m', f'data_prep.{command}', '--help'],
+    cwd=_REPOSITORY,
+    capture_output=True,
+    text=True,
+  )
+  for source in sources.SOURCES.values():
+    for choice in source.choices:
+      assert f'--{choice}: ' in done.stdout
+  for flag in ('source', 'input', 'layout', 'class_names', 'protocol'):
+    assert f'--{flag}: ' in done.stdout
+
+
 def test_a_mistyped_flag_is_an_error_with_a_proposal():
   done = _command('--nmae=x', '--source=demo', '--output=y')
   assert done.returncode == 2
