@@ -18,8 +18,8 @@ each, forward and twice that back), and hours at a sustained 10 TFLOP/s:
 published        4.29 G x 48,978 x 80 x 6 = 101 PFLOP, 2.8 hours
 
 Commands, the first once:
-python -m data_prep.main --source=npy --input=FOLDER --layout=nturgb+d \\
-    --class_names=babel120 --max_persons=1 --name=babel120 --output=DIR
+python -m data_prep.main --source=npy --input=FOLDER --protocol=babel120 \\
+    --layout=nturgb+d --class_names=babel120 --name=babel120 --output=DIR
 python -m skeljax.main --config=configs/stgcn_babel120.py \\
     --config.data.dir=DIR
 Without a data directory this trains on the demo motions.

@@ -18,8 +18,8 @@ each, forward and twice that back), and hours at a sustained 10 TFLOP/s:
 published        4.29 G x 45,473 x 80 x 6 = 94 PFLOP, 2.6 hours
 
 Commands, the first once:
-python -m data_prep.main --source=npy --input=FOLDER --layout=nturgb+d \\
-    --class_names=babel60 --max_persons=1 --name=babel60 --output=DIR
+python -m data_prep.main --source=npy --input=FOLDER --protocol=babel60 \\
+    --layout=nturgb+d --class_names=babel60 --name=babel60 --output=DIR
 python -m skeljax.main --config=configs/stgcn_babel60.py \\
     --config.data.dir=DIR
 Without a data directory this trains on the demo motions.

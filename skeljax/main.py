@@ -5,9 +5,10 @@
         --config.data.dir=DIR --workdir=runs/first
 
 Words after the colon choose recipe (published, u100, ucla), stream (joint,
-bone, joint_motion, bone_motion) and dataset; `:help` explains them and prints
-every field. Without a data directory the demo motions are made and used. The
-same command continues a run that was stopped, and says so when it is done.
+bone, joint_motion, bone_motion), 2d or 3d, benchmark and dataset; `:help`
+explains those of a configuration and prints every field. Without a data
+directory the demo motions are made and used. The same command continues a run
+that was stopped, and says so when it is done.
 """
 
 from collections.abc import Mapping, Sequence

@@ -6,7 +6,10 @@ import re
 
 import pytest
 
+from data_prep import sources
 from skeljax import cli
+from skeljax import skeletons
+from skeljax.data import class_names
 from tests import published_rows
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -98,8 +101,13 @@ def test_header_has_the_commands(file):
   preparation = re.search(r'python -m data_prep.main[^\n]*', header)
   config = cli.load_config(f'{_ROOT}/configs/{file}')
   assert f'--name={config.data.dataset} ' in preparation[0]
-  if config.data.dims == 3 and config.data.normalize != 'none':
-    assert f'--normalize={config.data.normalize}' in preparation[0]
+  said = dict(re.findall(r'--(\w+)=(\S+)', preparation[0]))
+  assert said['source'] in sources.SOURCES
+  assert said['class_names'] in class_names.known_lists()
+  assert said['layout'] in skeletons.LAYOUTS
+  assert said.get('normalize', 'none') == config.data.normalize
+  count = published_rows.CLASSES[config.data.dataset.split('_')[0]]
+  assert len(class_names.load_class_names(said['class_names'])) == count
 
 
 def _readme():
