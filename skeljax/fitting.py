@@ -102,7 +102,7 @@ def fit(
     num_persons=int(seen.sum()),
     img_shape=tuple(int(side) for side in record['img_shape']),
     record=_finish(
-      _cut_persons(record, expected, notes), layout, expected, clip.where
+      _cut_persons(record, clip, expected, notes), layout, expected, clip.where
     ),
     persons=alone,
     notes=tuple(notes),
@@ -167,10 +167,13 @@ def _fit_scores(
 
 
 def _cut_persons(
-  record: dict[str, Any], expected: mismatch.Expected, notes: list[str]
+  record: dict[str, Any],
+  clip: own_clips.OwnClip,
+  expected: mismatch.Expected,
+  notes: list[str],
 ) -> dict[str, Any]:
   """The record with the persons that move most."""
-  if not expected.max_persons:
+  if not expected.max_persons or clip.is_compressed:
     return record
   keypoint, score, num_dropped = persons.select_persons(
     record['keypoint'], record.get('keypoint_score'), expected.max_persons

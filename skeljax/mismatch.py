@@ -19,6 +19,7 @@ from skeljax import skeletons
 from skeljax import volume_recipe
 from skeljax.data import records
 from skeljax.data.formats import clips
+from skeljax.data.formats import compressed
 
 # A body in metres, as records.body_size measures it.
 _METRES = 0.5
@@ -52,6 +53,7 @@ class Expected:
     facts: what the network knows of its data.
     is_assumed: whether a PyTorch file left some of the facts open.
     max_persons: persons of a clip that are kept; 0: all.
+    max_persons_in_frame: the same in each frame of compressed clips.
     third_channel: what a third channel is, see clips.check_item.
     check_units: whether clips of another size than the training data are
       refused.
@@ -62,6 +64,7 @@ class Expected:
   facts: recipe.Facts
   is_assumed: bool
   max_persons: int
+  max_persons_in_frame: int = compressed.DEFAULT_MAX_PERSONS
   third_channel: str = 'auto'
   check_units: bool = True
 

@@ -40,6 +40,8 @@ class OwnClip:
     layout: the name of its layout; '' where the file does not say.
     dtype: the type that keypoints of the whole file have; None for that of
       the clip alone.
+    is_compressed: whether it lists its skeletons one by one; its persons are
+      chosen in each frame then, when it is read.
     read: the item, as clips.check_item takes it. An annotation file lets go of
       a clip that was read, so that it can be read once.
     read_with_layout: the item with the joints of a layout that is asked for;
@@ -51,6 +53,7 @@ class OwnClip:
   form: str
   layout: str
   dtype: str | None
+  is_compressed: bool
   read: Callable[[], Item]
   read_with_layout: Callable[[str], Item] | None = None
 
@@ -67,7 +70,7 @@ def list_clips(
   form: str,
   options: clip_forms.ReadOptions,
   *,
-  max_persons: int = 0,
+  max_persons: int = compressed.DEFAULT_MAX_PERSONS,
 ) -> list[OwnClip]:
   """The clips of a file, or of a folder with one file a frame.
 
@@ -75,8 +78,8 @@ def list_clips(
     path: of the file.
     form: one of FORMS.
     options: how to read a clip; its layout is believed where there is one.
-    max_persons: of compressed annotations, persons kept in a frame; 0: as many
-      as are published.
+    max_persons: of compressed annotations, persons kept in a frame; 0: all of
+      them.
 
   Raises:
     UserError: no such file, or one of an unknown form.
@@ -103,6 +106,7 @@ def list_clips(
       form=form,
       layout=options.layout or clip_forms.layout_of(path, form),
       dtype=None,
+      is_compressed=False,
       read=functools.partial(read, options.layout),
       read_with_layout=read,
     )
@@ -113,8 +117,7 @@ def _annotated(
   path: str, options: clip_forms.ReadOptions, max_persons: int
 ) -> list[OwnClip]:
   annotations = pickles.read_annotations(path)
-  most = compressed.DEFAULT_MAX_PERSONS
-  selection = compressed.Selection(max_persons=min(max_persons or most, most))
+  selection = compressed.Selection(max_persons=max_persons or None)
   dtype = _stored_dtype(annotations.items)
   return [
     OwnClip(
@@ -123,6 +126,7 @@ def _annotated(
       form=ANNOTATIONS,
       layout=options.layout,
       dtype=dtype,
+      is_compressed=compressed.is_compressed(annotations.items[position]),
       read=functools.partial(
         _take, annotations, position, selection, options.img_shape
       ),

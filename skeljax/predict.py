@@ -34,10 +34,11 @@ from skeljax import volume_recipe
 from skeljax.data import class_names as class_names_lib
 from skeljax.data.formats import clip_forms
 from skeljax.data.formats import clips as clips_lib
+from skeljax.data.formats import compressed
 
 _IMG_SHAPE = re.compile(r'(\d+)x(\d+)')
-# Files of which an error tells everything.
-_ERRORS_SHOWN = 5
+# Persons of a clip that data_prep keeps unless told.
+_USUALLY_KEPT = 2
 
 
 def read_clips(
@@ -65,7 +66,7 @@ def read_clips(
     for path in paths:
       try:
         listed = own_clips.list_clips(
-          path, form, options, max_persons=expected.max_persons
+          path, form, options, max_persons=expected.max_persons_in_frame
         )
       except errors.UserError as error:
         failures.append(prediction_report.Failure(path, str(error)))
@@ -144,8 +145,8 @@ _INTEGERS = (
   (
     'max_persons',
     None,
-    'Keep so many persons, those that move most; 0: all. Unset: as many as a'
-    ' graph network was trained with, all for PoseC3D.',
+    'Keep so many persons, those that move most; 0: all. Unset: as many as'
+    ' were kept for the training; all for a published PoseC3D.',
   ),
 )
 _BOOLEANS = (
@@ -202,7 +203,9 @@ def run(args: flags.FlagValues, paths: Sequence[str]) -> int:
     per_person=args.per_person,
   )
   if failures and (not args.keep_going or not found):
-    raise errors.UserError(_in_words(failures, args.keep_going))
+    raise errors.UserError(
+      prediction_report.in_words(failures, args.keep_going)
+    )
   if not found:
     raise errors.UserError(f'There is no clip in {", ".join(paths)}.')
   answers = predict(loaded, found, args.top)
@@ -213,7 +216,9 @@ def run(args: flags.FlagValues, paths: Sequence[str]) -> int:
     _write(args.output, prediction_report.to_json(loaded, answers, failures))
     print(f'\npredictions written to {args.output}')
   if failures:
-    return cli.report(errors.UserError(_in_words(failures, True)))
+    return cli.report(
+      errors.UserError(prediction_report.in_words(failures, True))
+    )
   return 0
 
 
@@ -279,24 +284,39 @@ def _expected(
   facts = loaded.facts
   if loaded.is_assumed:
     facts = dataclasses.replace(facts, normalize=loaded.config.data.normalize)
-  takes_volumes = volume_recipe.uses_volumes(loaded.config)
-  max_persons = 0 if takes_volumes else facts.num_persons
-  if args.max_persons is not None:
-    if not takes_volumes and not 0 < args.max_persons <= facts.num_persons:
-      raise errors.UserError(
-        f'--max_persons={args.max_persons}: {loaded.source} was trained with'
-        f' {facts.num_persons} persons a clip and takes as many at most.'
-      )
-    max_persons = args.max_persons
+  max_persons, in_frame = _persons(loaded, args.max_persons)
   return mismatch.Expected(
     source=loaded.source,
     config=loaded.config,
     facts=facts,
     is_assumed=loaded.is_assumed,
     max_persons=max_persons,
+    max_persons_in_frame=in_frame,
     third_channel=args.third_channel,
     check_units=args.check_units,
   )
+
+
+def _persons(
+  loaded: pretrained.Pretrained, given: int | None
+) -> tuple[int, int]:
+  """Persons of a clip that are kept, and of a frame of a compressed one."""
+  facts, most = loaded.facts, compressed.DEFAULT_MAX_PERSONS
+  if not volume_recipe.uses_volumes(loaded.config):
+    if given is not None and not 0 < given <= facts.num_persons:
+      raise errors.UserError(
+        f'--max_persons={given}: {loaded.source} was trained with'
+        f' {facts.num_persons} persons a clip and takes as many at most.'
+      )
+    kept = given or facts.num_persons
+    return kept, min(kept, most)
+  if given is not None:
+    return given, given
+  if loaded.is_assumed or facts.max_persons is None:
+    return 0, most  # As published.
+  # NOTE: data_prep keeps two of a clip unless told, but ten of a frame.
+  kept = facts.max_persons
+  return kept, most if kept == _USUALLY_KEPT else kept
 
 
 def _read_options(args: flags.FlagValues) -> clip_forms.ReadOptions:
@@ -318,18 +338,6 @@ def _read_options(args: flags.FlagValues) -> clip_forms.ReadOptions:
     denoise=args.denoise,
     layout=args.layout,
   )
-
-
-def _in_words(
-  failures: Sequence[prediction_report.Failure], keep_going: bool
-) -> str:
-  """A paragraph for each of the first few, and what to do about all."""
-  lines = [failure.error for failure in failures[:_ERRORS_SHOWN]]
-  if len(failures) > _ERRORS_SHOWN:
-    lines.append(f'... and {len(failures) - _ERRORS_SHOWN} more.')
-  if not keep_going:
-    lines.append('Nothing was predicted; --keep_going predicts what it can.')
-  return '\n'.join(lines)
 
 
 def _write(path: str, content: Any) -> None:

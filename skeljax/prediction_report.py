@@ -12,6 +12,8 @@ from skeljax import pretrained
 
 # Names the fields below; another number where a field changes its meaning.
 FORMAT = 'skeljax-predictions-1'
+# Files of which an error tells everything.
+_ERRORS_SHOWN = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,3 +131,13 @@ def _headline(fitted: fitting.Fitted) -> str:
     f' {fitted.num_persons} {persons})'
   )
   return '\n'.join([line, *(f'  note: {note}' for note in fitted.notes)])
+
+
+def in_words(failures: Sequence[Failure], keep_going: bool) -> str:
+  """A paragraph for each of the first few, and what to do about all."""
+  lines = [failure.error for failure in failures[:_ERRORS_SHOWN]]
+  if len(failures) > _ERRORS_SHOWN:
+    lines.append(f'... and {len(failures) - _ERRORS_SHOWN} more.')
+  if not keep_going:
+    lines.append('Nothing was predicted; --keep_going predicts what it can.')
+  return '\n'.join(lines)

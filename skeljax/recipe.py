@@ -45,6 +45,8 @@ class Facts:
     project: what made 2D of 3D clips in the preparation.
     body_size: of a skeleton in the unit of the data (records.body_size);
       0 when nobody knows.
+    max_persons: persons of a clip that the preparation kept; 0: all of them,
+      None: nobody knows.
   """
 
   layout: skeletons.Layout
@@ -59,6 +61,7 @@ class Facts:
   score_dtype: str = ''
   project: str = 'none'
   body_size: float = 0.0
+  max_persons: int | None = None
 
   @property
   def num_classes(self) -> int:
@@ -148,6 +151,7 @@ def facts_of(
     score_dtype=dataset.spec.score_dtype,
     project=dataset.project,
     body_size=dataset.body_size,
+    max_persons=dataset.max_persons,
   )
 
 

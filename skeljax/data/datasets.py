@@ -93,6 +93,14 @@ class PreparedDataset:
     return self.metadata.get('num_cut', 0)
 
   @property
+  def max_persons(self) -> int | None:
+    """Persons that were kept of a clip (--max_persons); 0: all of them.
+
+    None when nobody knows.
+    """
+    return self.metadata.get('options', {}).get('max_persons')
+
+  @property
   def project(self) -> str:
     """What made 2D of 3D clips: 'none' or 'orthographic'."""
     return self.metadata.get('project', 'none')

@@ -140,23 +140,28 @@ def expected_by(loaded, **changes) -> mismatch.Expected:
     'config': loaded.config,
     'facts': loaded.facts,
     'is_assumed': loaded.is_assumed,
-    'max_persons': 0 if takes_volumes else loaded.facts.num_persons,
+    'max_persons': (
+      loaded.facts.max_persons if takes_volumes else loaded.facts.num_persons
+    ),
   }
   return mismatch.Expected(**known | changes)
 
 
-def predicted(loaded, path, ids, **changes) -> np.ndarray:
-  """Scores of some clips of an annotation file, as the command finds them."""
-  expected = expected_by(loaded, **changes)
-  listed = own_clips.list_clips(
-    path,
-    'auto',
-    clip_forms.ReadOptions(),
-    max_persons=expected.max_persons,
-  )
+def fitted(loaded, path, ids) -> list[dict]:
+  """The records of some clips of an annotation file."""
+  expected = expected_by(loaded)
+  listed = own_clips.list_clips(path, 'auto', clip_forms.ReadOptions())
   found = [fitting.fit(c, expected) for c in listed if c.id in ids]
   assert [f.clip.id for f in found] == list(ids)
-  return prediction.score_clips(loaded, [f.record for f in found])
+  return [f.record for f in found]
+
+
+def assert_same_records(found, dataset) -> None:
+  """All that a network is shown of the clips is as it was prepared."""
+  for own, stored in zip(found, dataset.source('val'), strict=True):
+    for field in stored.keys() - {'label', 'position'}:
+      assert np.asarray(own[field]).dtype == np.asarray(stored[field]).dtype
+      np.testing.assert_array_equal(own[field], stored[field], field)
 
 
 def evaluated(loaded, dataset) -> np.ndarray:
@@ -265,8 +270,45 @@ def test_clips_of_a_file_get_the_scores_of_the_prepared_dataset(prepared, make):
   loaded = untrained(config, facts, is_assumed=is_assumed)
   ids = [record['id'] for record in dataset.source('val')]
   scores = evaluated(loaded, dataset)
-  # data_prep keeps two persons; networks of volumes take more.
-  np.testing.assert_array_equal(
-    predicted(loaded, path, ids, max_persons=2), scores
-  )
+  found = fitted(loaded, path, ids)
+  assert_same_records(found, dataset)
+  np.testing.assert_array_equal(prediction.score_clips(loaded, found), scores)
   assert len(np.unique(scores.round(6), axis=0)) == NUM_VAL
+
+
+def test_compressed_clips_are_filled_as_in_the_preparation(tmp_path):
+  """Of more than ten in a frame the surest are kept, not two that move."""
+  rng = np.random.default_rng(0)
+  annotations = []
+  for name, people in (('a', 1), ('b', 12), ('c', 3)):
+    frame_inds = np.repeat(np.arange(4), people)
+    keypoint = rng.uniform(10, 100, (len(frame_inds), 17, 3))
+    keypoint[..., 2] = rng.uniform(0, 1, keypoint.shape[:2])
+    annotations.append(
+      {
+        'frame_dir': name,
+        'label': 0,
+        'total_frames': 4,
+        'img_shape': (120, 160),
+        'frame_inds': frame_inds,
+        'keypoint': keypoint.astype(np.float16),
+      }
+    )
+  path = tmp_path / 'clips.pkl'
+  split = {'train': ['a'], 'val': ['b', 'c']}
+  path.write_bytes(pickle.dumps({'split': split, 'annotations': annotations}))
+  options = options_lib.Options(
+    source='pickle',
+    inputs={'': str(path)},
+    protocol='',
+    layout='coco',
+    normalize='none',
+    name='crowds',
+    output=str(tmp_path),
+  )
+  prepare.prepare(options, ['--runner=FnApiRunner'])
+  dataset = datasets.open_dataset(str(tmp_path), 'crowds')
+  assert dataset.num_persons == 10
+  config = narrow(posec3d_ntu60_keypoint.get_config(''))
+  loaded = untrained(config, recipe.facts_of(dataset, config))
+  assert_same_records(fitted(loaded, str(path), ['b', 'c']), dataset)
