@@ -9,9 +9,9 @@ from configs import common
 
 WORDS = common.Words(
   recipes={
-    'published': 'mmaction2 0.x on 16 GPUs, the default',
-    'rc0': 'mmaction2 1.0.0rc0 on 8 GPUs',
-    'mmaction1x': 'mmaction2 1.x',
+    'published': 'mmaction2 0.x, the default: 16 GPUs from chance',
+    'rc0': 'mmaction2 1.0.0rc0: 8 GPUs throughout',
+    'mmaction1x': 'mmaction2 1.x: 8 GPUs, ten passes make an epoch',
   },
   streams={
     'keypoint': 'a blob at every joint',

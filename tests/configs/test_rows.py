@@ -4,6 +4,7 @@ import pathlib
 import types
 
 import jax
+import jax.numpy as jnp
 import pytest
 
 from skeljax import cli
@@ -105,3 +106,52 @@ def test_classes_of_babel_are_weighed_by_its_clips(data, clips):
   samples = config.loss.samples_per_class
   assert len(samples) == published_rows.CLASSES[data]
   assert sum(samples) == clips == published_rows.CLIPS[data]
+
+
+def test_loss_of_babel60_is_the_published_number():
+  config = _load('stgcn_babel60_wfl.py')
+  loss = recipe.loss_options(config, _facts(config, 'babel60'))
+  logits = jnp.linspace(-2, 3, 120).reshape(2, 60)
+  per_sample, _ = loss(logits, jnp.array([3, 41]))
+  # Computed by CBFocalLoss of mmaction2.
+  assert float(per_sample.mean()) == pytest.approx(76.91005, rel=1e-6)
+
+
+# Of the graph networks of mmaction2 0.x: GPUs, clips on each, epochs between
+# evaluations, passes an epoch, what is done to 3D and 2D coordinates.
+_MMACTION_0X = {
+  'agcn_joint.py': (1, 12, 3, 1, 'mmaction0x', 'none'),
+  'agcn_bone.py': (2, 12, 3, 1, 'mmaction0x', 'none'),
+  'stgcn_joint_2d.py': (2, 16, 5, 1, 'none', 'mmaction0x'),
+  'stgcn_joint_3d.py': (1, 32, 3, 1, 'mmaction0x', 'none'),
+  'stgcn_babel60.py': (8, 16, 1, 5, 'none', 'none'),
+  'stgcn_babel60_wfl.py': (8, 16, 1, 5, 'none', 'none'),
+  'stgcn_babel120.py': (8, 16, 1, 5, 'none', 'none'),
+  'stgcn_babel120_wfl.py': (8, 16, 1, 5, 'none', 'none'),
+}
+
+
+@pytest.mark.parametrize('file', _MMACTION_0X)
+def test_graph_networks_are_trained_as_in_mmaction2_0x(file):
+  config = _load(file)
+  gpus, clips, every, repeat, normalize, normalize_2d = _MMACTION_0X[file]
+  assert config.model.norm_group == clips
+  assert config.train.batch_size == config.optim.reference_batch == gpus * clips
+  assert (config.eval.every_epochs, config.data.repeat) == (every, repeat)
+  assert config.data.normalize == normalize
+  assert config.features.normalize_2d == normalize_2d
+  assert config.train.epochs * repeat == 80
+  optim = config.optim
+  assert (optim.momentum, optim.nesterov, optim.clip_norm) == (0.9, True, 0)
+  assert (optim.weight_decay, optim.gamma) == (1e-4, 0.1)
+  # One view of all frames, looped; logits are the scores.
+  assert (config.data.frames, config.data.num_clips) == ('loop', 1)
+  assert config.eval.average == 'score'
+  assert config.graph.edges == '0x'
+  if file.startswith('agcn'):
+    network = (config.graph.mode, config.model.variant)
+    assert network == ('spatial', 'softmax_0x')
+  else:
+    network = (config.graph.mode, config.model.adaptive, config.model.data_bn)
+    assert network == ('stgcn_spatial', 'importance', 'VC')
+    assert config.model.weight_init == 'mmaction0x'

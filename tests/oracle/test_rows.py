@@ -9,11 +9,16 @@ Published accuracies are those of its metafile.yml.
 import pathlib
 
 import configurations_1x
+import jax.numpy as jnp
 import mmaction
+from mmaction.models import losses as published
 import mmengine
+import numpy as np
 import pytest
+import torch
 
 from skeljax import cli
+from skeljax import losses
 from skeljax import skeletons
 from skeljax.models import agcn
 from tests import published_rows
@@ -184,3 +189,20 @@ def test_accuracies_and_sizes_are_those_of_the_metafile(folder):
     assert row.parameters / 1e6 == pytest.approx(millions, abs=0.07)
     compared += 1
   assert compared == sum(path.parent.name == folder for path in _FILES)
+
+
+@pytest.mark.parametrize('classes', [60, 120])
+def test_loss_of_babel_is_the_published_one(classes, oracle_seed):
+  config = cli.load_config(f'{_CONFIGS}/stgcn_babel{classes}_wfl.py')
+  options = losses.LossOptions(
+    label_smoothing=config.optim.label_smoothing, **config.loss
+  )
+  rng = np.random.default_rng(oracle_seed)
+  logits = rng.normal(scale=3, size=(32, classes)).astype(np.float32)
+  labels = rng.integers(0, classes, 32)
+  ours, _ = options(jnp.asarray(logits), jnp.asarray(labels))
+  oracle = published.CBFocalLoss(
+    samples_per_cls=list(config.loss.samples_per_class)
+  )
+  theirs = oracle(torch.tensor(logits), torch.tensor(labels))
+  np.testing.assert_allclose(ours.mean(), theirs.item(), rtol=1e-6)
