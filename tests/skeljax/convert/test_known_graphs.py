@@ -77,7 +77,10 @@ def test_a_learned_graph_is_recognised_by_its_origin(layout, mode):
   assert found == graph
   assert notes == ()
   found, notes = find(noise, is_fixed=False)
-  assert found.layout == graph.layout
+  # The likeliest of as many joints.
+  layouts = skeletons.LAYOUTS.values()
+  joints = graph.layout.num_joints
+  assert found.layout == next(k for k in layouts if k.num_joints == joints)
   assert 'resembles no graph' in notes[0]
   assert find(0 * noise, is_fixed=False)[1]
 

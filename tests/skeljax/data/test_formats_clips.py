@@ -128,9 +128,9 @@ def put(value, place=(0, 2, 7, 1), dtype=np.float32):
       ' ucla',
     ),
     (
-      dict(keypoint=np.ones((1, 4, 33, 3))),
+      dict(keypoint=np.ones((1, 4, 34, 3))),
       'joints',
-      'No known layout has 33 joints: describe yours in a layout file',
+      'No known layout has 34 joints: describe yours in a layout file',
     ),
     (
       dict(keypoint=put(np.nan)),
