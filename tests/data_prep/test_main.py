@@ -229,7 +229,6 @@ def test_a_killed_preparation_leaves_nothing_half_published(
     before="""
     import os, signal
     from data_prep import shards
-from data_prep import sources
     write_shard, done = shards.write_shard, []
     def write_one_shard(task):
       if done:
