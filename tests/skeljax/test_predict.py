@@ -19,6 +19,7 @@ from configs import stgcn_joint_2d
 from configs import stgcn_joint_3d
 from data_prep import options as options_lib
 from data_prep import prepare
+from data_prep import sources
 from skeljax import fitting
 from skeljax import mismatch
 from skeljax import own_clips
@@ -239,22 +240,8 @@ def assumed_of_a_pytorch_file():
   return config, 2, {'is_assumed': True}
 
 
-@pytest.mark.parametrize(
-  'make',
-  [
-    graph_3d,
-    graph_3d_normalized,
-    graph_3d_normalized_0x,
-    graph_2d_rounded,
-    graph_2d_boxed,
-    whole_clips,
-    volumes,
-    volumes_of_projections,
-    assumed_of_a_pytorch_file,
-  ],
-  ids=lambda make: make.__name__,
-)
-def test_clips_of_a_file_get_the_scores_of_the_prepared_dataset(prepared, make):
+def checkpoint_and_clips(prepared, make):
+  """An untrained checkpoint, a dataset, and its clips as they are predicted."""
   config, dims, options = make()
   is_assumed = options.pop('is_assumed', False)
   path, dataset = prepared(dims, **options)
@@ -269,11 +256,89 @@ def test_clips_of_a_file_get_the_scores_of_the_prepared_dataset(prepared, make):
     )
   loaded = untrained(config, facts, is_assumed=is_assumed)
   ids = [record['id'] for record in dataset.source('val')]
+  return loaded, dataset, fitted(loaded, path, ids)
+
+
+@pytest.mark.parametrize(
+  'make',
+  [
+    graph_3d,
+    graph_3d_normalized,
+    graph_2d_rounded,
+    whole_clips,
+    volumes,
+    assumed_of_a_pytorch_file,
+  ],
+  ids=lambda make: make.__name__,
+)
+def test_clips_of_a_file_get_the_scores_of_the_prepared_dataset(prepared, make):
+  loaded, dataset, found = checkpoint_and_clips(prepared, make)
   scores = evaluated(loaded, dataset)
-  found = fitted(loaded, path, ids)
   assert_same_records(found, dataset)
   np.testing.assert_array_equal(prediction.score_clips(loaded, found), scores)
   assert len(np.unique(scores.round(6), axis=0)) == NUM_VAL
+
+
+@pytest.mark.parametrize(
+  'make',
+  [graph_3d_normalized_0x, graph_2d_boxed, volumes_of_projections],
+  ids=lambda make: make.__name__,
+)
+def test_clips_of_a_file_become_the_records_of_the_prepared_dataset(
+  prepared, make
+):
+  _, dataset, found = checkpoint_and_clips(prepared, make)
+  assert_same_records(found, dataset)
+
+
+def test_files_of_a_pose_tool_become_the_records_of_the_prepared_dataset(
+  tmp_path,
+):
+  """Two persons without ids, who have to be told apart, in both ways alike."""
+  rng = np.random.default_rng(0)
+  names = [f'clip{i}.json' for i in range(4)]
+  for name in names:
+    pose, step = rng.uniform(20, 80, (2, 17, 2)), rng.uniform(-6, 6, (2, 1, 2))
+    frames = []
+    for t in range(9):
+      people = [
+        {
+          'keypoints': (pose[m] + t * step[m]).tolist(),
+          'keypoint_scores': rng.uniform(0.2, 1, 17).tolist(),
+        }
+        for m in rng.permutation(2)
+      ]
+      frames.append({'frame_id': t, 'instances': people})
+    (tmp_path / name).write_text(json.dumps(frames))
+  labels = tmp_path / 'labels.csv'
+  labels.write_text(
+    'file,label,split\n'
+    + ''.join(
+      f'{name},{"ab"[i % 2]},{("train", "val")[i > 1]}\n'
+      for i, name in enumerate(names)
+    )
+  )
+  options = options_lib.Options(
+    source='clips',
+    inputs={'': str(tmp_path)},
+    protocol='',
+    layout='',
+    normalize='none',
+    name='own',
+    output=str(tmp_path / 'prepared'),
+    choices=sources.Choices(labels=str(labels), img_shape='240x320'),
+  )
+  prepare.prepare(options, ['--runner=FnApiRunner'])
+  dataset = datasets.open_dataset(str(tmp_path / 'prepared'), 'own')
+  config = narrow(stgcn_joint_2d.get_config('u100'))
+  loaded = untrained(config, recipe.facts_of(dataset, config))
+  read = clip_forms.ReadOptions(img_shape=(240, 320))
+  found = []
+  for name in names[2:]:
+    [clip] = own_clips.list_clips(str(tmp_path / name), 'auto', read)
+    found.append(fitting.fit(clip, expected_by(loaded)).record)
+  assert found[0]['keypoint'].shape == (2, 9, 17, 2)
+  assert_same_records(found, dataset)
 
 
 def test_compressed_clips_are_filled_as_in_the_preparation(tmp_path):
