@@ -21,7 +21,7 @@ published       19.48 G x 40,091 x 80 x 6 = 375 PFLOP, 10.4 hours
 u100             6.49 G x 40,091 x 80 x 6 = 125 PFLOP, 3.5 hours
 u100,2d          4.35 G x 40,091 x 80 x 6 = 84 PFLOP, 2.3 hours
 
-Commands, the first once (u100: --normalize=mmaction1x):
+Commands, the first once (u100: with --normalize=mmaction1x to another DIR):
 python -m data_prep.main --source=pickle --input=ntu60_3d.pkl --protocol=xsub \\
     --layout=nturgb+d --class_names=ntu60 --normalize=mmaction0x \\
     --name=ntu60_xsub_3d --output=DIR

@@ -25,6 +25,7 @@ _DEMOS = [(file, '') for file in _FILES] + [
   for file in ('agcn_bone.py', 'stgcn_joint_2d.py', 'stgcnpp.py')
   for dims in ('2d', '3d')
 ]
+_DEMOS.append(('stgcnpp.py', 'ucla,3d'))
 # What only NW-UCLA is trained on: 1,020 clips, five passes an epoch.
 _UCLA_CLIPS = 1020
 

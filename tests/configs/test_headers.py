@@ -49,9 +49,15 @@ def _header(file):
   return re.sub(r'_\n +', '_', text.split('"""')[1])
 
 
-def _says(text, published, accuracy):
-  line = rf'{re.escape(published)}( \(0\.x\))? +{re.escape(accuracy)}\b'
-  return re.search(line, text) is not None
+def _hardware(text, published, accuracy):
+  """GPUs and clips on each, behind a row and its accuracy; () if it is not."""
+  line = re.search(
+    rf'{re.escape(published)}( \(0\.x\))? +{re.escape(accuracy)}\b'
+    r'( +[\d.]+)? +(\d+) x (\d+)$',
+    text,
+    re.MULTILINE,
+  )
+  return (int(line[3]), int(line[4])) if line else ()
 
 
 def _table_says(header, row):
@@ -68,7 +74,13 @@ def _table_says(header, row):
 @pytest.mark.parametrize('row', _ROWS, ids=lambda row: row.published)
 def test_header_has_the_row_and_its_accuracy(row):
   header = _header(row.command.partition(':')[0])
-  assert _says(header, row.published, row.accuracy) or _table_says(header, row)
+  hardware = _hardware(header, row.published, row.accuracy)
+  assert hardware or _table_says(header, row)
+  if hardware:
+    gpus, clips = hardware
+    config = cli.load_config(f'{_ROOT}/configs/{row.command}')
+    assert config.model.norm_group == clips
+    assert config.train.batch_size == gpus * clips
 
 
 @pytest.mark.parametrize(
