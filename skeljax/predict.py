@@ -209,11 +209,14 @@ def run(args: flags.FlagValues, paths: Sequence[str]) -> int:
   if not found:
     raise errors.UserError(f'There is no clip in {", ".join(paths)}.')
   answers = predict(loaded, found, args.top)
+  if args.output:
+    write_json(
+      args.output, prediction_report.to_json(loaded, answers, failures)
+    )
   print(prediction_report.title(loaded))
   print()
   print(prediction_report.to_text(answers), end='')
   if args.output:
-    _write(args.output, prediction_report.to_json(loaded, answers, failures))
     print(f'\npredictions written to {args.output}')
   if failures:
     return cli.report(
@@ -340,10 +343,12 @@ def _read_options(args: flags.FlagValues) -> clip_forms.ReadOptions:
   )
 
 
-def _write(path: str, content: Any) -> None:
+def write_json(path: str, content: Any) -> None:
+  """Writes the file of --output, whole or not at all."""
   with (
     atomic_file.replacing(path) as temporary,
-    open(temporary, 'w', encoding='utf-8') as file,
+    # Names of files need not be text; JSON takes what this makes of them.
+    open(temporary, 'w', encoding='utf-8', errors='backslashreplace') as file,
   ):
     json.dump(content, file, indent=2, ensure_ascii=False, allow_nan=False)
     file.write('\n')

@@ -113,3 +113,28 @@ def test_the_box_leaves_out_scores_up_to_the_published_threshold():
 def test_the_box_of_nobody_is_zero():
   box = records.visible_box(np.ones((1, 2, 3, 2)), np.zeros((1, 2, 3)))
   np.testing.assert_array_equal(box, np.zeros(4, np.float32))
+
+
+def test_the_size_of_a_body_is_that_of_the_frames_in_the_middle():
+  keypoint = np.zeros((2, 3, 4, 2))
+  # Corners of squares of sides 2, 6 and 8 about (10, 20): their distance from
+  # the middle is half the side times the square root of 2.
+  corners = np.array([(-1, -1), (-1, 1), (1, -1), (1, 1)])
+  for person, frame, half in ((0, 0, 1), (0, 2, 3), (1, 1, 4)):
+    keypoint[person, frame] = (10, 20) + half * corners
+  assert records.body_size(keypoint) == pytest.approx(3 * np.sqrt(2))
+  # A joint alone has no size; two have half their distance.
+  keypoint[0, 2, 1:] = 0
+  assert records.body_size(keypoint) == pytest.approx(2.5 * np.sqrt(2))
+  keypoint[1, 1, 2:] = 0
+  assert records.body_size(keypoint) == pytest.approx((np.sqrt(2) + 4) / 2)
+  assert records.body_size(np.zeros((1, 2, 3, 3), np.float16)) == 0.0
+
+
+def test_turning_and_moving_a_body_leaves_its_size():
+  rng = np.random.default_rng(0)
+  keypoint = rng.normal(size=(2, 5, 25, 3))
+  turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+  size = records.body_size(keypoint)
+  assert records.body_size(keypoint @ turn + 7) == pytest.approx(size)
+  assert records.body_size(1000 * keypoint) == pytest.approx(1000 * size)

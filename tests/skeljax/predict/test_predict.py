@@ -287,8 +287,9 @@ def test_clips_of_a_file_get_the_scores_of_the_prepared_dataset(prepared, make):
 def test_clips_of_a_file_become_the_records_of_the_prepared_dataset(
   prepared, make
 ):
-  _, dataset, found = checkpoint_and_clips(prepared, make)
+  loaded, dataset, found = checkpoint_and_clips(prepared, make)
   assert_same_records(found, dataset)
+  assert loaded.facts.body_size > 0
 
 
 def test_files_of_a_pose_tool_become_the_records_of_the_prepared_dataset(

@@ -1,0 +1,227 @@
+"""`python -m skeljax.predict`: what it says and writes."""
+
+import json
+import pathlib
+import pickle
+import re
+
+from ml_collections import config_dict
+import numpy as np
+import pytest
+
+from skeljax import predict
+from skeljax import prediction_report
+from skeljax import recipe
+from tests.skeljax.predict import toys
+
+_GUIDE = pathlib.Path(__file__).parents[3] / 'docs' / 'predict.md'
+
+
+def test_text_and_json_say_the_same(run, clip_2d, tmp_path):
+  one = clip_2d('wörk one.npz')
+  two = clip_2d('two.npz', toys.persons_2d(num_persons=3))
+  output = tmp_path / 'out' / 'predictions.json'
+  status, out, _ = run(
+    toys.graph_2d(),
+    one,
+    two,
+    '--top=2',
+    f'--output={output}',
+    '--layout=coco',
+  )
+  assert status == 0
+  assert out == (
+    'runs/own step 7: stgcn_joint_2d, joint, 1 view a clip\n\n'
+    f'{one}  (array, coco, 5 frames, 1 person)\n'
+    '  1  walk    50.00 %\n'
+    '  2  stand   30.00 %\n\n'
+    f'{two}  (array, coco, 5 frames, 3 persons)\n'
+    '  note: kept the 2 persons that move most, dropped 1\n'
+    '  1  walk    50.00 %\n'
+    '  2  stand   30.00 %\n'
+    f'\npredictions written to {output}\n'
+  )
+  content = json.loads(output.read_text(encoding='utf-8'))
+  assert content['format'] == 'skeljax-predictions-1'
+  assert content['checkpoint'] == 'runs/own step 7'
+  assert (content['stream'], content['views']) == ('joint', 1)
+  assert content['failed'] == content['assumed'] == []
+  first, second = content['clips']
+  top = first.pop('top')
+  assert first == {
+    'file': one,
+    'id': 'wörk one.npz',
+    'form': 'array',
+    'layout': 'coco',
+    'frames': 5,
+    'persons': 1,
+    'img_shape': [240, 320],
+    'notes': [],
+    'per_person': [],
+  }
+  assert [(g['label'], g['name']) for g in top] == [(2, 'walk'), (1, 'stand')]
+  assert top[0]['probability'] == pytest.approx(0.5)
+  assert second['notes'] == ['kept the 2 persons that move most, dropped 1']
+
+
+def test_the_guide_shows_the_fields_of_the_file(run, clip_2d, tmp_path):
+  output = tmp_path / 'out.json'
+  bad = str(tmp_path / 'missing.json')
+  run(
+    toys.graph_2d(), clip_2d(), bad, '--per_person', '--keep_going',
+    f'--output={output}',
+  )  # fmt: skip
+  written = json.loads(output.read_text())
+  guide = _GUIDE.read_text()
+  [shown] = re.findall(r'```json\n(.*?)```', guide, re.DOTALL)
+  shown = json.loads(shown)
+  assert list(shown) == list(written)
+  assert list(shown['clips'][0]) == list(written['clips'][0])
+  assert shown['format'] == written['format']
+  for fields in (
+    written,
+    written['clips'][0],
+    written['clips'][0]['top'][0],
+    written['clips'][0]['per_person'][0],
+    written['failed'][0],
+  ):
+    for field in fields:
+      assert f'`{field}`' in guide, field
+
+
+def test_names_of_files_need_not_be_text(run, clip_2d, tmp_path):
+  name = b'clip \xff.npz'.decode('utf-8', 'surrogateescape')
+  output = tmp_path / 'out.json'
+  loaded = toys.graph_2d()
+  found = [toys.fit(loaded, clip_2d(name))]
+  answers = predict.predict(loaded, found, 1)
+  predict.write_json(
+    str(output), prediction_report.to_json(loaded, answers, [])
+  )
+  [clip] = json.loads(output.read_text())['clips']
+  assert clip['id'] == name
+
+
+def test_each_person_is_scored_alone(run, clip_2d, tmp_path):
+  keypoint = toys.persons_2d(num_persons=3, frames=6)
+  keypoint[1, :2] = 0
+  keypoint[1, 5:] = 0
+  keypoint[2] = 0
+  output = tmp_path / 'alone.json'
+  _, out, _ = run(
+    toys.graph_2d(), clip_2d(keypoint=keypoint), '--per_person', '--top=1',
+    f'--output={output}',
+  )  # fmt: skip
+  assert '  person 1, frames 2 to 4\n    1  walk   50.00 %\n' in out
+  [clip] = json.loads(output.read_text())['clips']
+  spans = [
+    (p['person'], p['first_frame'], p['last_frame']) for p in clip['per_person']
+  ]
+  assert spans == [(0, 0, 5), (1, 2, 4)]
+
+
+def test_a_person_alone_is_a_clip_of_that_person(clip_2d):
+  keypoint = toys.persons_2d(num_persons=2, frames=6)
+  keypoint[1, :2] = 0
+  both = toys.fit(toys.graph_2d(), clip_2d(keypoint=keypoint), per_person=True)
+  alone = toys.fit(toys.graph_2d(), clip_2d('alone.npz', keypoint[1:, 2:]))
+  found = both.persons[1].record
+  for field in ('keypoint', 'keypoint_score', 'box', 'total_frames'):
+    np.testing.assert_array_equal(found[field], alone.record[field], field)
+
+
+def test_an_annotation_file_needs_no_labels(run, tmp_path):
+  items = [
+    {
+      'frame_dir': name,
+      'total_frames': toys.FRAMES,
+      'img_shape': (240, 320),
+      'keypoint': toys.persons_2d(),
+      'keypoint_score': np.ones((1, toys.FRAMES, 17), np.float32),
+    }
+    for name in ('a', 'b')
+  ]
+  path = tmp_path / 'clips.pkl'
+  path.write_bytes(pickle.dumps(items))
+  _, out, _ = run(toys.graph_2d(), str(path), '--top=1')
+  assert f'{path}: a  (annotations, coco, 5 frames, 1 person)' in out
+  assert f'{path}: b  (annotations' in out
+
+
+def test_one_bad_file_stops_all_but_with_keep_going(
+  run, refusal, clip_2d, tmp_path
+):
+  good = clip_2d()
+  bad = tmp_path / 'bad.npz'
+  bad.write_bytes(b'PK\x03\x04')
+  text = refusal(toys.graph_2d(), good, str(bad))
+  assert str(bad) in text and '--keep_going' in text
+  output = tmp_path / 'out.json'
+  status, out, err = run(
+    toys.graph_2d(),
+    good,
+    str(bad),
+    '--keep_going',
+    f'--output={output}',
+  )
+  assert status == 2
+  assert good in out and 'bad.npz' in err
+  content = json.loads(output.read_text())
+  assert [c['file'] for c in content['clips']] == [good]
+  assert [f['file'] for f in content['failed']] == [str(bad)]
+  assert 'bad.npz' in content['failed'][0]['error']
+  only_bad = refusal(toys.graph_2d(), str(bad), '--keep_going')
+  assert 'bad.npz' in only_bad
+
+
+def test_logits_become_probabilities(run, clip_2d):
+  loaded = toys.graph_2d()
+  loaded.config.eval.average = 'score'
+  _, out, _ = run(loaded, clip_2d(), '--top=1')
+  assert '  1  walk   50.00 %' in out
+
+
+@pytest.mark.parametrize(
+  'arguments, words',
+  [
+    ((), 'Name the files'),
+    (('a.npz', './a.npz'), 'a.npz is named more than once'),
+    (('a.npz', '--output=a.csv'), '--output=a.csv'),
+    (('a.npz', '--top=0'), '--top=0'),
+    (('a.npz', '--img_shape=1080'), '--img_shape=1080x1920'),
+    (('a.npz', '--layout=cocco'), "Did you mean 'coco'"),
+    (('a.npz', '--max_persons=3'), 'trained with 2 persons'),
+    (('a.npz', '--mirrored'), 'eval.mirrored is for volumes'),
+    (('missing.npz',), 'There is no file or folder missing.npz'),
+    (('a.npz', '--class_names=ntu60'), '60 names'),
+  ],
+)
+def test_mistakes_in_the_command_are_told(refusal, arguments, words):
+  assert words in refusal(toys.graph_2d(), *arguments)
+
+
+def test_class_names_are_given_to_numbered_classes(run, clip_2d, tmp_path):
+  names = tmp_path / 'names.txt'
+  names.write_text('lie\nrest\nrun\n')
+  loaded = toys.graph_2d(
+    class_names=recipe.numbered_classes(3), is_assumed=True
+  )
+  output = tmp_path / 'out.json'
+  _, out, _ = run(
+    loaded, clip_2d(), f'--class_names={names}', f'--output={output}'
+  )
+  assert '  1  run    50.00 %' in out
+  assert json.loads(output.read_text())['assumed'] == ['taken for joints']
+
+
+def test_diverged_weights_are_told(refusal, clip_2d):
+  loaded = toys.graph_2d()
+  loaded.variables['params']['head']['fc']['bias'][:] = np.nan
+  assert 'diverged' in refusal(loaded, clip_2d())
+
+
+def test_configurations_are_left_as_they_are(run, clip_2d):
+  loaded = toys.graph_2d()
+  before = config_dict.ConfigDict(loaded.config.to_dict())
+  run(loaded, clip_2d(), '--num_clips=2', '--batch_size=4')
+  assert loaded.config.to_dict() == before.to_dict()

@@ -1,0 +1,104 @@
+"""Checkpoints and clips for the tests of prediction."""
+
+import dataclasses
+
+import jax
+import numpy as np
+
+from configs import posec3d_ntu60_keypoint
+from configs import stgcn_joint_2d
+from configs import stgcn_joint_3d
+from skeljax import fitting
+from skeljax import mismatch
+from skeljax import own_clips
+from skeljax import pretrained
+from skeljax import recipe
+from skeljax import skeletons
+from skeljax.data.formats import clip_forms
+
+FRAMES = 5
+# A body in metres, about 0.5 from its middle.
+BODY = np.random.default_rng(0).normal(0, 0.3, (25, 3))
+
+
+def checkpoint(config, *, layout='coco', **changes) -> pretrained.Pretrained:
+  """Of a narrow network whose weights are zero but for the last bias."""
+  config.model.base_channels = 4
+  if config.model.name != 'slowonly':
+    config.model.update(num_stages=1, inflate_stages=(), down_stages=())
+  config.data.update(clip_len=4, num_clips=1)
+  dims = config.data.dims
+  facts = recipe.Facts(
+    layout=skeletons.get_layout(layout),
+    class_names=('sit', 'stand', 'walk'),
+    num_channels=dims,
+    has_score=dims == 2,
+    num_persons=2,
+    normalize=config.data.normalize,
+    keypoint_dtype='float32',
+    max_frames=0,
+    score_dtype='float32' if dims == 2 else '',
+    body_size=60.0 if dims == 2 else 0.5,
+  )
+  is_assumed = changes.pop('is_assumed', False)
+  facts = dataclasses.replace(facts, **changes)
+  variables = jax.tree.map(
+    lambda leaf: np.zeros(leaf.shape, leaf.dtype),
+    recipe.abstract_variables(config, facts),
+  )
+  bias = variables['params']['head']['fc']['bias']
+  bias[:] = np.log([0.2, 0.3, 0.5])
+  return pretrained.Pretrained(
+    source='runs/own step 7',
+    config=config,
+    facts=facts,
+    variables=variables,
+    is_assumed=is_assumed,
+    meta={},
+    notes=('taken for joints',) if is_assumed else (),
+  )
+
+
+def graph_2d(words='u100', **changes):
+  return checkpoint(stgcn_joint_2d.get_config(words), **changes)
+
+
+def graph_3d(words='', layout='nturgb+d', **changes):
+  config = stgcn_joint_3d.get_config(words)
+  return checkpoint(config, layout=layout, **changes)
+
+
+def volumes(**changes):
+  return checkpoint(posec3d_ntu60_keypoint.get_config(''), **changes)
+
+
+def persons_2d(num_persons=1, num_joints=17, frames=FRAMES):
+  """Standing still; [M, T, V, 2] pixels."""
+  pose = np.random.default_rng(1).uniform(20, 220, (num_joints, 2))
+  shift = 3 * np.arange(num_persons)[:, None, None, None]
+  return (pose + shift + np.zeros((1, frames, 1, 1))).astype(np.float32)
+
+
+def save(path, keypoint, **fields):
+  if keypoint.shape[-1] == 2 and 'keypoint_score' not in fields:
+    fields['keypoint_score'] = np.ones(keypoint.shape[:3], np.float32)
+  fields = {k: v for k, v in fields.items() if v is not None}
+  np.savez(path, keypoint=keypoint, **fields)
+  return str(path)
+
+
+def fit(loaded, path, **options):
+  """A clip as it is fitted, without a network."""
+  takes_volumes = loaded.config.model.name == 'slowonly'
+  expected = mismatch.Expected(
+    source=loaded.source,
+    config=loaded.config,
+    facts=loaded.facts,
+    is_assumed=loaded.is_assumed,
+    max_persons=0 if takes_volumes else loaded.facts.num_persons,
+  )
+  read = clip_forms.ReadOptions(
+    layout=options.pop('layout', ''), img_shape=options.pop('img_shape', None)
+  )
+  [clip] = own_clips.list_clips(path, 'auto', read)
+  return fitting.fit(clip, expected, **options)
