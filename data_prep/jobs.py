@@ -63,6 +63,11 @@ def run(
     if 'disk' in result:
       raise OSError(result['disk'])
   mistakes = sorted(r['mistake'] for r in results if 'mistake' in r)
+  if len(mistakes) > 1:
+    raise errors.UserError(
+      f'{mistakes[0]} {len(mistakes) - 1} more shards met a mistake;'
+      ' python -m data_prep.check looks at every clip.'
+    )
   if mistakes:
     raise errors.UserError(mistakes[0])
   return {result['path']: result for result in results}

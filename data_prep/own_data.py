@@ -44,6 +44,7 @@ def list_clips(folder: str, labels: str) -> list[label_lists.Line]:
       f'--input={folder} has no sub-folders with clips in them. Put the clips of'
       ' each class into a sub-folder of its name, or give a list of what they'
       ' show: --labels=FILE.csv with the columns file and label.'
+      f'{_proposed_list(folder)}'
     )
   return lines
 
@@ -79,6 +80,10 @@ def read_annotations(
   """
   lines = list_clips(folder, labels)
   _warn_of_unlisted(folder, lines)
+  if not labels and _proposed_list(folder):
+    logging.warning(
+      'the labels are the names of the sub-folders.%s', _proposed_list(folder)
+    )
   label_of, names = label_lists.number_labels(
     lines, class_names, labels or folder
   )
@@ -239,6 +244,14 @@ def _warn_of_unlisted(folder: str, lines: Sequence[label_lists.Line]) -> None:
       folder,
       annotations_lib.some(unlisted),
     )
+
+
+def _proposed_list(folder: str) -> str:
+  """A question about a list that lies beside the clips, if there is one."""
+  lists = [name for name in _visible(folder) if name.lower().endswith('.csv')]
+  if not lists:
+    return ''
+  return f' Did you mean --labels={os.path.join(folder, lists[0])}?'
 
 
 def _kind(folder: str, file: str) -> str:

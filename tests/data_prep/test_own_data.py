@@ -199,6 +199,9 @@ def test_a_split_column_that_cannot_be_used(splits, options, words, folder):
 def test_folders_without_clips_are_explained(tmp_path):
   with pytest.raises(errors.UserError, match='no sub-folders.*--labels'):
     own_data.read_annotations(str(tmp_path))
+  (tmp_path / 'my.csv').touch()
+  with pytest.raises(errors.UserError, match='Did you mean --labels=.*my.csv'):
+    own_data.read_annotations(str(tmp_path))
   (tmp_path / 'sit').mkdir()
   with pytest.raises(errors.UserError, match='no sub-folders.*--labels'):
     own_data.read_annotations(str(tmp_path))
@@ -208,6 +211,13 @@ def test_folders_without_clips_are_explained(tmp_path):
   _write_clip(tmp_path / 'go' / 'a.npz', 0, 3)
   with pytest.raises(errors.UserError, match='a single clip'):
     own_data.read_annotations(str(tmp_path))
+
+
+def test_a_list_that_is_not_named_is_said_aloud(folder, log):
+  found = own_data.read_annotations(str(folder))
+  assert found.label_names == ('day0', 'day1')
+  assert 'the labels are the names of the sub-folders. Did you mean' in log()
+  assert f'--labels={folder}/labels.csv?' in log()
 
 
 def test_names_that_differ_in_capitals_are_said_aloud(tmp_path, log):
@@ -330,38 +340,3 @@ def test_the_layout_is_that_of_the_form(tmp_path, make_options, run):
   assert dataset.layout.name == 'openpose-25'
   assert dataset.has_score
   run(dataclasses.replace(options, source='clips', layout='openpose-25'))
-
-
-@pytest.mark.parametrize(
-  'source, choices, words',
-  [
-    ('pickle', {'seed': 1}, '--seed says nothing about --source=pickle'),
-    ('ntu', {'labels': 'x'}, 'belongs to --source=clips'),
-    ('clips', {'exclude': 'x'}, 'belongs to --source=ntu'),
-    ('clips', {'form': 'kinect'}, '--form=kinect is not known'),
-    ('clips', {'val_ratio': 1.0}, 'above 0 and below 1'),
-    ('clips', {'img_shape': '1080'}, 'as in 1080x1920'),
-    ('clips', {'img_shape': '0x5'}, 'as in 1080x1920'),
-    ('clips', {'labels': 'nowhere.csv'}, 'there is no file nowhere.csv'),
-    ('clips', {'labels': 'labels.csv'}, 'Did you mean --labels='),
-  ],
-)
-def test_flags_that_cannot_work_are_explained(source, choices, words, folder):
-  with pytest.raises(errors.UserError) as caught:
-    sources.check(source, {'': str(folder)}, sources.Choices(**choices))
-  assert words in str(caught.value)
-
-
-@pytest.mark.parametrize(
-  'source, name, words',
-  [
-    ('clips', 'labels.csv', 'is a file. Expected a folder of clips'),
-    ('ntu', 'nowhere', 'is not there. Expected the folder with the .skeleton'),
-    ('npy', 'nowhere', 'neither a file nor a folder'),
-    ('pickle', '.', 'only a folder: expected an annotation file'),
-  ],
-)
-def test_inputs_that_cannot_work_are_explained(source, name, words, folder):
-  with pytest.raises(errors.UserError) as caught:
-    sources.check(source, {'': str(folder / name)}, sources.Choices())
-  assert words in str(caught.value)

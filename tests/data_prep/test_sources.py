@@ -182,3 +182,40 @@ def test_many_clips_make_more_shards_to_share_the_work(
   source = dataset.source('train')
   positions = [source[i]['position'] for i in range(5)]
   assert positions == sorted(positions)
+
+
+@pytest.mark.parametrize(
+  'source, choices, words',
+  [
+    ('pickle', {'seed': 1}, '--seed says nothing about --source=pickle'),
+    ('ntu', {'labels': 'x'}, 'belongs to --source=clips'),
+    ('clips', {'exclude': 'x'}, 'belongs to --source=ntu'),
+    ('clips', {'form': 'kinect'}, '--form=kinect is not known'),
+    ('clips', {'val_ratio': 1.0}, 'above 0 and below 1'),
+    ('clips', {'img_shape': '1080'}, 'as in 1080x1920'),
+    ('clips', {'img_shape': '0x5'}, 'as in 1080x1920'),
+    ('clips', {'labels': 'nowhere.csv'}, 'there is no file nowhere.csv'),
+    ('clips', {'labels': 'labels.csv'}, 'Did you mean --labels='),
+  ],
+)
+def test_flags_that_cannot_work_are_explained(source, choices, words, tmp_path):
+  (tmp_path / 'labels.csv').touch()
+  with pytest.raises(errors.UserError) as caught:
+    sources.check(source, {'': str(tmp_path)}, sources.Choices(**choices))
+  assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+  'source, name, words',
+  [
+    ('clips', 'labels.csv', 'is a file. Expected a folder of clips'),
+    ('ntu', 'nowhere', 'is not there. Expected the folder with the .skeleton'),
+    ('npy', 'nowhere', 'neither a file nor a folder'),
+    ('pickle', '.', 'only a folder: expected an annotation file'),
+  ],
+)
+def test_inputs_that_cannot_work_are_explained(source, name, words, tmp_path):
+  (tmp_path / 'labels.csv').touch()
+  with pytest.raises(errors.UserError) as caught:
+    sources.check(source, {'': str(tmp_path / name)}, sources.Choices())
+  assert words in str(caught.value)
