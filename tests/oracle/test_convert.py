@@ -30,6 +30,7 @@ NAMES = {
   'agcn': '2s-AGCN',
   'aagcn': 'AAGCN',
 }
+PYSKL_LAYOUTS = ('nturgb+d', 'coco', 'openpose-18', 'handmp')
 _SKELETON = pathlib.Path(mmaction.__file__).parent / '.mim/configs/skeleton'
 CONFIGS = sorted(
   path
@@ -118,7 +119,7 @@ def test_files_of_mmaction2_cross_and_come_back(
   networks.settle(network, config.seed)
   state = network.state_dict()
   naming = ('mmaction1x', 'pyskl')[index % 2]
-  if config.graph.layout.name in ('tree', 'ucla'):
+  if config.graph.layout.name not in PYSKL_LAYOUTS:
     naming = 'mmaction1x'  # pyskl knows its layouts by name only.
   if naming == 'pyskl':
     state = {n.replace('head.fc.', 'head.fc_cls.'): t for n, t in state.items()}
