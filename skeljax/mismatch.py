@@ -40,6 +40,8 @@ _UNITS = {
     1 / 1000: ('fractions of the picture', 'pixels'),
   },
 }
+# A score from which joints are drawn in mmaction2's demo.
+_SURE = 0.3
 _ANYWAY = ' If it is right as it is, add --nocheck_units.'
 
 
@@ -294,17 +296,24 @@ def _check_pixels(
   """Raises UserError for 2D keypoints that are no pixels of their picture."""
   keypoint = record['keypoint'].astype(np.float64)
   largest = np.abs(keypoint).max()
-  if largest <= _FRACTION:
+  # Unless the training data were fractions too.
+  if largest <= _FRACTION and not 0 < expected.facts.body_size < _FRACTION / 2:
     raise errors.UserError(
       f'{where}: its coordinates reach {largest:.3g}, as fractions of a picture'
       f' do, and {expected.source} takes pixels. Multiply x by the width of the'
       f' picture and y by its height.{_ANYWAY}'
     )
   height, width = record['img_shape']
-  points = keypoint[keypoint.any(axis=-1)]
+  is_sure = keypoint.any(axis=-1)
+  if 'keypoint_score' in record:
+    # Pose tools guess where joints beyond the picture are.
+    is_sure &= record['keypoint_score'] > _SURE
+  points = keypoint[is_sure]
+  if not expected.needs_img_shape or not height or not len(points):
+    return
   outside = (points < 0) | (points > (width, height))
   part = outside.any(axis=-1).mean()
-  if expected.needs_img_shape and height and part > 0.5:
+  if part > 0.5:
     x, y = points.max(axis=0)
     raise errors.UserError(
       f'{where}: {part:.0%} of its joints lie outside the picture of'

@@ -101,6 +101,14 @@ def test_the_size_of_another_picture_is_told(refusal, clip_2d):
   assert '100% of its joints lie outside the picture of 24x32' in text
 
 
+def test_guesses_beyond_the_picture_are_no_mistake(clip_2d):
+  keypoint = toys.persons_2d()
+  keypoint[:, :, 5:] += 300
+  score = np.ones(keypoint.shape[:3], np.float32)
+  score[:, :, 5:] = 0.2
+  toys.fit(toys.graph_2d(), clip_2d(keypoint=keypoint, keypoint_score=score))
+
+
 @pytest.mark.parametrize(
   'scale, words',
   [
