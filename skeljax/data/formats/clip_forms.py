@@ -204,7 +204,7 @@ def _cut_joints(
   by_number: frames.Frames, path: str, layout: str
 ) -> frames.Frames:
   """Only the joints of COCO, where it is asked for and they are the first."""
-  found = _count_joints(by_number)
+  found = _shape(by_number)[0]
   if layout != _COCO.name or found not in _BEGIN_WITH_COCO:
     return by_number
   logging.log_first_n(
@@ -220,16 +220,21 @@ def _cut_joints(
   return frames.first_joints(by_number, _COCO.num_joints)
 
 
-def _count_joints(by_number: frames.Frames) -> int:
-  """The number of joints of the first person, 0 where nobody is seen."""
+def _shape(by_number: frames.Frames) -> tuple[int, int]:
+  """Joints and coordinates of the first person, zeros where nobody is seen."""
   people = (p for persons in by_number.values() for p in persons)
-  return next((len(person.keypoint) for person in people), 0)
+  return next((person.keypoint.shape for person in people), (0, 0))
 
 
 def _layout_of_frames(seen: frames.Seen, layouts: Mapping[int, str]) -> str:
-  """The layout of the joints that a pose tool writes, by name or number."""
+  """The layout of the joints that a pose tool writes, by name or number.
+
+  The number tells it in 2D only: in 3D, tools write as many joints as COCO has
+  and mean those of Human3.6M.
+  """
   if not seen.joint_names:
-    return layouts.get(_count_joints(seen.frames), '')
+    shape = _shape(seen.frames)
+    return layouts.get(shape[0], '') if shape[1] == 2 else ''
   # Tools write left_eye, layouts left eye.
   names = tuple(n.lower().replace('_', ' ') for n in seen.joint_names)
   known = skeletons.LAYOUTS.values()
@@ -249,7 +254,7 @@ def _from_frames(
     is_clip=module.is_clip,
     read=lambda path, options: _clip_of_frames(module.see(path), path, options),
     layout_of=lambda path: _layout_of_frames(module.see(path), module.LAYOUTS),
-    count_joints=lambda path: _count_joints(module.see(path).frames),
+    count_joints=lambda path: _shape(module.see(path).frames)[0],
   )
 
 

@@ -76,12 +76,12 @@ def person(
   """
   if score is None:
     score = np.ones(len(keypoint))
-  if len(score) != len(keypoint):
+  if score.shape != keypoint.shape[:1]:
     raise arrays.clip_error(
       'joints',
       where,
-      f'a person has {len(keypoint)} joints and {len(score)} scores. Expected'
-      ' one score for each joint.',
+      f'a person has {len(keypoint)} joints and scores of shape {score.shape}.'
+      ' Expected one score for each joint.',
     )
   # A sum is not small where a part of it is not: one look in the usual case.
   if not np.abs(keypoint).sum() + np.abs(score).sum() < _LARGEST:
@@ -248,13 +248,9 @@ def in_pixels(
       fractions of a picture of unknown size would have to become pixels.
   """
   img_shape = agree(seen.img_shape, img_shape, where)
-  people = [p for persons in seen.frames.values() for p in persons]
   is_fraction = seen.is_fraction
   if is_fraction is None:
-    largest = (np.abs(p.keypoint).max(initial=0) for p in people)
-    is_fraction = max(largest, default=_PIXELS) < _PIXELS
-    if is_fraction:
-      _check_fractions(people, where)
+    is_fraction = _are_fractions(seen.frames, where)
   if not is_fraction:
     return seen.frames, img_shape
   if not img_shape:
@@ -273,9 +269,18 @@ def in_pixels(
   return frames, img_shape
 
 
-def _check_fractions(people: Sequence[Person], where: str) -> None:
-  """Raises ClipError for coordinates around the middle of the picture."""
-  least = min(p.keypoint.min(initial=0) for p in people)
+def _are_fractions(frames: Frames, where: str) -> bool:
+  """Whether a clip is too small for pixels.
+
+  Raises:
+    ClipError: it is, and lies around the middle of the picture.
+  """
+  people = [p.keypoint for persons in frames.values() for p in persons]
+  seen = [keypoint for keypoint in people if keypoint.any()]
+  is_3d = any(keypoint.shape[1] != 2 for keypoint in seen)
+  if not seen or is_3d or max(np.abs(k).max() for k in seen) >= _PIXELS:
+    return False
+  least = min(keypoint.min() for keypoint in seen)
   if least < _LEAST_FRACTION:
     raise arrays.clip_error(
       'fractions',
@@ -284,6 +289,7 @@ def _check_fractions(people: Sequence[Person], where: str) -> None:
       f' {least:.3g}. Expected pixels, or fractions of the picture from 0 to 1:'
       ' OpenPose writes these with --keypoint_scale 0 and 3.',
     )
+  return True
 
 
 def agree(

@@ -130,6 +130,14 @@ def test_poses_in_3d_have_no_scores(tmp_path):
   item = read(write(tmp_path, video([one])))
   assert item['keypoint'].shape == (1, 1, 17, 3)
   assert 'keypoint_score' not in item
+  # Metres are no fractions of a picture, nor are the joints those of COCO.
+  one['keypoints'] = [[0.1 * v, -0.2, 0.3] for v in range(17)]
+  path = write(tmp_path, video([one]))
+  assert clip_forms.layout_of(path) == ''
+  item = read(path, img_shape=(480, 640))
+  np.testing.assert_array_equal(
+    item['keypoint'][0, 0, 3], np.float32([0.3, -0.2, 0.3])
+  )
 
 
 @pytest.mark.parametrize('num_joints', [26, 133, 136])
@@ -226,7 +234,15 @@ def test_coco_results(tmp_path):
     (video([instance(1, keypoints=[['a', 'b']] * 17)]), 'a list of numbers'),
     (
       video([instance(1, keypoint_scores=[0.5] * 16)]),
-      '17 joints and 16 score',
+      '17 joints and scores of shape (16,)',
+    ),
+    (
+      video([instance(1, keypoint_scores=[[0.5]] * 17)]),
+      '17 joints and scores of shape (17, 1)',
+    ),
+    (
+      video([instance(1, keypoint_scores=[0] * 17)]),
+      'nobody is seen in any of its 1 frames',
     ),
     (video([instance(1, bbox=[[1, 2]])]), "'bbox' is a list of 1 lists"),
     (video([instance(1, track_id='a')]), "'track_id' is 'a'"),
