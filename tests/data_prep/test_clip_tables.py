@@ -3,7 +3,6 @@
 import collections
 import dataclasses
 import functools
-import gc
 import weakref
 
 from array_record.python import array_record_module
@@ -114,7 +113,6 @@ def test_memory_holds_one_clip_however_many_there_are(write):
 
   def read(file):
     nonlocal most
-    gc.collect()
     alive[:] = [reference for reference in alive if reference() is not None]
     most = max(most, len(alive))
     keypoint = _keypoint(file.row)

@@ -14,7 +14,7 @@ _RATIOS = st.floats(0.05, 0.6)
 _LABELS = st.lists(st.integers(0, 4), min_size=2, max_size=60).map(
   lambda labels: {f'clip{i:02d}': label for i, label in enumerate(labels)}
 )
-_settings = hypothesis.settings(max_examples=60, deadline=None)
+_settings = hypothesis.settings(max_examples=30, deadline=None)
 
 
 def _shuffled(mapping, seed):
