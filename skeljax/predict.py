@@ -94,8 +94,7 @@ def predict(
   """
   records = [clip.record for clip in found]
   records += [p.record for clip in found for p in clip.persons]
-  with metric_writer.progress_bar(len(records), unit='clip') as bar:
-    scores = prediction.score_clips(loaded, records, bar.update)
+  scores = prediction.score_clips(loaded, records)
   average = loaded.config.eval.average
   names = loaded.facts.class_names
   ranked = [

@@ -1,14 +1,14 @@
 """Scores of clips in memory, and the ranking that people read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 import dataclasses
-from typing import Any
 
 import jax
 from ml_collections import config_dict
 import numpy as np
 
 from skeljax import errors
+from skeljax import metric_writer
 from skeljax import pretrained
 from skeljax import recipe
 from skeljax import scoring
@@ -36,15 +36,13 @@ class Guess:
 def score_clips(
   loaded: pretrained.Pretrained,
   clips: Sequence[records.Record],
-  progress: Callable[[int], Any] | None = None,
 ) -> np.ndarray:
-  """What `skeljax.evaluate` would find of these clips.
+  """What `skeljax.evaluate` would find of these clips; shows a progress bar.
 
   Args:
     loaded: the checkpoint; its configuration says how many views, in what
       batches.
     clips: records as the preparation stores them.
-    progress: called with the number of clips after each batch.
 
   Returns:
     [clips, classes] float32, averaged over views: probabilities or logits, as
@@ -61,28 +59,14 @@ def score_clips(
   groups: dict[tuple[str, str], list[int]] = {}
   for row, clip in enumerate(clips):
     groups.setdefault(_types(clip), []).append(row)
-  for types, rows in groups.items():
-    part = clip_list.ClipList('the clips', tuple(clips[row] for row in rows))
-    facts = _facts(loaded, part, *types)
-    config = _config(loaded.config, len(rows))
-    evaluator = scoring.Evaluator(
-      config,
-      facts,
-      part,
-      mesh,
-      split=clip_list.SPLIT,
-      num_clips=config.data.num_clips,
-      mirrored=config.eval.mirrored,
-    )
-    batch_size = config.eval.batch_size
-    left = [len(rows)]
-
-    def advance(left=left, batch_size=batch_size):
-      if progress is not None:
-        progress(min(batch_size, left[0]))
-      left[0] -= batch_size
-
-    result[rows] = evaluator(variables, advance).scores
+  evaluators = [
+    _evaluator(loaded, [clips[row] for row in rows], types, mesh)
+    for types, rows in groups.items()
+  ]
+  num_steps = sum(evaluator.num_steps for evaluator in evaluators)
+  with metric_writer.progress_bar(num_steps, unit='batch') as bar:
+    for evaluator, rows in zip(evaluators, groups.values(), strict=True):
+      result[rows] = evaluator(variables, bar.update).scores
   if not np.isfinite(result).all():
     raise errors.UserError(
       f'{loaded.source} gives scores that are not finite: the training'
@@ -122,6 +106,26 @@ def rank(
 def _types(clip: records.Record) -> tuple[str, str]:
   score = clip.get('keypoint_score')
   return clip['keypoint'].dtype.name, '' if score is None else score.dtype.name
+
+
+def _evaluator(
+  loaded: pretrained.Pretrained,
+  clips: Sequence[records.Record],
+  types: tuple[str, str],
+  mesh: jax.sharding.Mesh,
+) -> scoring.Evaluator:
+  """The evaluator of clips whose arrays have the same types."""
+  config = _config(loaded.config, len(clips))
+  listed = clip_list.ClipList('the clips', tuple(clips))
+  return scoring.Evaluator(
+    config,
+    _facts(loaded, listed, *types),
+    listed,
+    mesh,
+    split=clip_list.SPLIT,
+    num_clips=config.data.num_clips,
+    mirrored=config.eval.mirrored,
+  )
 
 
 def _facts(
