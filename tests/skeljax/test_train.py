@@ -197,7 +197,7 @@ def test_other_normalisation_prints_the_command(tiny_config, tmp_path):
 
 
 def test_training_clips_are_learned_by_heart(tiny_config, tmp_path):
-  tiny_config.train.update(epochs=60.0, log_every_steps=20)
+  tiny_config.train.update(epochs=30.0, log_every_steps=20)
   tiny_config.eval.every_epochs = 0.0
   tiny_config.checkpoint.every_epochs = 0.0
   result = train.train(tiny_config, str(tmp_path))
