@@ -12,6 +12,7 @@ import pytest
 from skeljax import predict
 from skeljax import prediction_report
 from skeljax import recipe
+from tests import recordings
 from tests.skeljax.predict import toys
 
 _GUIDE = pathlib.Path(__file__).parents[3] / 'docs' / 'predict.md'
@@ -178,6 +179,53 @@ def test_logits_become_probabilities(run, clip_2d):
   loaded = toys.graph_2d()
   loaded.config.eval.average = 'score'
   _, out, _ = run(loaded, clip_2d(), '--top=1')
+  assert '  1  walk   50.00 %' in out
+
+
+def _skeleton_file(folder):
+  frames = recordings.draw('one', 0)
+  path = folder / 'S001C001P001R001A001.skeleton'
+  path.write_text(recordings.text(frames))
+  return path, toys.graph_3d(body_size=0.0)
+
+
+def _openpose_folder(folder):
+  path = folder / 'clip'
+  path.mkdir()
+  for t, pose in enumerate(toys.persons_2d(num_joints=18)[0]):
+    flat = np.concatenate([pose, np.full((18, 1), 0.9)], axis=1).ravel()
+    people = {'people': [{'pose_keypoints_2d': flat.tolist()}]}
+    (path / f'clip_{t:012d}_keypoints.json').write_text(json.dumps(people))
+  loaded = toys.graph_2d(layout='openpose-18')
+  return path, loaded
+
+
+def _ucla_file(folder):
+  body = np.tile(toys.BODY[:20], (toys.FRAMES, 1, 1))
+  content = {
+    'file_name': 'a01_s01_e00_v01',
+    'skeletons': body.tolist(),
+    'label': 1,
+  }
+  path = folder / 'a01_s01_e00_v01.json'
+  path.write_text(json.dumps(content))
+  return path, toys.graph_3d('ucla', layout='ucla', max_frames=3)
+
+
+@pytest.mark.parametrize(
+  'make, form',
+  [
+    (_skeleton_file, 'ntu'),
+    (_openpose_folder, 'openpose'),
+    (_ucla_file, 'ucla'),
+  ],
+)
+def test_forms_are_told_and_longer_clips_fit(run, tmp_path, make, form):
+  path, loaded = make(tmp_path)
+  status, out, _ = run(loaded, str(path), '--img_shape=240x320', '--top=1')
+  assert status == 0
+  layout = loaded.facts.layout.name
+  assert f'{path}  ({form}, {layout}, ' in out
   assert '  1  walk   50.00 %' in out
 
 
