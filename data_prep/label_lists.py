@@ -244,13 +244,14 @@ def _numbers(
   """File and number of each line, in range."""
   limit = len(class_names) or _MAX_CLASSES
   for line in lines:
-    value = int(line.label)
-    if not 0 <= value < limit:
+    # Python refuses to read numbers of thousands of digits.
+    is_short = len(line.label) < 20
+    if not is_short or not 0 <= int(line.label) < limit:
       expected = f'0 to {limit - 1:,}'
       if class_names:
         expected += f', as there are {limit} class names'
       raise errors.UserError(
-        f'{path}, line {line.number}: label {line.label}. Expected {expected}:'
+        f'{path}, line {line.number}: label {line.label[:20]}. Expected {expected}:'
         ' labels that are numbers count from 0.'
       )
   return [(line.file, line.label) for line in lines]

@@ -112,8 +112,9 @@ def _nearest_subjects(
   Whoever is needed to train some class on stays out, one after the other,
   until every class has a clip outside the rows.
   """
-  free = list(order)
-  while True:
+  is_alone = ((counts > 0) & (counts == counts.sum(axis=0))).any(axis=1)
+  free = [i for i in order if not is_alone[i]]
+  while free:
     chosen = _subset_sum(counts.sum(axis=1), free, target)
     lost = _lost(counts, chosen)
     if not lost.any():
@@ -122,8 +123,7 @@ def _nearest_subjects(
     holders = [i for i in chosen if counts[i, lost].any()]
     needed = min(holders, key=lambda i: (counts[i].sum(), order.index(i)))
     free.remove(needed)
-    if not free:
-      return _least_harm(counts, order, target)
+  return _least_harm(counts, order, target)
 
 
 def _least_harm(

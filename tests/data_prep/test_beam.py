@@ -127,6 +127,11 @@ def test_every_runner_writes_the_same_bytes(
       '--direct_running_mode=multi_processing',
     ],
     'cluster': cluster,
+    # A runner that loses a worker does its tasks again.
+    'repeated': [
+      '--runner=FnApiRunner',
+      '--direct_runner_bundle_repeat=1',
+    ],
   }
   for name, flags in runners.items():
     options = make_options(
@@ -141,8 +146,8 @@ def test_every_runner_writes_the_same_bytes(
 
   first = _files(tmp_path / 'here')
   assert sum('array_record' in name for name in first) == 6
-  assert _files(tmp_path / 'processes') == first
-  assert _files(tmp_path / 'cluster') == first
+  for name in runners:
+    assert _files(tmp_path / name) == first, name
 
 
 def test_workers_import_nothing_of_jax(

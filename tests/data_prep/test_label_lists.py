@@ -1,5 +1,7 @@
 """The CSV file that says what clips show, and the mistakes in it."""
 
+import hypothesis
+from hypothesis import strategies as st
 import pytest
 
 from data_prep import label_lists
@@ -132,6 +134,7 @@ def test_numbers_are_the_labels():
     (['0', '-1'], (), 'line 3: label -1. Expected 0 to'),
     (['0', '3'], ('a', 'b', 'c'), '0 to 2, as there are 3 class names'),
     (['0', '1' + 9 * '0'], (), 'line 3: label 1000000000'),
+    (['0', 5000 * '1'], (), 'line 3: label 11111111111111111111.'),
     (['sit', 'jump'], ('sit', 'go'), "line 3: label 'jump' is none of the 2"),
   ],
 )
@@ -139,3 +142,28 @@ def test_a_label_that_is_none_is_named(labels, class_names, words):
   with pytest.raises(errors.UserError) as caught:
     _number(labels, class_names)
   assert words in str(caught.value)
+
+
+_FIELDS = st.sampled_from(
+  ['file', 'label', 'a.json', 'b.json', 'go', ',', ';', '\t', '\n', '"', '\r']
+)
+
+
+@hypothesis.settings(
+  max_examples=60,
+  deadline=None,
+  suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+)
+@hypothesis.given(
+  st.binary(max_size=60)
+  | st.text(max_size=60).map(str.encode)
+  | st.lists(_FIELDS, max_size=20).map(''.join).map(str.encode)
+  | st.text(max_size=30).map(lambda text: f'file,label\n{text},go'.encode())
+)
+def test_any_bytes_are_a_list_or_an_error_in_words(read, content):
+  try:
+    lines = read(content)
+  except errors.UserError as error:
+    assert 'labels.csv' in str(error)
+  else:
+    assert all(line.file and line.label for line in lines)
