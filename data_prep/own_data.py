@@ -17,6 +17,7 @@ from skeljax import errors
 from skeljax.data.formats import annotations as annotations_lib
 from skeljax.data.formats import clip_files
 from skeljax.data.formats import clip_forms
+from skeljax.data.formats import clips
 
 VAL_RATIO = 0.2
 
@@ -118,8 +119,33 @@ def read_annotations(
 def read_clip(
   file: clip_files.ClipFile, form: str, options: clip_forms.ReadOptions
 ) -> clip_files.Item:
-  """What is in one clip."""
-  return clip_forms.read_clip(file.path, form, options)
+  """What is in one clip.
+
+  Raises:
+    UserError: it cannot be read, perhaps because it is of another form.
+  """
+  try:
+    return clip_forms.read_clip(file.path, form, options)
+  except errors.UserError as error:
+    other = _other_form(file.path, form)
+    if not other:
+      raise
+    raise clips.ClipError(
+      f'{file.path} is of the form {other}, and clips are read as {form}: all'
+      ' clips of a data set must be of one form. Prepare them as two, or take'
+      ' this one out.',
+      'form',
+    ) from error
+
+
+def _other_form(path: str, form: str) -> str:
+  """The form that a clip is of, if that is another one."""
+  if not os.path.exists(path) or clip_forms.FORMS[form].is_clip(path):
+    return ''
+  try:
+    return clip_forms.detect(path)
+  except errors.UserError:
+    return ''
 
 
 def _splits(

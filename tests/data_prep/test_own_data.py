@@ -247,6 +247,17 @@ def test_a_clip_of_a_finer_type_than_the_first_is_refused(
     prepare_clips()
 
 
+def test_a_clip_of_another_form_is_told_apart(folder):
+  lines = (folder / 'labels.csv').read_text()
+  (folder / 'z.skeleton').write_text('0\n')
+  (folder / 'labels.csv').write_text(lines + '\nz.skeleton,wave,s4')
+  found = own_data.read_annotations(
+    str(folder), labels=str(folder / 'labels.csv')
+  )
+  with pytest.raises(errors.UserError, match='form ntu, and .* read as array'):
+    _ = found.items[30]
+
+
 def test_empty_clips_are_named_or_dropped(folder, prepare_clips, log):
   for number in (0, 7):
     nobody = np.zeros((1, 3, 17, 2), np.float32)
