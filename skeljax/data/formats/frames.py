@@ -138,10 +138,9 @@ def clip(
   """The item of a clip: who was seen where in which frame.
 
   The clip lasts from the lowest frame number to the highest; a number that is
-  missing in between is a frame in which nobody was seen. Each track of
-  `tracking.tracks` is a person, and persons follow each other in the order of
-  their appearance. 2D clips have scores: where a tool gives none, 1 for a
-  joint that was found.
+  missing in between is a frame in which nobody was seen. Persons stand in the
+  rows of `tracking.rows`, in the order of their appearance. 2D clips have
+  scores: where a tool gives none, 1 for a joint that was found.
 
   Args:
     frames: frame number -> persons; frames without anybody count as well.
@@ -169,7 +168,8 @@ def clip(
       ' out, or lower the threshold of the pose tool.',
     )
   num_joints, num_channels = _check_shapes(numbers, seen, where)
-  rows = tracking_lib.tracks(numbers, seen, tracking, where)
+  tracks = tracking_lib.tracks(numbers, seen, tracking, where)
+  rows = tracking_lib.rows(tracks)
   num_persons = 1 + max(max(row, default=0) for row in rows)
   num_frames = numbers[-1] - numbers[0] + 1
   shape = (num_persons, num_frames, num_joints)

@@ -171,6 +171,40 @@ def test_an_unknown_mode_is_refused():
     track([square(0)], mode='sort')
 
 
+def test_a_track_takes_the_first_row_that_is_free():
+  # Track 2 begins after 0 has ended, 3 while 1 and 2 go on, 4 after all.
+  found = [[0, 1], [0, 1], [1, 2], [3, 1, 2], [], [4]]
+  expected = [[0, 1], [0, 1], [1, 0], [2, 1, 0], [], [0]]
+  assert tracking.rows(found) == expected
+  assert tracking.rows([[], []]) == [[], []]
+
+
+def test_who_comes_back_finds_their_row_empty():
+  # Nobody takes the row of track 0 while it is not seen.
+  assert tracking.rows([[0, 1], [1], [1, 2], [0, 1]]) == [
+    [0, 1],
+    [1],
+    [1, 2],
+    [0, 1],
+  ]
+
+
+def test_places_in_the_frame_stay_rows():
+  found = track(
+    [square(0), square(50)], [square(0)], [square(9)] * 3, mode='none'
+  )
+  assert tracking.rows(found) == found == [[0, 1], [0], [0, 1, 2]]
+
+
+def test_a_person_whom_tracking_loses_keeps_the_row():
+  # Somebody jumps beyond every similarity, beside another one who stays.
+  stays = square(300, score=0.4)
+  people = [[square(x), stays] for x in (0, 100, 200)]
+  found = track(*people)
+  assert found == [[0, 1], [2, 1], [3, 1]]
+  assert tracking.rows(found) == [[0, 1]] * 3
+
+
 places = st.tuples(st.integers(0, 60), st.integers(0, 60))
 crowds = st.lists(st.lists(places, max_size=4), min_size=1, max_size=6)
 
@@ -203,6 +237,27 @@ def test_every_person_of_a_frame_has_a_track_of_their_own(crowd, mode):
   # Tracks are numbered without gaps, in the order of their appearance.
   firsts = list(dict.fromkeys(t for row in rows for t in sorted(row)))
   assert firsts == sorted(set(seen)) == list(range(len(set(seen))))
+
+
+@settings(max_examples=60, deadline=None)
+@given(crowds)
+def test_there_are_as_many_rows_as_tracks_at_once(crowd):
+  found = track(*[[square(x, y) for x, y in frame] for frame in crowd])
+  rows = tracking.rows(found)
+  assert all(len(set(row)) == len(row) for row in rows)
+  # A track stays in its row.
+  assert len(
+    {(a, b) for f, r in zip(found, rows) for a, b in zip(f, r)}
+  ) == len({a for f in found for a in f})
+  spans = {}
+  for t, frame in enumerate(found):
+    for a in frame:
+      spans.setdefault(a, []).append(t)
+  going_on = [
+    sum(span[0] <= t <= span[-1] for span in spans.values())
+    for t in range(len(found))
+  ]
+  assert len({b for row in rows for b in row}) == max(going_on)
 
 
 @settings(max_examples=40, deadline=None)
