@@ -27,7 +27,7 @@ Inputs = Mapping[str, str]
 
 # So many clips are looked at for the skeleton.
 _NUM_LOOKS = 16
-_IMG_SHAPE = re.compile(r'(\d+)[xX](\d+)')
+_IMG_SHAPE = re.compile(r'(\d{1,6})[xX](\d{1,6})')
 
 
 @dataclasses.dataclass(frozen=True)
