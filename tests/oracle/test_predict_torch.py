@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from skeljax import graph as graph_lib
-from skeljax import predict
 from skeljax import skeletons
+from skeljax.predict import __main__ as predict
 
 # Float32 on both sides, through three stages and a softmax.
 TOLERANCE = 2e-6

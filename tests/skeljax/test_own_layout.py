@@ -16,9 +16,9 @@ import pytest
 from data_prep import options as options_lib
 from data_prep import prepare
 from skeljax import cli
-from skeljax import predict
 from skeljax import score_file
 from skeljax import train
+from skeljax.predict import __main__ as predict
 
 _CONFIGS = pathlib.Path(__file__).parents[2] / 'configs'
 ACTIONS = ('bow', 'wave', 'kick')

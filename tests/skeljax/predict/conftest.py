@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from skeljax import errors
-from skeljax import predict
 from skeljax import pretrained
+from skeljax.predict import __main__ as predict
 from tests.skeljax.predict import toys
 
 

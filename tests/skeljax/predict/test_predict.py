@@ -20,16 +20,16 @@ from configs import stgcn_joint_3d
 from data_prep import options as options_lib
 from data_prep import prepare
 from data_prep import sources
-from skeljax import fitting
-from skeljax import mismatch
-from skeljax import own_clips
-from skeljax import prediction
 from skeljax import pretrained
 from skeljax import recipe
 from skeljax import scoring
 from skeljax import sharding
 from skeljax.data import datasets
 from skeljax.data.formats import clip_forms
+from skeljax.predict import fitting
+from skeljax.predict import mismatch
+from skeljax.predict import own_clips
+from skeljax.predict import ranking
 
 NUM_TRAIN, NUM_VAL, NUM_CLASSES = 5, 6, 3
 
@@ -275,7 +275,7 @@ def test_clips_of_a_file_get_the_scores_of_the_prepared_dataset(prepared, make):
   loaded, dataset, found = checkpoint_and_clips(prepared, make)
   scores = evaluated(loaded, dataset)
   assert_same_records(found, dataset)
-  np.testing.assert_array_equal(prediction.score_clips(loaded, found), scores)
+  np.testing.assert_array_equal(ranking.score_clips(loaded, found), scores)
   assert len(np.unique(scores.round(6), axis=0)) == NUM_VAL
 
 

@@ -9,9 +9,9 @@ from ml_collections import config_dict
 import numpy as np
 import pytest
 
-from skeljax import predict
-from skeljax import prediction_report
 from skeljax import recipe
+from skeljax.predict import __main__ as predict
+from skeljax.predict import report
 from tests import recordings
 from tests.skeljax.predict import toys
 
@@ -96,9 +96,7 @@ def test_names_of_files_need_not_be_text(run, clip_2d, tmp_path):
   loaded = toys.graph_2d()
   found = [toys.fit(loaded, clip_2d(name))]
   answers = predict.predict(loaded, found, 1)
-  predict.write_json(
-    str(output), prediction_report.to_json(loaded, answers, [])
-  )
+  predict.write_json(str(output), report.to_json(loaded, answers, []))
   [clip] = json.loads(output.read_text())['clips']
   assert clip['id'] == name
 

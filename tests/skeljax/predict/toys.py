@@ -8,13 +8,13 @@ import numpy as np
 from configs import posec3d_ntu60_keypoint
 from configs import stgcn_joint_2d
 from configs import stgcn_joint_3d
-from skeljax import fitting
-from skeljax import mismatch
-from skeljax import own_clips
 from skeljax import pretrained
 from skeljax import recipe
 from skeljax import skeletons
 from skeljax.data.formats import clip_forms
+from skeljax.predict import fitting
+from skeljax.predict import mismatch
+from skeljax.predict import own_clips
 
 FRAMES = 5
 # A body in metres, about 0.5 from its middle.

@@ -5,10 +5,10 @@ import dataclasses
 from typing import Any
 
 import skeljax
-from skeljax import fitting
-from skeljax import own_clips
-from skeljax import prediction
 from skeljax import pretrained
+from skeljax.predict import fitting
+from skeljax.predict import own_clips
+from skeljax.predict import ranking
 
 # Names the fields below; another number where a field changes its meaning.
 FORMAT = 'skeljax-predictions-1'
@@ -35,8 +35,8 @@ class Answer:
   """
 
   fitted: fitting.Fitted
-  top: Sequence[prediction.Guess]
-  persons: Sequence[tuple[fitting.Person, Sequence[prediction.Guess]]]
+  top: Sequence[ranking.Guess]
+  persons: Sequence[tuple[fitting.Person, Sequence[ranking.Guess]]]
 
 
 def title(loaded: pretrained.Pretrained) -> str:

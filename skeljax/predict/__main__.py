@@ -8,37 +8,28 @@ annotation file with many clips; see docs/predict.md.
 """
 
 from collections.abc import Sequence
-import dataclasses
 import json
 import re
 from typing import Any
 
 from absl import flags
-from absl import logging
-from ml_collections import config_dict
 
 from skeljax import atomic_file
 from skeljax import cli
 from skeljax import errors
-from skeljax import fitting
 from skeljax import metric_writer
-from skeljax import mismatch
-from skeljax import own_clips
-from skeljax import prediction
-from skeljax import prediction_report
 from skeljax import pretrained
-from skeljax import recipe
-from skeljax import scoring
 from skeljax import skeletons
-from skeljax import volume_recipe
-from skeljax.data import class_names as class_names_lib
 from skeljax.data.formats import clip_forms
 from skeljax.data.formats import clips as clips_lib
-from skeljax.data.formats import compressed
+from skeljax.predict import checkpoint
+from skeljax.predict import fitting
+from skeljax.predict import mismatch
+from skeljax.predict import own_clips
+from skeljax.predict import ranking
+from skeljax.predict import report
 
 _IMG_SHAPE = re.compile(r'(\d+)x(\d+)')
-# Persons of a clip that data_prep keeps unless told.
-_USUALLY_KEPT = 2
 
 
 def read_clips(
@@ -48,7 +39,7 @@ def read_clips(
   options: clip_forms.ReadOptions,
   *,
   per_person: bool = False,
-) -> tuple[list[fitting.Fitted], list[prediction_report.Failure]]:
+) -> tuple[list[fitting.Fitted], list[report.Failure]]:
   """Reads and checks all clips of some files.
 
   Args:
@@ -69,13 +60,13 @@ def read_clips(
           path, form, options, max_persons=expected.max_persons_in_frame
         )
       except errors.UserError as error:
-        failures.append(prediction_report.Failure(path, str(error)))
+        failures.append(report.Failure(path, str(error)))
         listed = []
       for clip in listed:
         try:
           found.append(fitting.fit(clip, expected, per_person=per_person))
         except errors.UserError as error:
-          failures.append(prediction_report.Failure(path, str(error)))
+          failures.append(report.Failure(path, str(error)))
       bar.update()
   return found, failures
 
@@ -84,7 +75,7 @@ def predict(
   loaded: pretrained.Pretrained,
   found: Sequence[fitting.Fitted],
   top: int,
-) -> list[prediction_report.Answer]:
+) -> list[report.Answer]:
   """The most probable classes of clips, and of their persons.
 
   Args:
@@ -94,16 +85,16 @@ def predict(
   """
   records = [clip.record for clip in found]
   records += [p.record for clip in found for p in clip.persons]
-  scores = prediction.score_clips(loaded, records)
+  scores = ranking.score_clips(loaded, records)
   average = loaded.config.eval.average
   names = loaded.facts.class_names
   ranked = [
-    prediction.rank(row, names, top)
-    for row in prediction.probabilities(scores, average)
+    ranking.rank(row, names, top)
+    for row in ranking.probabilities(scores, average)
   ]
   alone = iter(ranked[len(found) :])
   return [
-    prediction_report.Answer(
+    report.Answer(
       clip, guesses, [(person, next(alone)) for person in clip.persons]
     )
     for clip, guesses in zip(found, ranked)
@@ -192,8 +183,8 @@ def run(args: flags.FlagValues, paths: Sequence[str]) -> int:
   """
   _check_flags(args)
   own_clips.check_files(paths)
-  loaded = _load(args)
-  expected = _expected(loaded, args)
+  loaded = checkpoint.load(args)
+  expected = checkpoint.expected(loaded, args)
   found, failures = read_clips(
     paths,
     expected,
@@ -202,25 +193,19 @@ def run(args: flags.FlagValues, paths: Sequence[str]) -> int:
     per_person=args.per_person,
   )
   if failures and (not args.keep_going or not found):
-    raise errors.UserError(
-      prediction_report.in_words(failures, args.keep_going)
-    )
+    raise errors.UserError(report.in_words(failures, args.keep_going))
   if not found:
     raise errors.UserError(f'There is no clip in {", ".join(paths)}.')
   answers = predict(loaded, found, args.top)
   if args.output:
-    write_json(
-      args.output, prediction_report.to_json(loaded, answers, failures)
-    )
-  print(prediction_report.title(loaded))
+    write_json(args.output, report.to_json(loaded, answers, failures))
+  print(report.title(loaded))
   print()
-  print(prediction_report.to_text(answers), end='')
+  print(report.to_text(answers), end='')
   if args.output:
     print(f'\npredictions written to {args.output}')
   if failures:
-    return cli.report(
-      errors.UserError(prediction_report.in_words(failures, True))
-    )
+    return cli.report(errors.UserError(report.in_words(failures, True)))
   return 0
 
 
@@ -242,83 +227,6 @@ def _check_flags(args: flags.FlagValues) -> None:
       raise errors.UserError(
         f'--{name}={value}: a number of {least} or more is expected.'
       )
-
-
-def _load(args: flags.FlagValues) -> pretrained.Pretrained:
-  """The checkpoint, with what the flags replace."""
-  loaded = pretrained.load(args.checkpoint, args.step)
-  config = config_dict.ConfigDict(loaded.config.to_dict())
-  if args.num_clips:
-    config.data.num_clips = args.num_clips
-  if args.batch_size:
-    config.eval.batch_size = args.batch_size
-  if args.mirrored is not None:
-    config.eval.mirrored = args.mirrored
-  facts = loaded.facts
-  # Before the clips are read, which may take long.
-  scoring.check_views(config, config.data.num_clips, config.eval.mirrored)
-  recipe.frame_sampling(
-    config,
-    dataclasses.replace(facts, max_frames=max(facts.max_frames, 1)),
-    config.data.num_clips,
-  )
-  if args.class_names:
-    names = class_names_lib.load_class_names(args.class_names)
-    if len(names) != facts.num_classes:
-      raise errors.UserError(
-        f'--class_names={args.class_names} has {len(names)} names, and'
-        f' {loaded.source} tells {facts.num_classes} classes apart.'
-      )
-    facts = dataclasses.replace(facts, class_names=names)
-  elif not facts.has_class_names:
-    logging.info(
-      '%s does not name its classes, which are numbered from 0;'
-      ' --class_names=FILE does (%s are known)',
-      loaded.source,
-      ', '.join(class_names_lib.known_lists()),
-    )
-  return dataclasses.replace(loaded, config=config, facts=facts)
-
-
-def _expected(
-  loaded: pretrained.Pretrained, args: flags.FlagValues
-) -> mismatch.Expected:
-  facts = loaded.facts
-  if loaded.is_assumed:
-    facts = dataclasses.replace(facts, normalize=loaded.config.data.normalize)
-  max_persons, in_frame = _persons(loaded, args.max_persons)
-  return mismatch.Expected(
-    source=loaded.source,
-    config=loaded.config,
-    facts=facts,
-    is_assumed=loaded.is_assumed,
-    max_persons=max_persons,
-    max_persons_in_frame=in_frame,
-    third_channel=args.third_channel,
-    check_units=args.check_units,
-  )
-
-
-def _persons(
-  loaded: pretrained.Pretrained, given: int | None
-) -> tuple[int, int]:
-  """Persons of a clip that are kept, and of a frame of a compressed one."""
-  facts, most = loaded.facts, compressed.DEFAULT_MAX_PERSONS
-  if not volume_recipe.uses_volumes(loaded.config):
-    if given is not None and not 0 < given <= facts.num_persons:
-      raise errors.UserError(
-        f'--max_persons={given}: {loaded.source} was trained with'
-        f' {facts.num_persons} persons a clip and takes as many at most.'
-      )
-    kept = given or facts.num_persons
-    return kept, min(kept, most)
-  if given is not None:
-    return given, given
-  if loaded.is_assumed or facts.max_persons is None:
-    return 0, most  # As published.
-  # NOTE: data_prep keeps two of a clip unless told, but ten of a frame.
-  kept = facts.max_persons
-  return kept, most if kept == _USUALLY_KEPT else kept
 
 
 def _read_options(args: flags.FlagValues) -> clip_forms.ReadOptions:

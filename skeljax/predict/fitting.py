@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from skeljax import errors
-from skeljax import mismatch
-from skeljax import own_clips
 from skeljax import skeletons
 from skeljax.data import finish
 from skeljax.data import records
 from skeljax.data.formats import clips
 from skeljax.data.formats import persons
+from skeljax.predict import mismatch
+from skeljax.predict import own_clips
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,13 +13,13 @@ from ml_collections import config_dict
 import numpy as np
 
 from skeljax import errors
-from skeljax import own_clips
 from skeljax import recipe
 from skeljax import skeletons
 from skeljax import volume_recipe
 from skeljax.data import records
 from skeljax.data.formats import clips
 from skeljax.data.formats import compressed
+from skeljax.predict import own_clips
 
 # A body in metres, as records.body_size measures it.
 _METRES = 0.5

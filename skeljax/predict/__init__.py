@@ -1,0 +1,1 @@
+"""Own clips in, labelled actions out: `python -m skeljax.predict --help`."""

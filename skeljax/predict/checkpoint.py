@@ -1,0 +1,101 @@
+"""The checkpoint that a prediction uses, and what it expects of clips."""
+
+import dataclasses
+
+from absl import flags
+from absl import logging
+from ml_collections import config_dict
+
+from skeljax import errors
+from skeljax import pretrained
+from skeljax import recipe
+from skeljax import scoring
+from skeljax import volume_recipe
+from skeljax.data import class_names as class_names_lib
+from skeljax.data.formats import compressed
+from skeljax.predict import mismatch
+
+# Persons of a clip that data_prep keeps unless told.
+_USUALLY_KEPT = 2
+
+
+def load(args: flags.FlagValues) -> pretrained.Pretrained:
+  """The checkpoint, with what the flags of the command replace.
+
+  Raises:
+    UserError: there is no such checkpoint, or the flags do not fit it.
+  """
+  loaded = pretrained.load(args.checkpoint, args.step)
+  config = config_dict.ConfigDict(loaded.config.to_dict())
+  if args.num_clips:
+    config.data.num_clips = args.num_clips
+  if args.batch_size:
+    config.eval.batch_size = args.batch_size
+  if args.mirrored is not None:
+    config.eval.mirrored = args.mirrored
+  facts = loaded.facts
+  # Before the clips are read, which may take long.
+  scoring.check_views(config, config.data.num_clips, config.eval.mirrored)
+  recipe.frame_sampling(
+    config,
+    dataclasses.replace(facts, max_frames=max(facts.max_frames, 1)),
+    config.data.num_clips,
+  )
+  if args.class_names:
+    names = class_names_lib.load_class_names(args.class_names)
+    if len(names) != facts.num_classes:
+      raise errors.UserError(
+        f'--class_names={args.class_names} has {len(names)} names, and'
+        f' {loaded.source} tells {facts.num_classes} classes apart.'
+      )
+    facts = dataclasses.replace(facts, class_names=names)
+  elif not facts.has_class_names:
+    logging.info(
+      '%s does not name its classes, which are numbered from 0;'
+      ' --class_names=FILE does (%s are known)',
+      loaded.source,
+      ', '.join(class_names_lib.known_lists()),
+    )
+  return dataclasses.replace(loaded, config=config, facts=facts)
+
+
+def expected(
+  loaded: pretrained.Pretrained, args: flags.FlagValues
+) -> mismatch.Expected:
+  """What clips must be like for a checkpoint that `load` gave."""
+  facts = loaded.facts
+  if loaded.is_assumed:
+    facts = dataclasses.replace(facts, normalize=loaded.config.data.normalize)
+  max_persons, in_frame = _persons(loaded, args.max_persons)
+  return mismatch.Expected(
+    source=loaded.source,
+    config=loaded.config,
+    facts=facts,
+    is_assumed=loaded.is_assumed,
+    max_persons=max_persons,
+    max_persons_in_frame=in_frame,
+    third_channel=args.third_channel,
+    check_units=args.check_units,
+  )
+
+
+def _persons(
+  loaded: pretrained.Pretrained, given: int | None
+) -> tuple[int, int]:
+  """Persons of a clip that are kept, and of a frame of a compressed one."""
+  facts, most = loaded.facts, compressed.DEFAULT_MAX_PERSONS
+  if not volume_recipe.uses_volumes(loaded.config):
+    if given is not None and not 0 < given <= facts.num_persons:
+      raise errors.UserError(
+        f'--max_persons={given}: {loaded.source} was trained with'
+        f' {facts.num_persons} persons a clip and takes as many at most.'
+      )
+    kept = given or facts.num_persons
+    return kept, min(kept, most)
+  if given is not None:
+    return given, given
+  if loaded.is_assumed or facts.max_persons is None:
+    return 0, most  # As published.
+  # NOTE: data_prep keeps two of a clip unless told, but ten of a frame.
+  kept = facts.max_persons
+  return kept, most if kept == _USUALLY_KEPT else kept
