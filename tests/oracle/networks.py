@@ -140,17 +140,25 @@ class Pair:
 
 
 def draw(family: str, seed: int, index: int) -> Config:
-  """Configuration number `index` of a family."""
+  """Configuration number `index` of a family.
+
+  What can only have a few values goes round: four in a row have them all.
+  """
   rng = np.random.default_rng([seed, FAMILIES.index(family), index])
+  # Where each round begins; the same for all of a family.
+  begin = np.random.default_rng([seed, FAMILIES.index(family)])
 
   def choose(*values):
-    return values[rng.integers(len(values))]
+    # Pairs go on at every other one, as norm_group changes at every one.
+    step = index // 2 if len(values) == 2 else index
+    return values[(begin.integers(len(values)) + step) % len(values)]
 
   layout = _draw_layout(rng)
   mode = choose('spatial', 'stgcn_spatial', 'binary')
-  max_hop = choose(1, 2) if mode == 'stgcn_spatial' else 1
-  # Compiling the six branches of a stage of ST-GCN++ takes a while.
-  num_stages = int(rng.integers(2, 4 if family == 'stgcnpp' else 6))
+  hops = choose(1, 2)
+  max_hop = hops if mode == 'stgcn_spatial' else 1
+  # Compiling a stage takes a while; those of ST-GCN++ have six branches.
+  num_stages = int(rng.integers(2, 4 if family == 'stgcnpp' else 5))
   stages = range(2, num_stages + 1)
   options = dict(
     # Six branches share the channels of ST-GCN++.
