@@ -212,15 +212,6 @@ def test_ntu120_joins_where_there_are_actions_beyond_60(tmp_path):
   assert splits['ntu120_xset_val'] == (0,)
 
 
-def test_published_numbers_of_training_subjects():
-  names = [ntu_splits.Name(1, 1, subject, 1, 61) for subject in range(1, 107)]
-  splits = ntu_splits.splits(names)
-  assert len(splits['ntu120_xsub_train']) == 53
-  assert 'ntu60_xsub_train' not in splits
-  first = [ntu_splits.Name(1, 1, subject, 1, 1) for subject in range(1, 41)]
-  assert len(ntu_splits.splits(first)['ntu60_xsub_train']) == 20
-
-
 def test_excluded_recordings_are_left_out(tmp_path):
   kept, gone, also = (f'S00{n}C001P001R001A001' for n in (1, 2, 3))
   for name in (kept, gone, also):
@@ -241,15 +232,6 @@ def test_excluded_recordings_are_left_out(tmp_path):
   assert found.ids == (kept,)
   with pytest.raises(errors.UserError, match='names all 3 recordings'):
     ntu_skeleton.read_annotations(tmp_path, exclude=[kept, gone, also])
-
-
-def test_a_list_that_names_nothing_is_an_error(tmp_path):
-  listing = tmp_path / 'missing.txt'
-  with pytest.raises(errors.UserError, match='missing.txt cannot be read'):
-    ntu_splits.load_exclude_list(listing)
-  listing.write_text('<html>Not found</html>')
-  with pytest.raises(errors.UserError, match='names no recording'):
-    ntu_splits.load_exclude_list(listing)
 
 
 def test_items_are_read_only_when_asked_for_and_travel_to_workers(tmp_path):
