@@ -7,7 +7,6 @@ needs a clip reads it then.
 from collections.abc import Mapping, Sequence
 import dataclasses
 import os
-import re
 from typing import Any
 
 from data_prep import own_data
@@ -15,6 +14,7 @@ from skeljax import errors
 from skeljax import skeletons
 from skeljax.data.formats import annotations as annotations_lib
 from skeljax.data.formats import clip_forms
+from skeljax.data.formats import clips as clips_lib
 from skeljax.data.formats import kinetics_skeleton
 from skeljax.data.formats import npy_arrays
 from skeljax.data.formats import npz_arrays
@@ -27,7 +27,6 @@ Inputs = Mapping[str, str]
 
 # So many clips are looked at for the skeleton.
 _NUM_LOOKS = 16
-_IMG_SHAPE = re.compile(r'(\d{1,6})[xX](\d{1,6})')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,23 +150,11 @@ class Choices:
     return clip_forms.ReadOptions(
       tracking=self.value('tracking'),
       coordinates=self.value('coordinates'),
-      img_shape=parse_img_shape(self.value('img_shape')),
+      img_shape=clips_lib.parse_img_shape(self.value('img_shape')),
       denoise=self.value('denoise'),
       # Only those by name can ask for a part of a tool's joints.
       layout=layout if layout in skeletons.LAYOUTS else '',
     )
-
-
-def parse_img_shape(text: str) -> tuple[int, int] | None:
-  """(height, width) of '1080x1920'; None of ''."""
-  if not text:
-    return None
-  match = _IMG_SHAPE.fullmatch(text)
-  if match is None or not int(match[1]) or not int(match[2]):
-    raise errors.UserError(
-      f'--img_shape={text}: expected height x width in pixels, as in 1080x1920.'
-    )
-  return int(match[1]), int(match[2])
 
 
 def parse_input(source: str, text: str) -> dict[str, str]:
@@ -219,7 +206,7 @@ def check(source: str, inputs: Inputs, choices: Choices) -> None:
         f' Did you mean --{name}={p}?' for p in inside if os.path.isfile(p)
       )
       raise errors.UserError(f'--{name}: there is no file {path}.{hint}')
-  parse_img_shape(choices.value('img_shape'))
+  clips_lib.parse_img_shape(choices.value('img_shape'))
   if source == 'clips':
     _check_own(choices)
 

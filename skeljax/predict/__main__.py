@@ -9,7 +9,6 @@ annotation file with many clips; see docs/predict.md.
 
 from collections.abc import Sequence
 import json
-import re
 from typing import Any
 
 from absl import flags
@@ -28,8 +27,6 @@ from skeljax.predict import mismatch
 from skeljax.predict import own_clips
 from skeljax.predict import ranking
 from skeljax.predict import report
-
-_IMG_SHAPE = re.compile(r'(\d+)x(\d+)')
 
 
 def read_clips(
@@ -232,19 +229,10 @@ def _check_flags(args: flags.FlagValues) -> None:
 def _read_options(args: flags.FlagValues) -> clip_forms.ReadOptions:
   if args.layout:
     skeletons.get_layout(args.layout)  # A mistake in it is no file's fault.
-  img_shape = None
-  if args.img_shape:
-    match = _IMG_SHAPE.fullmatch(args.img_shape)
-    if match is None or not all(int(side) for side in match.groups()):
-      raise errors.UserError(
-        f'--img_shape={args.img_shape}: height and width in pixels are'
-        ' expected, for example --img_shape=1080x1920.'
-      )
-    img_shape = (int(match[1]), int(match[2]))
   return clip_forms.ReadOptions(
     tracking=args.tracking,
     coordinates=args.coordinates,
-    img_shape=img_shape,
+    img_shape=clips_lib.parse_img_shape(args.img_shape),
     denoise=args.denoise,
     layout=args.layout,
   )

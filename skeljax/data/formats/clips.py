@@ -6,6 +6,7 @@ once, when it is prepared, so that nothing behind this border has to ask.
 
 from collections.abc import Iterable, Mapping
 import numbers
+import re
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ THIRD_CHANNELS = ('auto', 'coordinate', 'score')
 # A third channel within [0, 1] beside coordinates beyond this is a score: no
 # body is so many metres away, and any picture is wider than so many pixels.
 _PIXELS = 20.0
+
+_IMG_SHAPE = re.compile(r'(\d{1,6})[xX](\d{1,6})')
 
 ClipError = arrays.ClipError
 
@@ -277,6 +280,23 @@ def check_img_shape(item: Mapping[str, Any], where: str) -> tuple[int, int]:
       f"'img_shape' is {img_shape!r}. Expected (height, width) in pixels.",
     )
   return (int(sides[0]), int(sides[1]))
+
+
+def parse_img_shape(text: str) -> tuple[int, int] | None:
+  """(height, width) of '1080x1920', what --img_shape says; None of ''.
+
+  Raises:
+    UserError: it is something else.
+  """
+  if not text:
+    return None
+  match = _IMG_SHAPE.fullmatch(text)
+  if match is None or not int(match[1]) or not int(match[2]):
+    raise errors.UserError(
+      f'--img_shape={text}: expected height x width in pixels, as in'
+      ' --img_shape=1080x1920.'
+    )
+  return int(match[1]), int(match[2])
 
 
 def stored_dtype(arrays: Iterable[np.ndarray]) -> str:
