@@ -38,7 +38,7 @@ def is_clip(path: str) -> bool:
   if head.startswith('['):
     if 'image_id' not in keys or 'keypoints' not in keys:
       return False
-    return head.split('"image_id"', 1)[1].lstrip(' :\n\t\r').startswith('"')
+    return json_files.value_after(head, 'image_id').startswith('"')
   # The first key of the other forms is the name of a picture.
   return head.startswith('{') and any(
     {body, numbers} <= set(keys[1:]) and keys[0] not in (body, 'version')

@@ -11,14 +11,11 @@ import os
 import types
 from typing import Any
 
-from absl import logging
-
 from skeljax import errors
-from skeljax import skeletons
 from skeljax.data.formats import alphapose_json
 from skeljax.data.formats import arrays
 from skeljax.data.formats import clip_arrays
-from skeljax.data.formats import clips
+from skeljax.data.formats import frame_layouts
 from skeljax.data.formats import frames
 from skeljax.data.formats import json_files
 from skeljax.data.formats import kinetics_skeleton
@@ -44,7 +41,8 @@ class ReadOptions:
     denoise: the choice of persons in raw NTU files (see ntu_skeleton).
     layout: the layout that is wanted, or ''. Where a tool wrote more joints
       than COCO's 17 and these are the first of them (26, 133 or 136 joints),
-      'coco' takes those; otherwise joints are never left out.
+      'coco' takes those; otherwise joints are never left out. A layout that
+      has as many joints as the clip's, and others, is an error.
   """
 
   tracking: str = 'oks'
@@ -77,12 +75,6 @@ class Form:
   read: Callable[[str, ReadOptions], Item]
   layout_of: Callable[[str], str] | None = None
   count_joints: Callable[[str], int] | None = None
-
-
-# In these numberings of joints COCO's 17 come first: Halpe's body and body with
-# face and hands, and COCO-WholeBody.
-_BEGIN_WITH_COCO = (26, 133, 136)
-_COCO = skeletons.LAYOUTS['coco']
 
 
 def detect(path: str) -> str:
@@ -131,7 +123,10 @@ def read_clip(
   Raises:
     UserError: names the file, what is wrong and what was expected.
   """
-  return _form(path, form).read(path, options or ReadOptions())
+  found, options = _form(path, form), options or ReadOptions()
+  if found.layout:
+    frame_layouts.check(found.layout, options.layout, path)
+  return found.read(path, options)
 
 
 def layout_of(path: str, form: str = 'auto') -> str:
@@ -146,13 +141,9 @@ def explain_no_layout(path: str, form: str = 'auto') -> str:
   num_joints = found.count_joints(path) if found.count_joints else 0
   if not num_joints:
     return f'{path} shows nobody, so that its joints say nothing.'
-  advice = clips.layouts_with(num_joints)
-  if num_joints in _BEGIN_WITH_COCO and found.name != 'array':
-    advice = (
-      f'Where the first {_COCO.num_joints} of them are those of COCO, as in'
-      ' Halpe and COCO-WholeBody, --layout=coco takes these and leaves out the'
-      ' rest.'
-    )
+  advice = frame_layouts.advise(
+    num_joints, begins_with_coco=found.name != 'array'
+  )
   return f'{path} has {num_joints} joints. {advice}'
 
 
@@ -193,52 +184,12 @@ def _clip_of_frames(
 ) -> dict[str, Any]:
   """The item of what a pose tool saw."""
   by_number, img_shape = frames.in_pixels(seen, path, options.img_shape)
-  if options.layout:
-    by_number = _cut_joints(by_number, path, options.layout)
   return frames.clip(
-    by_number, path, tracking=options.tracking, img_shape=img_shape
-  )
-
-
-def _cut_joints(
-  by_number: frames.Frames, path: str, layout: str
-) -> frames.Frames:
-  """Only the joints of COCO, where it is asked for and they are the first."""
-  found = _shape(by_number)[0]
-  if layout != _COCO.name or found not in _BEGIN_WITH_COCO:
-    return by_number
-  logging.log_first_n(
-    logging.INFO,
-    '%s: of its %d joints, the first %d, which are those of layout %s, are'
-    ' taken',
-    1,
+    frame_layouts.cut(by_number, options.layout, path),
     path,
-    found,
-    _COCO.num_joints,
-    layout,
+    tracking=options.tracking,
+    img_shape=img_shape,
   )
-  return frames.first_joints(by_number, _COCO.num_joints)
-
-
-def _shape(by_number: frames.Frames) -> tuple[int, int]:
-  """Joints and coordinates of the first person, zeros where nobody is seen."""
-  people = (p for persons in by_number.values() for p in persons)
-  return next((person.keypoint.shape for person in people), (0, 0))
-
-
-def _layout_of_frames(seen: frames.Seen, layouts: Mapping[int, str]) -> str:
-  """The layout of the joints that a pose tool writes, by name or number.
-
-  The number tells it in 2D only: in 3D, tools write as many joints as COCO has
-  and mean those of Human3.6M.
-  """
-  if not seen.joint_names:
-    shape = _shape(seen.frames)
-    return layouts.get(shape[0], '') if shape[1] == 2 else ''
-  # Tools write left_eye, layouts left eye.
-  names = tuple(n.lower().replace('_', ' ') for n in seen.joint_names)
-  known = skeletons.LAYOUTS.values()
-  return next((k.name for k in known if k.joints == names), '')
 
 
 def _from_frames(
@@ -247,14 +198,23 @@ def _from_frames(
   module: types.ModuleType,
 ) -> Form:
   """The form of a pose tool, whose module says what is seen in a file."""
+
+  def read(path, options):
+    seen = module.see(path)
+    layout = frame_layouts.layout_of(seen, module.LAYOUTS)
+    frame_layouts.check(layout, options.layout, path)
+    return _clip_of_frames(seen, path, options)
+
   return Form(
     name=name,
     description=description,
     layout='',
     is_clip=module.is_clip,
-    read=lambda path, options: _clip_of_frames(module.see(path), path, options),
-    layout_of=lambda path: _layout_of_frames(module.see(path), module.LAYOUTS),
-    count_joints=lambda path: _shape(module.see(path).frames)[0],
+    read=read,
+    layout_of=lambda path: frame_layouts.layout_of(
+      module.see(path), module.LAYOUTS
+    ),
+    count_joints=lambda path: frame_layouts.count_joints(module.see(path)),
   )
 
 

@@ -7,7 +7,7 @@ field is wrong, what it is and what was expected.
 from collections.abc import Collection, Sequence
 import os
 import re
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -26,13 +26,13 @@ def numbers(value: Any, field: str, where: str) -> np.ndarray:
   """
   try:
     array = np.asarray(value)
-    if array.dtype == object:
-      array = np.asarray(value, np.float64)
+    if array.dtype == object and all(map(_is_number_or_null, array.flat)):
+      array = array.astype(np.float64)
     elif array.dtype.kind in 'iu':
       array = array.astype(np.float64)
   except (ValueError, TypeError, OverflowError):
     array = np.asarray('')
-  # NOTE: bool is refused; numpy would take true for 1.
+  # NOTE: a list of bool is refused; numpy would take true for 1.
   if array.dtype != np.float64 or not array.ndim:
     raise arrays.clip_error(
       'not numbers',
@@ -40,6 +40,10 @@ def numbers(value: Any, field: str, where: str) -> np.ndarray:
       f'{field!r} is {shorten(value)}. Expected a list of numbers.',
     )
   return array
+
+
+def _is_number_or_null(value: Any) -> bool:
+  return value is None or type(value) in (int, float)
 
 
 def points(value: Any, field: str, where: str, *, size: int) -> np.ndarray:
@@ -190,7 +194,7 @@ def img_shape(height: Any, width: Any, where: str) -> tuple[int, int]:
   return height, width
 
 
-def fail_kind(value: Any, expected: str, where: str) -> None:
+def fail_kind(value: Any, expected: str, where: str) -> NoReturn:
   """Raises the error for a value of another kind than the form has there."""
   raise arrays.clip_error(
     'form', where, f'found {shorten(value)}. Expected {expected}.'

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import dataclasses
 from typing import Any
 
+from absl import logging
 import numpy as np
 
 from skeljax.data import tracking as tracking_lib
@@ -254,12 +255,22 @@ def in_pixels(
   if not is_fraction:
     return seen.frames, img_shape
   if not img_shape:
+    guessed = ' (all lie within two pixels)' if seen.is_fraction is None else ''
     raise arrays.clip_error(
       'img_shape',
       where,
-      'its coordinates are fractions of a picture whose size the file does'
-      ' not say. Give it as --img_shape=HEIGHTxWIDTH in pixels, for example'
+      f'its coordinates are fractions of a picture{guessed} whose size the file'
+      ' does not say. Give it as --img_shape=HEIGHTxWIDTH in pixels, for example'
       ' --img_shape=1080x1920.',
+    )
+  if seen.is_fraction is None:
+    logging.log_first_n(
+      logging.INFO,
+      '%s: all coordinates lie within two, so that they are taken for fractions'
+      ' of a picture of %s',
+      1,
+      where,
+      _size(img_shape),
     )
   scale = np.array([img_shape[1], img_shape[0]], np.float64)
   frames = {
@@ -319,18 +330,3 @@ def _scaled(p: Person, scale: np.ndarray) -> Person:
 
 def _size(img_shape: Sequence[int]) -> str:
   return f'{img_shape[0]}x{img_shape[1]} (height x width)'
-
-
-def first_joints(frames: Frames, num_joints: int) -> Frames:
-  """The frames with only the first joints of every person."""
-
-  def cut(p):
-    place = None if p.place is None else p.place[:num_joints]
-    return dataclasses.replace(
-      p,
-      keypoint=p.keypoint[:num_joints],
-      score=p.score[:num_joints],
-      place=place,
-    )
-
-  return {n: [cut(p) for p in persons] for n, persons in frames.items()}

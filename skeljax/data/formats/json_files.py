@@ -4,6 +4,7 @@ A file comes from anywhere, so nothing about it is trusted: not that it is
 whole, not that it is text, not that its brackets end.
 """
 
+from collections.abc import Sequence
 import functools
 import json
 import os
@@ -103,6 +104,21 @@ def head(path: str) -> str:
   except OSError:
     return ''
   return data.removeprefix(b'\xef\xbb\xbf').decode(errors='replace').lstrip()
+
+
+def first_head(paths: Sequence[str]) -> str:
+  """The beginning of the first file that says more than that nobody is seen.
+
+  Of a tool that writes a list of persons for each frame, the first files may
+  well be empty lists.
+  """
+  heads = (head(path) for path in paths)
+  return next((h for h in heads if h.strip() not in ('', '[]')), '')
+
+
+def value_after(text: str, key: str) -> str:
+  """What follows the first occurrence of a key in the beginning of a text."""
+  return text.partition(f'"{key}"')[2].lstrip(' :\n\t\r')
 
 
 @functools.lru_cache(maxsize=4)  # Every form asks for those of the same file.

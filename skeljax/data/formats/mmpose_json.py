@@ -37,7 +37,7 @@ def is_clip(path: str) -> bool:
   """Whether a path holds one of these forms, by the keys at its beginning."""
   if os.path.isdir(path):
     files = json_files.folder_files(path, '.json')
-    return bool(files) and _is_picture(json_files.head(files[0]))
+    return bool(files) and _is_picture(json_files.first_head(files))
   if not os.path.isfile(path) or not json_files.is_json(path):
     return False
   head = json_files.head(path)
@@ -61,8 +61,7 @@ def _is_coco_results(head: str, keys: Sequence[str]) -> bool:
   """Results of COCO; those of AlphaPose name pictures in place of numbers."""
   if 'image_id' not in keys or 'keypoints' not in keys:
     return False
-  value = head.split('"image_id"', 1)[1].lstrip(' :\n\t\r')
-  return value[:1].isdigit()
+  return json_files.value_after(head, 'image_id')[:1].isdigit()
 
 
 def see(path: str) -> frames_lib.Seen:

@@ -9,7 +9,8 @@
           line a person: class, box (centre, width, height), x, y and score of
           every joint, then the confidence (save_conf=True) and the track id
           (`model.track`), where they were written. All places are fractions of
-          the picture. Frames in which nobody is seen have no file.
+          the picture. Frames in which nobody is seen have no file, or an empty
+          one.
 
 There are 17 joints, those of COCO. Older versions set joints whose score is
 below 0.5 to (0, 0); these count as not found. Class names are not looked at.
@@ -40,9 +41,9 @@ def is_clip(path: str) -> bool:
   if os.path.isdir(path):
     labels = _label_files(path)
     if labels:
-      return _is_label(json_files.head(labels[0]))
+      return _is_label(json_files.first_head(labels))
     files = json_files.folder_files(path, '.json')
-    return bool(files) and _is_summary(json_files.head(files[0]))
+    return bool(files) and _is_summary(json_files.first_head(files))
   is_file = os.path.isfile(path) and json_files.is_json(path)
   return is_file and _is_summary(json_files.head(path))
 

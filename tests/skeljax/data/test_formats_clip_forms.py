@@ -3,7 +3,6 @@
 import copy
 import functools
 import json
-import logging as python_logging
 import os
 import pathlib
 import pickle
@@ -19,7 +18,7 @@ from skeljax import errors
 from skeljax import skeletons
 from skeljax.data import formats
 from skeljax.data.formats import clip_forms
-from skeljax.data.formats import frames
+from skeljax.data.formats import frame_layouts
 
 POINTS = [[10.0 + v, 100.0 + v] for v in range(17)]
 FLAT = [number for x, y in POINTS for number in (x, y, 0.5)]
@@ -28,6 +27,7 @@ LANDMARKS = [
   for v in range(33)
 ]
 OPENPOSE = {'pose_keypoints_2d': FLAT + [30, 30, 0.5]}
+BODY_25 = {'pose_keypoints_2d': [10.0, 20.0, 0.5] * 25}
 ULTRALYTICS = {
   'class': 0,
   'name': 'person',
@@ -288,16 +288,23 @@ def test_no_form_breaks_down_over_a_wrong_file(tmp_path, form, what):
   assert str(path) in str(caught.value)
 
 
-def test_cutting_joints_is_in_the_log(tmp_path, caplog):
+def test_cutting_joints_is_in_the_log(tmp_path, monkeypatch):
+  said = []
+  # It is said once in a process, and other tests may have heard it.
+  monkeypatch.setattr(
+    frame_layouts.logging,
+    'log_first_n',
+    lambda level, text, n, *args: said.append(text % args),
+  )
   many = [[*POINTS, *POINTS[:9]], [0.5] * 26]
   instance = dict(zip(('keypoints', 'keypoint_scores'), many))
   write(tmp_path / 'a.json', [{'frame_id': 0, 'instances': [instance]}])
   options = clip_forms.ReadOptions(layout='coco')
-  with caplog.at_level(python_logging.INFO, logger='absl'):
-    clip_forms.read_clip(str(tmp_path / 'a.json'), options=options)
-  assert 'of its 26 joints, the first 17, which are those of layout coco' in (
-    caplog.text
-  )
+  clip_forms.read_clip(str(tmp_path / 'a.json'), options=options)
+  assert said == [
+    f'{tmp_path / "a.json"}: of its 26 joints, the first 17, which are those of'
+    ' layout coco, are taken'
+  ]
 
 
 def test_what_to_do_where_the_layout_must_be_said(tmp_path):
@@ -319,52 +326,48 @@ def test_what_to_do_where_the_layout_must_be_said(tmp_path):
   )
 
 
-def person(x, score=0.5, num_joints=4, channels=2):
-  keypoint = np.array([[x + v + 1, v, 3.0] for v in range(num_joints)])
-  score = np.full(num_joints, score)
-  return frames.person(keypoint[:, :channels], score, 'clip')
+@pytest.mark.parametrize(
+  'name, content, layout, wrong',
+  [
+    ('a/7.json', {'people': [BODY_25]}, 'openpose-25', 'nturgb+d'),
+    ('a.skeleton', NTU, 'nturgb+d', 'openpose-25'),
+  ],
+)
+def test_joints_are_not_taken_for_others_of_their_number(
+  tmp_path, name, content, layout, wrong
+):
+  write(tmp_path / name, content)
+  path = str(tmp_path / name.split('/')[0])
 
+  def read(layout):
+    options = clip_forms.ReadOptions(layout=layout)
+    return clip_forms.read_clip(path, options=options)
 
-def test_a_person_without_a_joint_is_nobody():
-  absent = frames.person(np.zeros((4, 2)), np.ones(4), 'clip')
-  item = frames.clip({0: [absent, person(5)], 1: [absent]}, 'clip')
-  assert item['keypoint'].shape == (1, 2, 4, 2)
-
-
-def test_persons_of_2d_and_3d_do_not_mix():
   with pytest.raises(errors.UserError) as caught:
-    frames.clip({3: [person(5)], 4: [person(5, channels=3)]}, 'clip.json')
-  assert 'frame 4 has 4 joints with 3 coordinates and one of frame 3' in str(
-    caught.value
-  )
+    read(wrong)
+  told = str(caught.value)
+  assert f'its 25 joints are those of layout {layout}, and {wrong}' in told
+  assert path in told and f'--layout={layout}' in told
+  # A layout of one's own may have the joints of any tool.
+  for fitting in ('', layout, 'mine'):
+    assert read(fitting)['keypoint'].shape[2] == 25
 
 
-def test_more_tracks_than_memory_are_refused(monkeypatch):
-  # 3 persons x 30 frames x 4 joints x 2 coordinates.
-  seen = {0: [person(0), person(1000), person(2000)], 29: []}
-  monkeypatch.setattr(frames, '_MAX_NUMBERS', 719)
-  with pytest.raises(errors.UserError) as caught:
-    frames.clip(seen, 'clip.json')
-  assert '3 persons are tracked through 30 frames' in str(caught.value)
-  monkeypatch.setattr(frames, '_MAX_NUMBERS', 720)
-  assert frames.clip(seen, 'clip.json')['keypoint'].shape == (3, 30, 4, 2)
-
-
-def test_a_gap_is_empty_up_to_a_limit():
-  seen = {0: [person(5)], frames.MAX_GAP: [person(5)]}
-  assert frames.clip(seen, 'clip')['total_frames'] == frames.MAX_GAP + 1
-  with pytest.raises(errors.UserError, match='a time stamp is none'):
-    frames.clip({0: [person(5)], frames.MAX_GAP + 1: [person(5)]}, 'clip')
-
-
-def test_fractions_are_told_from_pixels_by_their_size():
-  def first_of(x, num_joints=4, **options):
-    seen = frames.Seen({0: [person(x, num_joints=num_joints)]}, **options)
-    by_number, _ = frames.in_pixels(seen, 'clip', (10, 100))
-    return by_number[0][0].keypoint[0].tolist()
-
-  # Joint v is at (x + 1 + v, v).
-  assert first_of(5) == [6, 0]
-  assert first_of(0.5, num_joints=1) == [150, 0]
-  assert first_of(0.5, num_joints=1, is_fraction=False) == [1.5, 0]
-  assert first_of(5, is_fraction=True) == [600, 0]
+@pytest.mark.parametrize(
+  'ending, nobody, somebody, form',
+  [
+    ('json', '[]', [MMPOSE], 'mmpose'),
+    ('json', ' []\n', [ULTRALYTICS], 'ultralytics'),
+    ('txt', '', '0 0.5 0.5 0.1 0.1' + ' 0.5 0.5 0.9' * 17, 'ultralytics'),
+  ],
+)
+def test_a_folder_may_begin_with_frames_of_nobody(
+  tmp_path, ending, nobody, somebody, form
+):
+  for number, content in enumerate((nobody, nobody, somebody)):
+    write(tmp_path / 'a' / f'{number}.{ending}', content)
+  path = str(tmp_path / 'a')
+  assert clip_forms.detect(path) == form
+  options = clip_forms.ReadOptions(img_shape=(480, 640))
+  keypoint = clip_forms.read_clip(path, options=options)['keypoint']
+  assert keypoint.any(axis=(0, 2, 3)).tolist() == [False, False, True]

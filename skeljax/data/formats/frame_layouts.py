@@ -1,0 +1,122 @@
+"""Which layout the joints have that a pose tool saw, and which are wanted.
+
+A layout follows from the names of the joints where a file has them, and from
+their number otherwise.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+
+from absl import logging
+
+from skeljax import skeletons
+from skeljax.data.formats import arrays
+from skeljax.data.formats import clips
+from skeljax.data.formats import frames
+
+_COCO = skeletons.LAYOUTS['coco']
+# In these numberings of joints COCO's 17 come first: Halpe's body and body with
+# face and hands, and COCO-WholeBody.
+_BEGIN_WITH_COCO = (26, 133, 136)
+
+
+def count_joints(seen: frames.Seen) -> int:
+  """The number of joints of a person, 0 where nobody is seen."""
+  return _shape(seen.frames)[0]
+
+
+def layout_of(seen: frames.Seen, layouts: Mapping[int, str]) -> str:
+  """The name of the layout of what a pose tool saw, '' where it must be said.
+
+  The number tells it in 2D only: in 3D, tools write as many joints as COCO has
+  and mean those of Human3.6M.
+
+  Args:
+    seen: what the file says.
+    layouts: number of joints -> layout that this tool writes.
+  """
+  if not seen.joint_names:
+    shape = _shape(seen.frames)
+    return layouts.get(shape[0], '') if shape[1] == 2 else ''
+  # Tools write left_eye, layouts left eye.
+  names = tuple(n.lower().replace('_', ' ') for n in seen.joint_names)
+  known = skeletons.LAYOUTS.values()
+  return next((k.name for k in known if k.joints == names), '')
+
+
+def _shape(by_number: frames.Frames) -> tuple[int, int]:
+  """Joints and coordinates of the first person, zeros where nobody is seen."""
+  people = (p for persons in by_number.values() for p in persons)
+  return next((person.keypoint.shape for person in people), (0, 0))
+
+
+def check(found: str, wanted: str, where: str) -> None:
+  """Refuses joints that are taken for others of the same number.
+
+  Where the numbers differ, `clips.check_item` says so.
+
+  Args:
+    found: the layout that a clip has, '' if it is not known.
+    wanted: the one that the user says; '' or a layout of their own for any.
+    where: the file, for the error.
+
+  Raises:
+    ClipError: both are known and have the same number of joints.
+  """
+  if found == wanted or not {found, wanted} <= set(skeletons.LAYOUTS):
+    return
+  num_joints = skeletons.LAYOUTS[found].num_joints
+  if skeletons.LAYOUTS[wanted].num_joints == num_joints:
+    raise arrays.clip_error(
+      'joints',
+      where,
+      f'its {num_joints} joints are those of layout {found}, and {wanted} has'
+      f' others in another order. Give --layout={found}, or leave it out.',
+    )
+
+
+def cut(by_number: frames.Frames, layout: str, where: str) -> frames.Frames:
+  """Only the joints of COCO, where it is asked for and they are the first."""
+  found = _shape(by_number)[0]
+  if layout != _COCO.name or found not in _BEGIN_WITH_COCO:
+    return by_number
+  logging.log_first_n(
+    logging.INFO,
+    '%s: of its %d joints, the first %d, which are those of layout %s, are'
+    ' taken',
+    1,
+    where,
+    found,
+    _COCO.num_joints,
+    layout,
+  )
+  return {
+    number: [_first_joints(p, _COCO.num_joints) for p in persons]
+    for number, persons in by_number.items()
+  }
+
+
+def _first_joints(p: frames.Person, num_joints: int) -> frames.Person:
+  return dataclasses.replace(
+    p,
+    keypoint=p.keypoint[:num_joints],
+    score=p.score[:num_joints],
+    place=None if p.place is None else p.place[:num_joints],
+  )
+
+
+def advise(num_joints: int, begins_with_coco: bool) -> str:
+  """Which --layout fits so many joints, in words.
+
+  Args:
+    num_joints: that a person has.
+    begins_with_coco: whether 26, 133 and 136 joints can be those of Halpe and
+      COCO-WholeBody, of which `cut` takes the first.
+  """
+  if not begins_with_coco or num_joints not in _BEGIN_WITH_COCO:
+    return clips.layouts_with(num_joints)
+  return (
+    f'Where the first {_COCO.num_joints} of them are those of COCO, as in Halpe'
+    f' and COCO-WholeBody, --layout={_COCO.name} takes these and leaves out the'
+    ' rest.'
+  )
