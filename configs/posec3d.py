@@ -1,6 +1,11 @@
 """PoseC3D: what its configurations share.
 
 Paper: Duan et al., Revisiting Skeleton-based Action Recognition, CVPR 2022.
+
+How many GPUs mmaction2 0.x took for FineGYM and NTU RGB+D is not quite clear:
+its table of results says "8 x 2", here 16, and a comment in its configurations
+that the learning rate is for 8, as 1.0.0rc0 and 1.x have it (words rc0,
+mmaction1x).
 """
 
 from ml_collections import config_dict
@@ -40,6 +45,18 @@ WORDS_1X = common.Words(
   refused={
     **dict.fromkeys(
       ('published', 'rc0'), 'only mmaction2 1.x has a configuration of this.'
+    ),
+    **WORDS.refused,
+  },
+)
+# Of what mmaction2 0.x alone has one.
+WORDS_0X = common.Words(
+  recipes={'published': 'mmaction2 0.x, the only one: 16 GPUs from chance'},
+  streams=WORDS.streams,
+  refused={
+    **dict.fromkeys(
+      ('rc0', 'mmaction1x'),
+      'only mmaction2 0.x has a configuration of this.',
     ),
     **WORDS.refused,
   },

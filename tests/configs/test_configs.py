@@ -163,6 +163,7 @@ def test_words_name_the_dataset(words, dataset, dims):
     ('posec3d_gym_limb', 'u100', 'is mmaction1x'),
     ('posec3d_ntu60_limb', 'xview', 'such as ntu60_xview_2d'),
     ('posec3d_k400_keypoint', 'published', 'only mmaction2 1.x'),
+    ('posec3d_ntu120_limb', 'rc0', 'only mmaction2 0.x'),
   ],
 )
 def test_words_that_make_no_sense_are_explained(file, words, text):

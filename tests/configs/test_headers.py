@@ -35,6 +35,7 @@ _MULTIPLY_ADDS = {
   'stgcn_babel': {'published': 4.29},
   'posec3d_gym': {'all words': 15.78},
   'posec3d_ntu60': {'all words': 15.78},
+  'posec3d_ntu120': {'published': 15.78},
   # 14.62 on 56 x 56 pixels; training has 48 x 48.
   'posec3d_ucf101': {'all words': 10.74},
   'posec3d_hmdb51': {'all words': 10.74},

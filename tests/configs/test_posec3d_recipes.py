@@ -25,6 +25,8 @@ _RECIPES = {
   'gym_limb': _FROM_CHANCE,
   'ntu60_keypoint': _FROM_CHANCE,
   'ntu60_limb': _FROM_CHANCE,
+  'ntu120_keypoint': {'published': _FROM_CHANCE['published']},
+  'ntu120_limb': {'published': _FROM_CHANCE['published']},
   'ucf101_keypoint': _FINE_TUNED,
   'hmdb51_keypoint': _FINE_TUNED
   | {
@@ -65,9 +67,7 @@ def test_recipe_is_the_published_one(name, recipe):
   is_stretched = name == 'k400_keypoint'
   assert features.resize == ('stretch' if is_stretched else 'short_side')
   assert features.stream == name.split('_')[1]
-  assert bool(config.train.pretrained) == (
-    _RECIPES[name]['mmaction1x'][6] == 'step'
-  )
+  assert bool(config.train.pretrained) == (optim.schedule == 'step')
 
 
 @pytest.mark.parametrize('name', _RECIPES)
