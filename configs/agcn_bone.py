@@ -17,11 +17,13 @@ published       19.48 G x 40,091 x 80 x 6 = 375 PFLOP, 10.4 hours
 u100             6.49 G x 40,091 x 80 x 6 = 125 PFLOP, 3.5 hours
 u100,2d          4.35 G x 40,091 x 80 x 6 = 84 PFLOP, 2.3 hours
 
-Commands, the first once (u100: with --normalize=mmaction1x to another DIR):
+Commands, the first once (u100: with --normalize=mmaction1x to another DIR; 2d:
+with ntu60_2d.pkl, --layout=coco, --name=ntu60_xsub_2d and no --normalize):
 python -m data_prep.main --source=pickle --input=ntu60_3d.pkl --protocol=xsub \\
     --layout=nturgb+d --class_names=ntu60 --normalize=mmaction0x \\
     --name=ntu60_xsub_3d --output=DIR
 python -m skeljax.main --config=configs/agcn_bone.py --config.data.dir=DIR
+Other rows take their words, as in --config=configs/agcn_bone.py:u100,2d.
 Without a data directory this trains on the demo motions.
 """
 

@@ -16,9 +16,9 @@ each, forward and twice that back), and hours at a sustained 10 TFLOP/s:
 published       15.78 G x 63,026 x 240 x 6 = 1,432 PFLOP, 39.8 hours
 
 Commands, the first once:
-python -m data_prep.main --source=pickle --input=ntu120_2d.pkl --protocol=xsub \\
-    --layout=coco --max_persons=0 --class_names=ntu120 --name=ntu120_xsub_2d \\
-    --output=DIR
+python -m data_prep.main --source=pickle --input=ntu120_2d.pkl \\
+    --protocol=xsub --layout=coco --max_persons=0 --class_names=ntu120 \\
+    --name=ntu120_xsub_2d --output=DIR
 python -m skeljax.main --config=configs/posec3d_ntu120_limb.py \\
     --config.data.dir=DIR
 Without a data directory this trains on the demo motions.

@@ -19,10 +19,12 @@ published       11.46 G x 40,091 x 80 x 6 = 221 PFLOP, 6.1 hours
 u100             3.82 G x 40,091 x 80 x 6 = 74 PFLOP, 2.0 hours
 u100,ntu120      3.82 G x 63,026 x 80 x 6 = 116 PFLOP, 3.2 hours
 
-Commands, the first once:
+Commands, the first once (ntu120: with ntu120_2d.pkl, --class_names=ntu120 and
+--name=ntu120_xsub_2d):
 python -m data_prep.main --source=pickle --input=ntu60_2d.pkl --protocol=xsub \\
     --layout=coco --class_names=ntu60 --name=ntu60_xsub_2d --output=DIR
 python -m skeljax.main --config=configs/stgcn_joint_2d.py --config.data.dir=DIR
+Other rows take their words, as in --config=configs/stgcn_joint_2d.py:u100,bone.
 Without a data directory this trains on the demo motions.
 """
 

@@ -20,11 +20,13 @@ published       17.14 G x 40,091 x 80 x 6 = 330 PFLOP, 9.2 hours
 u100             5.71 G x 40,091 x 80 x 6 = 110 PFLOP, 3.1 hours
 u100,ntu120      5.71 G x 63,026 x 80 x 6 = 173 PFLOP, 4.8 hours
 
-Commands, the first once (u100: with --normalize=mmaction1x to another DIR):
+Commands, the first once (u100: with --normalize=mmaction1x to another DIR;
+ntu120: with ntu120_3d.pkl, --class_names=ntu120 and --name=ntu120_xsub_3d):
 python -m data_prep.main --source=pickle --input=ntu60_3d.pkl --protocol=xsub \\
     --layout=nturgb+d --class_names=ntu60 --normalize=mmaction0x \\
     --name=ntu60_xsub_3d --output=DIR
 python -m skeljax.main --config=configs/stgcn_joint_3d.py --config.data.dir=DIR
+Other rows take their words, as in --config=configs/stgcn_joint_3d.py:u100,bone.
 Without a data directory this trains on the demo motions.
 """
 

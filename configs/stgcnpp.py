@@ -22,11 +22,13 @@ each, forward and twice that back), and hours at a sustained 10 TFLOP/s:
 u100             2.96 G x 40,091 x 80 x 6 = 57 PFLOP, 1.6 hours
 u100,2d          1.95 G x 40,091 x 80 x 6 = 38 PFLOP, 1.0 hours
 
-Commands, the first once:
+Commands, the first once (2d: with ntu60_2d.pkl, --layout=coco,
+--name=ntu60_xsub_2d and no --normalize):
 python -m data_prep.main --source=pickle --input=ntu60_3d.pkl --protocol=xsub \\
     --layout=nturgb+d --class_names=ntu60 --normalize=mmaction1x \\
     --name=ntu60_xsub_3d --output=DIR
 python -m skeljax.main --config=configs/stgcnpp.py --config.data.dir=DIR
+Other rows take their words, as in --config=configs/stgcnpp.py:bone,2d.
 Without a data directory this trains on the demo motions.
 """
 

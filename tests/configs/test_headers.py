@@ -111,6 +111,11 @@ def test_work_in_the_header_is_worked_out(file):
 def test_header_has_the_commands(file):
   header = _header(file).replace('\\\n', ' ').replace('\\', ' ')
   assert f'python -m skeljax.main --config=configs/{file}' in header
+  if not file.startswith('posec3d') and len(_WORK.findall(header)) > 1:
+    assert 'Other rows take their words' in header
+  for command in re.findall(r'--config=configs/(\S+:[\w,]+)', header):
+    assert command.startswith(file)
+    cli.load_config(f'{_ROOT}/configs/{command}')
   preparation = re.search(r'python -m data_prep.main[^\n]*', header)
   config = cli.load_config(f'{_ROOT}/configs/{file}')
   assert f'--name={config.data.dataset} ' in preparation[0]
