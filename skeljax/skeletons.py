@@ -1,10 +1,10 @@
 """Skeleton layouts as data: joints, bones, graph edges, mirror pairs, limbs.
 
-Everything that depends on which joints a data set has is written here; no other
-module may name a joint count or a layout. The published ones are lists in
-layouts.py. A layout of one's own comes from a small JSON file (see
-`Layout.from_dict` for its keys) and then travels with the prepared data set and
-with every checkpoint.
+Everything that depends on which joints a data set has is written here and, for
+the published layouts, in the lists of layouts.py; networks and features name no
+joint count and no layout. A layout of one's own comes from a small JSON file
+(see `Layout.from_dict` for its keys) and then travels with the prepared data
+set and with every checkpoint.
 """
 
 from collections.abc import Mapping

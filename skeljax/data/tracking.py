@@ -283,7 +283,7 @@ def _found(persons: Sequence[Any]) -> np.ndarray:
 
 
 def _boxes(persons: Sequence[Any], use_boxes: bool) -> np.ndarray:
-  """[A, 4] (x0, y0, x1, y1): the tool's, or around the joints that were found."""
+  """[A, 4] (x0, y0, x1, y1): the tool's, or around the joints found."""
   if use_boxes:
     return np.stack([person.box for person in persons])
   place, found = _places(persons)[..., :2], _found(persons)[..., None]

@@ -4,12 +4,12 @@
                            'keypoints': [x0, y0, score0, ...], 'score': 2.9,
                            'box': [x, y, w, h], 'idx': 3}, ...]
   --format cmu             {'12.jpg': {'bodies': [{'joints': [...]}]}}
-  --format open            {'12.jpg': {'people': [{'pose_keypoints_2d': [...]}]}}
+  --format open            {'12.jpg': {'people': [{'pose_keypoints_2d': ...}]}}
 
 The last number of a picture's name is its frame; frames in which nobody is seen
 are not in the file. The default form has COCO's 17 joints, or more that begin
-with them (Halpe, 26 and 136; COCO-WholeBody, 133); the other two have OpenPose's
-18 and no ids. `idx` is the track where AlphaPose ran with --pose_track or
+with them (Halpe, 26 and 136; COCO-WholeBody, 133); the other two have the 18 of
+OpenPose and no ids. `idx` is the track where AlphaPose ran with --pose_track or
 --pose_flow; without them it is 0 for everybody, and then it counts as none.
 
 Source: alphapose/utils/pPose_nms.py and writer.py.

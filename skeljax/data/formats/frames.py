@@ -259,9 +259,9 @@ def in_pixels(
     raise arrays.clip_error(
       'img_shape',
       where,
-      f'its coordinates are fractions of a picture{guessed} whose size the file'
-      ' does not say. Give it as --img_shape=HEIGHTxWIDTH in pixels, for example'
-      ' --img_shape=1080x1920.',
+      f'its coordinates are fractions of a picture{guessed} whose size the'
+      ' file does not say. Give it as --img_shape=HEIGHTxWIDTH in pixels, for'
+      ' example --img_shape=1080x1920.',
     )
   if seen.is_fraction is None:
     logging.log_first_n(

@@ -123,7 +123,7 @@ def value_after(text: str, key: str) -> str:
 
 @functools.lru_cache(maxsize=4)  # Every form asks for those of the same file.
 def keys(text: str) -> tuple[str, ...]:
-  """The keys of objects in the beginning of a JSON text, each once, in order."""
+  """The keys of objects in the beginning of JSON text, once each, in order."""
   return tuple(dict.fromkeys(_KEY.findall(text)))
 
 

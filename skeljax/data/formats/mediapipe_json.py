@@ -18,8 +18,8 @@ or a list with these for every person. Frames count in their order, or by
 'height').
 
 Image landmarks become pixels, [V, 2] with the visibility as the score; their
-depth, which is no measure, is left out. World landmarks become [V, 3], with x to
-the right, y downwards and z away from the camera.
+depth, which is no measure, is left out. World landmarks become [V, 3], with x
+to the right, y downwards and z away from the camera.
 
 Source: mediapipe/tasks/python/vision/pose_landmarker.py and the guides of the
 solution before it.
