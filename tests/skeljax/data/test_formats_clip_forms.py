@@ -197,6 +197,7 @@ def test_an_unknown_form_and_an_absent_file(tmp_path):
       'one frame of OpenPose, whose clips are folders',
     ),
     ('a.txt', 'walk', "it begins with 'walk'"),
+    ('a/notes.txt', 'walk', 'a folder of 1 files, the first of them notes.txt'),
     ('a/b.bvh', 'HIERARCHY', 'a folder of 1 files, the first of them b.bvh'),
   ],
 )

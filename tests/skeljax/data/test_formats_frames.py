@@ -8,6 +8,7 @@ import pytest
 from skeljax import errors
 from skeljax.data.formats import frame_fields
 from skeljax.data.formats import frames
+from skeljax.data.formats import json_files
 
 
 def person(x, score=0.5, num_joints=4, channels=2):
@@ -20,6 +21,20 @@ def test_a_person_without_a_joint_is_nobody():
   absent = frames.person(np.zeros((4, 2)), np.ones(4), 'clip')
   item = frames.clip({0: [absent, person(5)], 1: [absent]}, 'clip')
   assert item['keypoint'].shape == (1, 2, 4, 2)
+
+
+def test_what_was_not_found_is_nowhere():
+  keypoint = np.array([[3.0, 4.0], [5.0, 6.0]])
+  one = frames.person(
+    keypoint,
+    np.array([0.5, 0.0]),
+    'clip',
+    box=np.array([0, 0, np.nan, 1]),
+    place=keypoint + 10,
+  )
+  np.testing.assert_array_equal(one.keypoint, [[3, 4], [0, 0]])
+  np.testing.assert_array_equal(one.place, [[13, 14], [0, 0]])
+  assert one.box is None
 
 
 def test_persons_of_2d_and_3d_do_not_mix():
@@ -109,3 +124,42 @@ def test_numbers_of_json(text, expected):
 def test_what_is_no_number_is_not_made_one(text):
   with pytest.raises(errors.UserError, match="'x' is .* a list of numbers"):
     frame_fields.numbers(json.loads(text), 'x', 'clip')
+
+
+@pytest.mark.parametrize(
+  'value, words',
+  [
+    (None, 'null'),
+    ({}, 'an empty object'),
+    ({'a': 1, 'b': 2}, "an object with the keys 'a', 'b'"),
+    ([], 'a list of 0'),
+    ([[1], [2]], 'a list of 2 lists'),
+    (
+      [{'a': 1}, 3],
+      "a list of 2, the first of them an object with the keys 'a'",
+    ),
+    ('x' * 99, "'" + 'x' * 36 + '...'),
+  ],
+)
+def test_values_in_few_words(value, words):
+  assert frame_fields.shorten(value) == words
+
+
+def test_a_number_of_thousands_of_digits(tmp_path):
+  path = tmp_path / 'clip.json'
+  path.write_text('[' + '1' * 9999 + ']')
+  with pytest.raises(errors.UserError, match='clip.json: is not valid JSON'):
+    json_files.load(str(path))
+
+
+def test_the_beginning_of_files(tmp_path):
+  empty, other = tmp_path / '0.json', tmp_path / '1.json'
+  empty.write_text(' []')
+  other.write_text('\ufeff {"a": "1"}')
+  assert json_files.head(str(tmp_path / 'none.json')) == ''
+  assert json_files.head(str(other)) == '{"a": "1"}'
+  paths = [str(tmp_path / 'none.json'), str(empty), str(other)]
+  assert json_files.first_head(paths) == '{"a": "1"}'
+  assert json_files.first_head(paths[:2]) == ''
+  assert json_files.value_after('{"a": "1"}', 'a') == '"1"}'
+  assert json_files.value_after('{"a": "1"}', 'b') == ''

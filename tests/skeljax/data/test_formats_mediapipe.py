@@ -150,6 +150,13 @@ def test_frames_in_which_nobody_is_seen(tmp_path, nobody):
   assert 'nobody is seen in any of its 2 frames' in told
 
 
+def test_one_frame_is_a_clip(tmp_path):
+  path = write(tmp_path, frame(0.25))
+  assert clip_forms.detect(path) == 'mediapipe'
+  keypoint = read(path, img_shape=SHAPE)['keypoint']
+  np.testing.assert_array_equal(keypoint[0, :, 0, 0], [100])
+
+
 def test_frame_numbers_where_there_are_some(tmp_path):
   content = [{'frame': 9, **frame(0.5)}, {'frame': 7, **frame(0.25)}]
   item = read(write(tmp_path, content), img_shape=SHAPE)
