@@ -52,13 +52,18 @@ class Words:
     return (*(word for group in groups for word in group), *_DEMO_WORDS)
 
 
+def split(words: str) -> list[str]:
+  """The words after the colon, without blanks around them."""
+  return [word.strip() for word in words.split(',') if word.strip()]
+
+
 def choose(words: str, family: Words) -> dict[str, str]:
   """What the words after the colon choose, by group and 'dataset'; '' if none.
 
   Raises:
     UserError: two words of one group, or one of another configuration.
   """
-  given = [w for w in words.split(',') if w]
+  given = split(words)
   for word in given:
     if word in family.refused:
       raise error(
@@ -90,7 +95,7 @@ def base(
     for.
   """
   chosen = choose(words, family)
-  given = [w for w in words.split(',') if w]
+  given = split(words)
   config = config_dict.ConfigDict()
   config.name = name
   config.words = ','.join(w for w in given if w not in _DEMO_WORDS)
@@ -180,7 +185,7 @@ def finish(
     demo: what a run on the demo motions changes.
   """
   config.demo = demo
-  if 'help' in words.split(','):
+  if 'help' in split(words):
     print(
       __doc__.format(
         example=f'{config.name}.py:{",".join(_example(family))}',

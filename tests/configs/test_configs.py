@@ -128,6 +128,7 @@ def test_demo_weighs_the_classes_by_the_clips_it_has():
     ('u100,2d,mine', 'mine', 2),
     ('ucla', 'nw_ucla', 3),
     ('ucla,mine', 'mine', 3),
+    (' u100 , 2d,,mine', 'mine', 2),
   ],
 )
 def test_words_name_the_dataset(words, dataset, dims):
