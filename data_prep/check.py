@@ -130,6 +130,8 @@ def check(
     )
   # Errors first, and the verdict where the eye ends.
   blocks += [str(f) for f in sorted(found, key=lambda f: not f.is_error)]
+  if found:
+    blocks.append('')
   blocks.append(_verdict(num_errors, len(found) - num_errors))
   return '\n'.join(blocks), num_errors
 
@@ -137,9 +139,9 @@ def check(
 def _verdict(num_errors: int, num_notes: int) -> str:
   notes = f'{num_notes} note{"" if num_notes == 1 else "s"}'
   if not num_errors:
-    return f'\nNothing is in the way of training ({notes}).'
+    return f'Nothing is in the way of training ({notes}).'
   count = f'{num_errors} error{"" if num_errors == 1 else "s"}'
-  return f'\nTraining would go wrong: {count}, {notes}.'
+  return f'Training would go wrong: {count}, {notes}.'
 
 
 def parse_flags(argv: Sequence[str]) -> Sequence[str]:

@@ -197,12 +197,40 @@ def _mixtures(survey: survey_lib.Survey) -> Iterator[Finding]:
         f' has {values[first]} {what}, the usual clip {usual}. All clips of a'
         ' dataset must be alike: prepare them as two.'
       )
+  narrow = list(_narrow_first(survey, good))
+  yield from narrow
   dtypes = {d for d, is_good in zip(survey.dtypes, good) if is_good}
-  if len(dtypes) > 1:
+  if len(dtypes) > 1 and not narrow:
     yield _note(
       f'Keypoints come as {", ".join(sorted(dtypes))}; all will be stored as'
       ' float32.'
     )
+
+
+def _narrow_first(
+  survey: survey_lib.Survey, good: np.ndarray
+) -> Iterator[Finding]:
+  """Clips that would lose digits in the type of the first, which all get.
+
+  A pickle is read whole before anything is stored, so that this concerns only
+  what the workers read clip by clip.
+  """
+  if not survey.is_lazy:
+    return
+  fields = ('keypoint', survey.dtypes), ('keypoint_score', survey.score_dtypes)
+  for field, dtypes in fields:
+    for splits in survey.protocols.values():
+      order = [int(p) for s in splits for p in survey.positions(s) if good[p]]
+      if not order or dtypes[order[0]] != 'float16':
+        continue
+      wide = [p for p in order if dtypes[p] not in ('float16', '')]
+      if wide:
+        ids = survey.annotations.ids
+        yield _error(
+          f'{_clips(len(wide))} with a {field!r} of more digits than the first'
+          f' clip, {ids[order[0]]!r}, which is float16: {ids[wide[0]]!r} is'
+          f' {dtypes[wide[0]]}. Write all clips with one type.'
+        )
 
 
 def _layout(
@@ -299,5 +327,6 @@ def _oddities(survey: survey_lib.Survey) -> Iterator[Finding]:
   if unknown:
     yield _note(
       f'{_clips(unknown)} in pixels without img_shape: a picture of'
-      f' {_ASSUMED_PICTURE} will be assumed.'
+      f' {_ASSUMED_PICTURE} will be assumed, and PoseC3D cannot be trained.'
+      ' --source=clips takes --img_shape=HEIGHTxWIDTH.'
     )

@@ -90,7 +90,7 @@ def read_annotations(
   )
   _warn_of_like_names(names)
   if form == 'auto':
-    form = clip_forms.detect(os.path.join(folder, lines[0].file))
+    form = _form(os.path.join(folder, lines[0].file), is_listed=bool(labels))
     logging.info(
       'the clips are of the form %s: %s',
       form,
@@ -114,6 +114,19 @@ def read_annotations(
     paths=(folder,),
     starts=(0,),
   )
+
+
+def _form(path: str, is_listed: bool) -> str:
+  """The form of the first clip, which all have."""
+  try:
+    return clip_forms.detect(path)
+  except errors.UserError as error:
+    if is_listed:
+      raise
+    raise errors.UserError(
+      f'{error} If it is no clip, take it out: without --labels every file in a'
+      ' sub-folder counts as one.'
+    ) from error
 
 
 def read_clip(

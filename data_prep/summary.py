@@ -5,8 +5,14 @@ from collections.abc import Mapping, Sequence
 import dataclasses
 from typing import Any
 
+from skeljax.data.formats import annotations as annotations_lib
+
 # Fewer clips of a class than this teach little.
 _FEW_CLIPS = 10
+# More classes than this are reported only as far as they have clips.
+_CLASSES_SHOWN = 100
+# How many classes a warning names.
+_NAMES_SHOWN = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,21 +81,33 @@ def describe(
     layout: of the skeletons.
 
   Returns:
-    The classes with their clips by split, the layout, frames and persons, and
-    a line for each thing that makes training or measuring doubtful.
+    The classes with their clips by split (of very many classes, those with
+    clips), the layout, frames and persons, and a line for each thing that makes
+    training or measuring doubtful.
   """
-  width = max(len('class'), *(len(name) for name in class_names))
+  rows = range(len(class_names))
+  if len(rows) > _CLASSES_SHOWN:
+    rows = [
+      label for label in rows if any(s.labels.get(label) for s in seen.values())
+    ]
+  width = max([len('class'), *(len(class_names[label]) for label in rows)])
   lines = [
     f'layout {layout}, {len(class_names)} classes',
     '',
     f'{"label":>5}  {"class":<{width}}' + ''.join(f'{s:>8}' for s in seen),
   ]
-  for label, name in enumerate(class_names):
+  for label in rows:
     counts = ''.join(f'{s.labels.get(label, 0):>8,}' for s in seen.values())
-    lines.append(f'{label:>5}  {name:<{width}}{counts}')
+    lines.append(f'{label:>5}  {class_names[label]:<{width}}{counts}')
+  if len(rows) < len(class_names):
+    rest = f'({len(class_names) - len(rows):,} more without a clip)'
+    lines.append(f'{"":>5}  {rest}')
   totals = ''.join(f'{s.num_clips:>8,}' for s in seen.values())
   lines += [f'{"":>5}  {"all":<{width}}{totals}', '']
   for split, summary in seen.items():
+    if not summary.num_clips:
+      lines.append(f'{split}: no clip that can be used')
+      continue
     persons = ', '.join(
       f'{count} in {num_clips:,}'
       for count, num_clips in summary.persons.items()
@@ -109,7 +127,7 @@ def _warnings(
   train, val = [summary.labels for summary in seen.values()][:2]
 
   def named(labels):
-    return ', '.join(class_names[label] for label in labels)
+    return annotations_lib.some([class_names[i] for i in labels], _NAMES_SHOWN)
 
   every = range(len(class_names))
   untrained = [label for label in every if not train.get(label)]

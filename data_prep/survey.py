@@ -33,6 +33,7 @@ class Survey:
     is_compressed: [n] whether a clip lists its skeletons one by one.
     shapes: [n, 4] persons, frames, joints, channels.
     dtypes: type of the keypoints.
+    score_dtypes: type of the scores beside them.
     has_score: [n] whether there are scores beside the keypoints.
     has_img_shape: [n] whether the picture's size is known.
     labels: [n] labels, as far as they are whole numbers.
@@ -48,11 +49,17 @@ class Survey:
   is_compressed: np.ndarray
   shapes: np.ndarray
   dtypes: list[str]
+  score_dtypes: list[str]
   has_score: np.ndarray
   has_img_shape: np.ndarray
   labels: np.ndarray
   digests: list[bytes]
   faults: Mapping[str, Mapping[int, str]]
+
+  @property
+  def is_lazy(self) -> bool:
+    """Whether Beam's workers will read the clips, each by itself."""
+    return isinstance(self.annotations.items, clip_files.ClipFiles)
 
   def positions(self, split: str) -> np.ndarray:
     return np.asarray(self.annotations.splits[split], np.int64)
@@ -82,7 +89,6 @@ def look(
   if protocol:
     splits = formats.find_protocol(annotations, protocol)
   count = len(annotations.items)
-  is_lazy = isinstance(annotations.items, clip_files.ClipFiles)
   result = Survey(
     annotations=annotations,
     splits=splits,
@@ -93,6 +99,7 @@ def look(
     is_compressed=np.zeros(count, bool),
     shapes=np.full((count, 4), -1),
     dtypes=[''] * count,
+    score_dtypes=[''] * count,
     has_score=np.zeros(count, bool),
     has_img_shape=np.zeros(count, bool),
     labels=np.full(count, -1),
@@ -102,13 +109,11 @@ def look(
   for split in splits:
     result.is_used[result.positions(split)] = True
   # Whoever asks about one protocol does not wait for the files of the others.
-  result.is_seen[:] = result.is_used if is_lazy else True
+  result.is_seen[:] = result.is_used if result.is_lazy else True
   wanted = np.flatnonzero(result.is_seen)
   with progress.Progress('checking', len(wanted)) as shown:
     for position in wanted:
-      _look_at_clip(
-        result, int(position), layout, num_classes, third_channel, is_lazy
-      )
+      _look_at_clip(result, int(position), layout, num_classes, third_channel)
       shown.advance_to(shown.done + 1)
   return result
 
@@ -119,13 +124,12 @@ def _look_at_clip(
   layout: skeletons.Layout | None,
   num_classes: int,
   third_channel: str,
-  is_lazy: bool,
 ) -> None:
   """Notes what a clip is like and what is wrong with it, and frees it."""
   annotations = result.annotations
   path, sample_id = annotations.path(position), annotations.ids[position]
   where = f'{path}, sample {sample_id!r}'
-  if is_lazy:
+  if result.is_lazy:
     path = annotations.items.files[position].path
     _note(result, position, {'label': annotations.items.files[position].label})
   try:
@@ -187,7 +191,10 @@ def _note(result: Survey, position: int, item: Mapping[str, Any]) -> None:
     result.dtypes[position] = keypoint.dtype.name
     if keypoint.ndim == 4:
       result.shapes[position] = keypoint.shape
-  result.has_score[position] = item.get('keypoint_score') is not None
+  score = item.get('keypoint_score')
+  if isinstance(score, np.ndarray):
+    result.score_dtypes[position] = score.dtype.name
+  result.has_score[position] = score is not None
   result.has_img_shape[position] = item.get('img_shape') is not None
   if clips.is_integer(item.get('label')):
     result.labels[position] = item['label']

@@ -8,7 +8,6 @@ from absl import logging
 import numpy as np
 import pytest
 
-from data_prep import check
 from data_prep import own_data
 from data_prep import sources
 from skeljax import errors
@@ -288,9 +287,8 @@ def test_more_persons_are_kept_when_asked(prepare_clips):
 
 def test_a_changed_clip_is_another_input(folder, prepare_clips, log):
   prepare_clips()
-  (
-    folder / 'labels.csv'
-  ).touch()  # What it holds counts, not when it was saved.
+  # What it holds counts, not when it was saved.
+  (folder / 'labels.csv').touch()
   (folder / '.DS_Store').touch()
   prepare_clips()
   assert 'already prepared' in log()
@@ -303,32 +301,6 @@ def test_another_seed_is_another_dataset(prepare_clips):
   prepare_clips()
   with pytest.raises(errors.UserError, match='seed 0 then, 1 now'):
     prepare_clips(choices={'seed': 1})
-
-
-def test_check_looks_at_clips_before_they_are_prepared(folder):
-  choices = sources.Choices(labels=str(folder / 'labels.csv'))
-
-  def run_check(**changes):
-    text, num_errors = check.check(
-      str(folder),
-      source='clips',
-      choices=choices,
-      layout_name='coco',
-      **changes,
-    )
-    return ' '.join(text.split()), num_errors
-
-  text, num_errors = run_check()
-  assert num_errors == 0
-  assert 'clips 30 classes 3 labels, 0 to 2; 3 names' in text
-  assert 'train 24 3' in text and 'val 6 3' in text
-  (folder / 'day1' / 'c11.npz').write_bytes(b'PK')
-  _write_clip(
-    folder / 'day0' / 'c12.npz', 0, 3, keypoint=np.ones((1, 3, 9, 2), 'f4')
-  )
-  text, num_errors = run_check()
-  assert num_errors >= 2
-  assert 'c11.npz' in text and 'c12.npz' in text
 
 
 def test_the_layout_is_that_of_the_form(tmp_path, make_options, run):

@@ -55,3 +55,28 @@ def test_the_report_counts_by_class_and_warns():
   assert 'warning: no clip to train on: wave.' in words
   assert 'warning: fewer than 10 clips to train on: sit down.' in words
   assert 'warning: no clip to validate on: go, wave.' in words
+
+
+def test_of_very_many_classes_those_with_clips_are_shown():
+  # What a list with one mistyped number asks for.
+  names = [f'class_{i}' for i in range(100_000)]
+  train = summary.add_up([_shard(labels=[(0, 12), (99_999, 12)])])
+  text = summary.describe({'train': train, 'val': train}, names, 'coco')
+  words = ' '.join(text.split())
+  assert '0 class_0 12 12 99999 class_99999 12 12 (99,998 more' in words
+  assert 'class_20 and 99,978 more. What is not shown' in words
+  assert len(text) < 2000
+
+
+def test_a_split_without_clips_is_called_so():
+  train = summary.add_up([_shard()])
+  val = summary.add_up([_shard(labels=[], frames=[], persons=[])])
+  text = summary.describe({'train': train, 'val': val}, ('go',), 'coco')
+  assert '\nval: no clip that can be used\n' in text
+
+
+def test_a_report_of_no_clip_at_all_has_a_heading():
+  none = summary.add_up([_shard(labels=[], frames=[], persons=[])])
+  names = [f'class_{i}' for i in range(101)]
+  text = summary.describe({'train': none, 'val': none}, names, 'coco')
+  assert '(101 more without a clip)' in text
