@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-NUM_STEPS, BATCH, FRAMES = 100, 8, 16
+NUM_STEPS, BATCH, FRAMES = 100, 4, 16
 FAMILIES = ('stgcn', 'stgcnpp', 'agcn', 'aagcn', 'agcn_0x')
 # Of the published configurations of mmaction2 1.x.
 LR, MOMENTUM, WEIGHT_DECAY = 0.1, 0.9, 5e-4
