@@ -42,10 +42,19 @@ def is_clip(path: str) -> bool:
   if ending == '.npy':
     return True
   try:
-    with zipfile.ZipFile(path) as archive:
-      return 'keypoint.npy' in archive.namelist()
+    return 'keypoint' in names(path)
   except zipfile.BadZipFile:
     return True
+
+
+def names(path: str) -> list[str]:
+  """The names of the arrays of a .npz file.
+
+  Raises:
+    zipfile.BadZipFile: it is not whole.
+  """
+  with zipfile.ZipFile(path) as archive:
+    return [name.removesuffix('.npy') for name in archive.namelist()]
 
 
 def read_clip(path: str) -> dict[str, Any]:
@@ -58,11 +67,11 @@ def read_clip(path: str) -> dict[str, Any]:
   if isinstance(content, np.ndarray):
     content = {'keypoint': content}
   if 'keypoint' not in content:
-    names = ', '.join(map(repr, content)) or 'nothing'
+    found = ', '.join(map(repr, content)) or 'nothing'
     raise arrays.clip_error(
       'no keypoint',
       path,
-      f"holds {names}. Expected 'keypoint' [persons, frames, joints, channels]"
+      f"holds {found}. Expected 'keypoint' [persons, frames, joints, channels]"
       " and, where they are known, 'keypoint_score' and 'img_shape'.",
     )
   item = {name: content[name] for name in _FIELDS if name in content}
@@ -74,6 +83,15 @@ def read_clip(path: str) -> dict[str, Any]:
       f"'keypoint' has shape {keypoint.shape}. Expected one clip, [persons,"
       ' frames, joints, channels]; an array of many clips is a data set, for'
       ' which data_prep has --source=npy.',
+    )
+  if keypoint.ndim not in (3, 4) or keypoint.shape[-1] not in (2, 3):
+    raise arrays.clip_error(
+      'shape',
+      path,
+      f"'keypoint' has shape {keypoint.shape}. Expected [persons, frames,"
+      ' joints, 2 or 3], or [frames, joints, 2 or 3] of one person: bring the'
+      ' axes into this order, as with keypoint.transpose(3, 1, 2, 0) from'
+      ' [channels, frames, joints, persons].',
     )
   if keypoint.ndim == 3:
     item['keypoint'] = keypoint[None]

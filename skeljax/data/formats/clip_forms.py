@@ -15,6 +15,7 @@ from skeljax import errors
 from skeljax.data.formats import alphapose_json
 from skeljax.data.formats import arrays
 from skeljax.data.formats import clip_arrays
+from skeljax.data.formats import clips
 from skeljax.data.formats import frame_layouts
 from skeljax.data.formats import frames
 from skeljax.data.formats import json_files
@@ -63,9 +64,9 @@ class Form:
     is_clip: whether a path holds this form, by its name and first bytes.
     read: the item of a clip, without label.
     layout_of: the layout of a clip, '' where it must be said; None where all
-      clips have `layout`.
-    count_joints: the number of joints of a clip, for the same forms; 0 where
-      nobody is seen.
+      clips have `layout`, or none says it.
+    explain_no_layout: what to do where it must be said, in words; None where
+      all clips have `layout`.
   """
 
   name: str
@@ -74,7 +75,7 @@ class Form:
   is_clip: Callable[[str], bool]
   read: Callable[[str, ReadOptions], Item]
   layout_of: Callable[[str], str] | None = None
-  count_joints: Callable[[str], int] | None = None
+  explain_no_layout: Callable[[str], str] | None = None
 
 
 def detect(path: str) -> str:
@@ -138,13 +139,9 @@ def layout_of(path: str, form: str = 'auto') -> str:
 def explain_no_layout(path: str, form: str = 'auto') -> str:
   """What to do about a clip of which `layout_of` does not know the layout."""
   found = _form(path, form)
-  num_joints = found.count_joints(path) if found.count_joints else 0
-  if not num_joints:
-    return f'{path} shows nobody, so that its joints say nothing.'
-  advice = frame_layouts.advise(
-    num_joints, begins_with_coco=found.name != 'array'
-  )
-  return f'{path} has {num_joints} joints. {advice}'
+  if found.explain_no_layout is None:
+    return f'{path} has the layout {found.layout}.'
+  return found.explain_no_layout(path)
 
 
 def _form(path: str, name: str) -> Form:
@@ -167,6 +164,9 @@ def _what_is_seen(path: str) -> str:
     if not names:
       return 'it is an empty folder'
     return f'it is a folder of {len(names)} files, the first of them {names[0]}'
+  if path.lower().endswith('.npz'):
+    names = ', '.join(map(repr, clip_arrays.names(path))) or 'nothing'
+    return f"it is a .npz with {names} and without 'keypoint'"
   head = json_files.head(path)
   if not head:
     return 'it is empty, or cannot be read'
@@ -174,6 +174,11 @@ def _what_is_seen(path: str) -> str:
     keys = json_files.keys(head)
     if 'people' in keys:
       return 'it is one frame of OpenPose, whose clips are folders: give that'
+    if {'confidence', 'box'} <= set(keys) and 'keypoints' not in keys:
+      return (
+        'it is what Ultralytics says of boxes, without keypoints: take a pose'
+        ' model'
+      )
     if keys:
       return f'it is JSON with the keys {", ".join(map(repr, keys[:8]))}'
   return f'it begins with {head[:40]!r}'
@@ -214,13 +219,15 @@ def _from_frames(
     layout_of=lambda path: frame_layouts.layout_of(
       module.see(path), module.LAYOUTS
     ),
-    count_joints=lambda path: frame_layouts.count_joints(module.see(path)),
+    explain_no_layout=lambda path: frame_layouts.explain(
+      module.see(path), path
+    ),
   )
 
 
-def _count_joints_of_array(path: str) -> int:
-  shape = clip_arrays.read_clip(path)['keypoint'].shape
-  return shape[2] if len(shape) == 4 else 0
+def _explain_array(path: str) -> str:
+  num_joints = clip_arrays.read_clip(path)['keypoint'].shape[2]
+  return f'{path} has {num_joints} joints. {clips.layouts_with(num_joints)}'
 
 
 def _read_array(path: str, options: ReadOptions) -> Item:
@@ -296,7 +303,7 @@ FORMS: Mapping[str, Form] = types.MappingProxyType(
         layout='',
         is_clip=clip_arrays.is_clip,
         read=_read_array,
-        count_joints=_count_joints_of_array,
+        explain_no_layout=_explain_array,
       ),
     )
   }

@@ -20,11 +20,6 @@ _COCO = skeletons.LAYOUTS['coco']
 _BEGIN_WITH_COCO = (26, 133, 136)
 
 
-def count_joints(seen: frames.Seen) -> int:
-  """The number of joints of a person, 0 where nobody is seen."""
-  return _shape(seen.frames)[0]
-
-
 def layout_of(seen: frames.Seen, layouts: Mapping[int, str]) -> str:
   """The name of the layout of what a pose tool saw, '' where it must be said.
 
@@ -105,18 +100,33 @@ def _first_joints(p: frames.Person, num_joints: int) -> frames.Person:
   )
 
 
-def advise(num_joints: int, begins_with_coco: bool) -> str:
-  """Which --layout fits so many joints, in words.
-
-  Args:
-    num_joints: that a person has.
-    begins_with_coco: whether 26, 133 and 136 joints can be those of Halpe and
-      COCO-WholeBody, of which `cut` takes the first.
-  """
-  if not begins_with_coco or num_joints not in _BEGIN_WITH_COCO:
-    return clips.layouts_with(num_joints)
-  return (
-    f'Where the first {_COCO.num_joints} of them are those of COCO, as in Halpe'
-    f' and COCO-WholeBody, --layout={_COCO.name} takes these and leaves out the'
-    ' rest.'
-  )
+def explain(seen: frames.Seen, where: str) -> str:
+  """What to do about a clip of which `layout_of` does not know the layout."""
+  num_joints, num_channels = _shape(seen.frames)
+  describe = 'Describe them in a layout file and give it as --layout=FILE.json.'
+  if not num_joints:
+    return (
+      f'{where} shows nobody, so that its joints say nothing. Name the layout:'
+      ' --layout=NAME.'
+    )
+  if seen.joint_names:
+    names = ', '.join(seen.joint_names[:4])
+    return (
+      f'{where} names its {num_joints} joints {names}, ..., as no known layout'
+      f' does. {describe} Where they are those of a known one by other names,'
+      ' name it: --layout=NAME.'
+    )
+  if num_channels == 3:
+    return (
+      f'{where} has {num_joints} joints with three coordinates. In 3D, pose tools'
+      " mean others than in 2D: the 17 of MMPose are Human3.6M's, not COCO's."
+      f' {describe} Where the third number is a score, say so with'
+      ' --third_channel=score, and name the layout: --layout=NAME.'
+    )
+  if num_joints in _BEGIN_WITH_COCO:
+    return (
+      f'{where} has {num_joints} joints. Where the first {_COCO.num_joints} of'
+      ' them are those of COCO, as in Halpe and COCO-WholeBody,'
+      f' --layout={_COCO.name} takes these and leaves out the rest.'
+    )
+  return f'{where} has {num_joints} joints. {clips.layouts_with(num_joints)}'

@@ -87,8 +87,20 @@ def test_named_arrays(tmp_path, write):
 def test_an_array_without_keypoint_is_explained(tmp_path):
   path = save(tmp_path / 'set.npz', x_train=KEYPOINT, y_train=SCORE)
   assert "holds 'x_train', 'y_train'. Expected 'keypoint'" in fails(path)
-  with pytest.raises(errors.UserError, match='is of no known form'):
+  with pytest.raises(errors.UserError) as caught:
     clip_forms.detect(str(path))
+  told = str(caught.value)
+  assert 'is of no known form' in told
+  assert "a .npz with 'x_train', 'y_train' and without 'keypoint'" in told
+
+
+@pytest.mark.parametrize('shape', [(30, 34), (30, 17, 4), (3, 30, 17, 1), ()])
+def test_axes_in_another_order_are_explained(tmp_path, shape):
+  path = tmp_path / 'clip.npy'
+  np.save(path, np.ones(shape))
+  told = fails(path)
+  assert f"'keypoint' has shape {shape}. Expected [persons, frames" in told
+  assert 'keypoint.transpose(3, 1, 2, 0)' in told
 
 
 def test_a_whole_data_set_is_no_clip(tmp_path):

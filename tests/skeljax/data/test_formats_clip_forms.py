@@ -18,7 +18,6 @@ from skeljax import errors
 from skeljax import skeletons
 from skeljax.data import formats
 from skeljax.data.formats import clip_forms
-from skeljax.data.formats import frame_layouts
 
 POINTS = [[10.0 + v, 100.0 + v] for v in range(17)]
 FLAT = [number for x, y in POINTS for number in (x, y, 0.5)]
@@ -27,7 +26,6 @@ LANDMARKS = [
   for v in range(33)
 ]
 OPENPOSE = {'pose_keypoints_2d': FLAT + [30, 30, 0.5]}
-BODY_25 = {'pose_keypoints_2d': [10.0, 20.0, 0.5] * 25}
 ULTRALYTICS = {
   'class': 0,
   'name': 'person',
@@ -196,6 +194,11 @@ def test_an_unknown_form_and_an_absent_file(tmp_path):
       {'people': []},
       'one frame of OpenPose, whose clips are folders',
     ),
+    (
+      'a.json',
+      [[{'name': 'person', 'confidence': 0.5, 'box': {'x1': 1}}]],
+      'it is what Ultralytics says of boxes, without keypoints',
+    ),
     ('a.txt', 'walk', "it begins with 'walk'"),
     ('a/notes.txt', 'walk', 'a folder of 1 files, the first of them notes.txt'),
     ('a/b.bvh', 'HIERARCHY', 'a folder of 1 files, the first of them b.bvh'),
@@ -287,71 +290,6 @@ def test_no_form_breaks_down_over_a_wrong_file(tmp_path, form, what):
   with pytest.raises(errors.UserError) as caught:
     clip_forms.read_clip(str(path), form)
   assert str(path) in str(caught.value)
-
-
-def test_cutting_joints_is_in_the_log(tmp_path, monkeypatch):
-  said = []
-  # It is said once in a process, and other tests may have heard it.
-  monkeypatch.setattr(
-    frame_layouts.logging,
-    'log_first_n',
-    lambda level, text, n, *args: said.append(text % args),
-  )
-  many = [[*POINTS, *POINTS[:9]], [0.5] * 26]
-  instance = dict(zip(('keypoints', 'keypoint_scores'), many))
-  write(tmp_path / 'a.json', [{'frame_id': 0, 'instances': [instance]}])
-  options = clip_forms.ReadOptions(layout='coco')
-  clip_forms.read_clip(str(tmp_path / 'a.json'), options=options)
-  assert said == [
-    f'{tmp_path / "a.json"}: of its 26 joints, the first 17, which are those of'
-    ' layout coco, are taken'
-  ]
-
-
-def test_what_to_do_where_the_layout_must_be_said(tmp_path):
-  path = str(tmp_path / 'a.json')
-
-  def told(num_joints):
-    points = FLAT * 8
-    result = {'image_id': '0.jpg', 'keypoints': points[: 3 * num_joints]}
-    write(tmp_path / 'a.json', [result] if num_joints else '[]')
-    return clip_forms.explain_no_layout(path, 'alphapose')
-
-  assert 'has 136 joints' in told(136) and '--layout=coco takes' in told(136)
-  assert 'Layouts with 20 joints: ucla (--layout)' in told(20)
-  assert 'No known layout has 5 joints: describe yours' in told(5)
-  assert 'shows nobody' in told(0)
-  np.save(tmp_path / 'a.npy', np.ones((1, 2, 25, 3)))
-  assert 'Layouts with 25 joints: nturgb+d, openpose-25' in (
-    clip_forms.explain_no_layout(str(tmp_path / 'a.npy'))
-  )
-
-
-@pytest.mark.parametrize(
-  'name, content, layout, wrong',
-  [
-    ('a/7.json', {'people': [BODY_25]}, 'openpose-25', 'nturgb+d'),
-    ('a.skeleton', NTU, 'nturgb+d', 'openpose-25'),
-  ],
-)
-def test_joints_are_not_taken_for_others_of_their_number(
-  tmp_path, name, content, layout, wrong
-):
-  write(tmp_path / name, content)
-  path = str(tmp_path / name.split('/')[0])
-
-  def read(layout):
-    options = clip_forms.ReadOptions(layout=layout)
-    return clip_forms.read_clip(path, options=options)
-
-  with pytest.raises(errors.UserError) as caught:
-    read(wrong)
-  told = str(caught.value)
-  assert f'its 25 joints are those of layout {layout}, and {wrong}' in told
-  assert path in told and f'--layout={layout}' in told
-  # A layout of one's own may have the joints of any tool.
-  for fitting in ('', layout, 'mine'):
-    assert read(fitting)['keypoint'].shape[2] == 25
 
 
 @pytest.mark.parametrize(
