@@ -155,9 +155,15 @@ def _advice(
   clip: own_clips.OwnClip, ours: skeletons.Layout, found: int | None
 ) -> str:
   """What to do about a clip that has other joints than the network."""
-  if clip.read_with_layout is not None and ours.name in skeletons.LAYOUTS:
+  # Joints of the same number are others, of which no reader takes a part.
+  is_other_number = found not in (None, ours.num_joints)
+  if (
+    is_other_number
+    and clip.read_with_layout is not None
+    and ours.name in skeletons.LAYOUTS
+  ):
     cut = clip.read_with_layout(ours.name)['keypoint']
-    if cut.shape[2] == ours.num_joints != found:
+    if cut.shape[2] == ours.num_joints:
       return (
         f' The first {ours.num_joints} of its joints are those of'
         f' {ours.name!r}: --layout={ours.name} takes them and leaves out the'

@@ -93,7 +93,7 @@ def list_clips(
   if form == ANNOTATIONS:
     return _annotated(path, options, max_persons)
   if form == 'auto':
-    form = clip_forms.detect(path)
+    form = _detect(path)
 
   def read(layout: str) -> Item:
     asked = dataclasses.replace(options, layout=layout)
@@ -111,6 +111,18 @@ def list_clips(
       read_with_layout=read,
     )
   ]
+
+
+def _detect(path: str) -> str:
+  try:
+    return clip_forms.detect(path)
+  except errors.UserError as error:
+    if not os.path.isdir(path) or not os.listdir(path):
+      raise
+    raise errors.UserError(
+      f'{error} If it is a folder of clips, name the clips:'
+      f' {os.path.join(path, "*")}.'
+    ) from error
 
 
 def _annotated(

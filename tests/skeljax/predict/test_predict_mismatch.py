@@ -48,6 +48,34 @@ def test_more_joints_may_be_cut_where_they_begin_alike(refusal, tmp_path):
   assert fitted.record['keypoint'].shape == (1, toys.FRAMES, 17, 2)
 
 
+def _openpose_folder(path, num_joints=25, frames=3):
+  path.mkdir(parents=True)
+  joints = [100.0 + i for i in range(3 * num_joints)]
+  joints[2::3] = [0.9] * num_joints
+  people = [{'person_id': [-1], 'pose_keypoints_2d': joints}]
+  for frame in range(frames):
+    text = json.dumps({'version': 1.3, 'people': people})
+    (path / f'x_{frame:012d}_keypoints.json').write_text(text)
+  return str(path)
+
+
+def test_other_joints_of_the_same_number_are_told(refusal, tmp_path):
+  path = _openpose_folder(tmp_path / 'clip')
+  text = refusal(toys.graph_3d(), path)
+  assert f"{path} has the 25 joints of layout 'openpose-25'" in text
+  assert "trained on the 25 joints of 'nturgb+d'" in text
+  assert 'use a checkpoint that was trained on such clips' in text
+
+
+def test_a_folder_of_clips_is_told_from_a_clip(refusal, tmp_path):
+  _openpose_folder(tmp_path / 'clips' / 'one')
+  text = refusal(toys.graph_2d(), str(tmp_path / 'clips'))
+  assert f'name the clips: {tmp_path / "clips"}/*' in text
+  (tmp_path / 'empty').mkdir()
+  text = refusal(toys.graph_2d(), str(tmp_path / 'empty'))
+  assert 'empty folder' in text and 'name the clips' not in text
+
+
 def test_2d_is_told_from_3d(refusal, clip_2d, clip_3d):
   text = refusal(toys.graph_2d(layout='nturgb+d'), clip_3d())
   assert 'holds 3D keypoints' in text and '--third_channel=score' in text
