@@ -43,10 +43,19 @@ def run(
   if define_flags is not None:
     define_flags()
   parser = flags_parser or flags.FLAGS
-  app.run(
-    lambda argv: _guarded(main, argv),
-    flags_parser=lambda argv: parse_flags(argv, parser),
-  )
+  try:
+    try:
+      app.run(
+        lambda argv: _guarded(main, argv),
+        flags_parser=lambda argv: parse_flags(argv, parser),
+      )
+    finally:
+      sys.stdout.flush()
+  except BrokenPipeError:
+    # Whoever read our output, such as head, has seen enough. Python would
+    # flush once more at exit, and complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(1)
 
 
 def _guarded(main: Callable[[Sequence[str]], int | None], argv) -> int:

@@ -1,5 +1,6 @@
 """What a user reads when a command line is wrong."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -47,12 +48,13 @@ def command(tmp_path_factory):
     """)
   )
 
-  def run(*arguments):
+  def run(*arguments, stdout=subprocess.PIPE):
     return subprocess.run(
       [sys.executable, str(folder / 'command.py'), *arguments],
       cwd=folder,
       env={'PYTHONPATH': str(cli.__file__).rsplit('skeljax', 1)[0]},
-      capture_output=True,
+      stdout=stdout,
+      stderr=subprocess.PIPE,
       text=True,
       check=False,
     )
@@ -97,6 +99,14 @@ def test_defect_keeps_its_traceback(command, arguments):
 def test_good_command_line_passes_overrides_and_exits_0(command):
   done = command('--config=config.py', '--config.optim.base_lr=2')
   assert (done.returncode, done.stdout) == (0, 'done 2.0\n')
+
+
+def test_reader_that_has_seen_enough_is_no_error(command):
+  reader, writer = os.pipe()
+  os.close(reader)  # As head does after its lines.
+  done = command('--config=config.py', stdout=writer)
+  os.close(writer)
+  assert (done.returncode, done.stderr) == (1, '')
 
 
 def test_missing_config_file_is_named():
