@@ -1,8 +1,13 @@
 """Small annotation files, and preparing them in this process."""
 
+import os
 import pathlib
 import pickle
+import subprocess
+import sys
+import textwrap
 
+from absl import logging
 import numpy as np
 import pytest
 
@@ -10,6 +15,8 @@ from data_prep import options as options_lib
 from data_prep import prepare
 
 NUM_CLASSES = 3
+
+_REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
 
 def _make_item(name, label, shape, seed=0, dtype=np.float16, **fields):
@@ -92,3 +99,49 @@ def run():
     prepare.prepare(options, ['--runner=FnApiRunner', *beam_arguments])
 
   return prepare_locally
+
+
+@pytest.fixture
+def log(caplog):
+  """The text of our own log lines so far."""
+  caplog.set_level('INFO', logger='absl')
+  logging.set_verbosity(logging.INFO)
+  return lambda: ' '.join(record.getMessage() for record in caplog.records)
+
+
+def _command(*arguments, before='', check=False):
+  """Runs the command in a process of its own, after the code `before`."""
+  code = textwrap.dedent(before) + textwrap.dedent(
+    """
+    from data_prep import main
+    from skeljax import cli
+    cli.run(main.main, main.define_flags, main.parse_known_flags)
+    """
+  )
+  return subprocess.run(
+    [sys.executable, '-c', code, *map(str, arguments)],
+    env={**os.environ, 'PYTHONPATH': str(_REPOSITORY)},
+    capture_output=True,
+    text=True,
+    check=check,
+  )
+
+
+@pytest.fixture
+def run_command():
+  """Runs data_prep.main in a process of its own."""
+  return _command
+
+
+def _files(folder) -> dict[str, bytes]:
+  return {
+    str(path.relative_to(folder)): path.read_bytes()
+    for path in pathlib.Path(folder).rglob('*')
+    if path.is_file()
+  }
+
+
+@pytest.fixture
+def files_in():
+  """What the files of a folder hold, by name."""
+  return _files

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import pathlib
 
-from absl import logging
 import numpy as np
 import pytest
 
@@ -61,14 +60,6 @@ def prepare_clips(folder, make_options, run):
     return datasets.open_dataset(options.output, 'tiny')
 
   return prepare
-
-
-@pytest.fixture
-def log(caplog):
-  """The text of our own log lines so far."""
-  caplog.set_level('INFO', logger='absl')
-  logging.set_verbosity(logging.INFO)
-  return lambda: ' '.join(record.getMessage() for record in caplog.records)
 
 
 def _ids(dataset, split):
