@@ -95,7 +95,11 @@ def define_flags() -> None:
     'drop_empty', False, 'Leave clips without a skeleton out of the dataset.'
   )
   flags.DEFINE_integer(
-    'num_shards', 0, 'Files a split; 0: one for every 64 MB.', lower_bound=0
+    'num_shards',
+    0,
+    'Files a split; 0: one for every 64 MB, and, unless it is a pickle, one for'
+    ' every 1000 clips.',
+    lower_bound=0,
   )
   flags.DEFINE_bool(
     'overwrite', False, 'Replace a dataset of this name, once the new is whole.'

@@ -9,6 +9,7 @@ from skeljax import skeletons
 from skeljax.data import class_names
 from skeljax.data.formats import clip_forms
 from skeljax.data.formats import clips
+from skeljax.data.formats import ntu_skeleton
 
 
 def define() -> None:
@@ -50,7 +51,7 @@ def _define_ntu() -> None:
   flags.DEFINE_enum(
     'denoise',
     None,
-    ['mmaction1x', 'mmaction0x', 'pyskl'],
+    list(ntu_skeleton.DENOISE),
     'How the persons of raw NTU clips are chosen: as the generator of mmaction2'
     ' 1.x (default) or 0.x does, or as pyskl, whose files mmaction2 offers for'
     ' download.',

@@ -21,6 +21,7 @@ from skeljax import pretrained
 from skeljax import skeletons
 from skeljax.data.formats import clip_forms
 from skeljax.data.formats import clips as clips_lib
+from skeljax.data.formats import ntu_skeleton
 from skeljax.predict import checkpoint
 from skeljax.predict import fitting
 from skeljax.predict import mismatch
@@ -103,7 +104,6 @@ _STRINGS = (
   ('step', 'last', 'Which one: last, best or a step.'),
   ('layout', '', "Of the files' joints; what the form says when empty."),
   ('img_shape', '', 'HEIGHTxWIDTH of pictures where the file does not say.'),
-  ('denoise', 'mmaction1x', 'Which persons of raw NTU files: see data_prep.'),
   ('output', None, 'JSON file to write.'),
   ('class_names', '', 'A known list, or a file with one name a line.'),
 )
@@ -118,6 +118,11 @@ _ENUMS = (
     'coordinates',
     ('image', 'world'),
     'Which landmarks of MediaPipe: pixels or metres.',
+  ),
+  (
+    'denoise',
+    ntu_skeleton.DENOISE,
+    'Which persons of raw NTU files: see data_prep.',
   ),
   (
     'third_channel',
