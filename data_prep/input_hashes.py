@@ -29,12 +29,25 @@ def listing_hash(
   files of the same size are common, as the size often depends on the number of
   skeletons only, so the times count as well; a copy that does not keep them is
   taken for other files. Hidden files do not count.
+
+  Args:
+    directory: with all that is below it.
+    ending: of the names of the files that count.
+    left_out: files and folders that do not count.
+
+  Raises:
+    UserError: a file cannot be read.
   """
   root = pathlib.Path(directory)
   absent = {os.path.abspath(path) for path in left_out}
   lines = []
   for parent, folders, names in os.walk(root, followlinks=True):
-    folders[:] = [name for name in folders if not name.startswith('.')]
+    folders[:] = [
+      name
+      for name in folders
+      if not name.startswith('.')
+      and os.path.abspath(os.path.join(parent, name)) not in absent
+    ]
     for name in names:
       path = os.path.join(parent, name)
       if name.startswith('.') or not name.endswith(ending):

@@ -135,6 +135,7 @@ def check_options(options: Options) -> skeletons.Layout:
     )
   _check_compressed(options)
   sources.check(options.source, options.inputs, options.choices)
+  _check_place(options)
   layout = find_layout(
     options.layout, options.source, options.inputs, options.choices
   )
@@ -151,6 +152,26 @@ def check_options(options: Options) -> skeletons.Layout:
       ' that names them.'
     )
   return layout
+
+
+def _check_place(options: Options) -> None:
+  """Raises UserError if prepared datasets would count as input."""
+  output = os.path.realpath(os.path.expanduser(options.output))
+  if output in map(os.path.realpath, options.inputs.values()):
+    raise errors.UserError(
+      f'--output={options.output} is the --input, of which prepared datasets'
+      ' would become a part. Choose another directory, for example'
+      f' {os.path.join(options.output, "prepared")}.'
+    )
+  if options.source != 'clips' or options.choices.value('labels'):
+    return
+  folder = os.path.realpath(options.inputs[''])
+  if os.path.commonpath([folder, output]) == folder:
+    raise errors.UserError(
+      f'--output={options.output} lies in --input={options.inputs[""]}, where'
+      ' every sub-folder is a class of clips. Choose a directory outside of it,'
+      ' or say with --labels=FILE.csv which files are clips.'
+    )
 
 
 def find_layout(
@@ -215,7 +236,7 @@ def describe(options: Options, layout: skeletons.Layout) -> dict[str, Any]:
   else:
     logging.info('hashing %s', ', '.join(options.inputs.values()))
     inputs = {
-      split or 'file': _input_hash(options.source, path, options.choices)
+      split or 'file': _input_hash(options, path)
       for split, path in options.inputs.items()
     }
   names = None
@@ -288,15 +309,20 @@ def _described_choices(options: Options) -> dict[str, Any]:
   return result
 
 
-def _input_hash(source: str, path: str, choices: sources.Choices) -> str:
+def _input_hash(options: Options, path: str) -> str:
   """What tells an input from others: files' bytes or a folder's listing."""
   if not os.path.isdir(path):
     hashes = [input_hashes.file_hash(path)]
-    hashes += map(input_hashes.file_hash, sources.files_beside(source, path))
+    hashes += map(
+      input_hashes.file_hash, sources.files_beside(options.source, path)
+    )
     return ' '.join(hashes)
-  # A list that lies beside the clips counts by what it holds.
-  lists = [choices.value(name) for name in sources.FILES]
-  found = input_hashes.listing_hash(path, '', [name for name in lists if name])
+  # A list that lies beside the clips counts by what it holds, and datasets that
+  # are prepared there do not count.
+  lists = [options.choices.value(name) for name in sources.FILES]
+  output = os.path.expanduser(options.output)
+  left_out = [output, *(name for name in lists if name)]
+  found = input_hashes.listing_hash(path, '', left_out)
   if not found:
     raise errors.UserError(f'--input={path} is empty. Expected clips in it.')
   return found

@@ -314,3 +314,17 @@ def test_the_layout_is_that_of_the_form(tmp_path, make_options, run):
   assert dataset.layout.name == 'openpose-25'
   assert dataset.has_score
   run(dataclasses.replace(options, source='clips', layout='openpose-25'))
+
+
+def test_datasets_may_be_prepared_beside_the_clips(folder, prepare_clips, log):
+  prepare_clips(output=str(folder / 'prepared'))
+  prepare_clips(output=str(folder / 'prepared'))
+  assert 'already prepared' in log()
+  with pytest.raises(errors.UserError, match='would become a part'):
+    prepare_clips(output=str(folder))
+
+
+def test_datasets_do_not_count_as_classes(folder, prepare_clips):
+  with pytest.raises(errors.UserError, match='every sub-folder is a class'):
+    prepare_clips(labels='', output=str(folder / 'prepared'))
+  assert not (folder / 'prepared').exists()
