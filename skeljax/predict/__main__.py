@@ -199,12 +199,12 @@ def run(args: flags.FlagValues, paths: Sequence[str]) -> int:
   if not found:
     raise errors.UserError(f'There is no clip in {", ".join(paths)}.')
   answers = predict(loaded, found, args.top)
-  if args.output:
-    write_json(args.output, report.to_json(loaded, answers, failures))
+  # First, so that a file that cannot be written costs nobody the answers.
   print(report.title(loaded))
   print()
-  print(report.to_text(answers), end='')
+  print(report.to_text(answers), end='', flush=True)
   if args.output:
+    write_json(args.output, report.to_json(loaded, answers, failures))
     print(f'\npredictions written to {args.output}')
   if failures:
     return cli.report(errors.UserError(report.in_words(failures, True)))
@@ -244,14 +244,24 @@ def _read_options(args: flags.FlagValues) -> clip_forms.ReadOptions:
 
 
 def write_json(path: str, content: Any) -> None:
-  """Writes the file of --output, whole or not at all."""
-  with (
-    atomic_file.replacing(path) as temporary,
-    # Names of files need not be text; JSON takes what this makes of them.
-    open(temporary, 'w', encoding='utf-8', errors='backslashreplace') as file,
-  ):
-    json.dump(content, file, indent=2, ensure_ascii=False, allow_nan=False)
-    file.write('\n')
+  """Writes the file of --output, whole or not at all.
+
+  Raises:
+    UserError: it cannot be written there.
+  """
+  try:
+    with (
+      atomic_file.replacing(path) as temporary,
+      # Names of files need not be text; JSON takes what this makes of them.
+      open(temporary, 'w', encoding='utf-8', errors='backslashreplace') as file,
+    ):
+      json.dump(content, file, indent=2, ensure_ascii=False, allow_nan=False)
+      file.write('\n')
+  except OSError as error:
+    raise errors.UserError(
+      f'--output={path} cannot be written: {error}. Choose another file; nothing'
+      ' of this one was changed.'
+    ) from error
 
 
 if __name__ == '__main__':

@@ -5,10 +5,12 @@ import pathlib
 import pickle
 import re
 
+from absl import flags
 from ml_collections import config_dict
 import numpy as np
 import pytest
 
+from skeljax import errors
 from skeljax import recipe
 from skeljax.predict import __main__ as predict
 from skeljax.predict import report
@@ -244,6 +246,26 @@ def test_forms_are_told_and_longer_clips_fit(run, tmp_path, make, form):
 )
 def test_mistakes_in_the_command_are_told(refusal, arguments, words):
   assert words in refusal(toys.graph_2d(), *arguments)
+
+
+@pytest.mark.parametrize('place', ['folder.json', 'file/new.json'])
+def test_an_output_that_cannot_be_written_costs_no_answer(
+  run, clip_2d, tmp_path, capsys, place
+):
+  (tmp_path / 'folder.json').mkdir()
+  (tmp_path / 'file').write_text('mine')
+  output = tmp_path / place
+  with pytest.raises(errors.UserError, match=f'{place} cannot be written'):
+    run(toys.graph_2d(), clip_2d(), f'--output={output}')
+  assert '1  walk    50.00 %' in capsys.readouterr().out
+  left = {path.name for path in tmp_path.iterdir()}
+  assert left == {'folder.json', 'file', 'clip.npz'}
+  assert (tmp_path / 'file').read_text() == 'mine'
+
+
+def test_an_unknown_choice_of_persons_is_told(run, clip_2d):
+  with pytest.raises(flags.IllegalFlagValueError, match='mmaction0x'):
+    run(toys.graph_2d(), clip_2d(), '--denoise=mmaction')
 
 
 def test_class_names_are_given_to_numbered_classes(run, clip_2d, tmp_path):
