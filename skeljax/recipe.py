@@ -47,6 +47,8 @@ class Facts:
       0 when nobody knows.
     max_persons: persons of a clip that the preparation kept; 0: all of them,
       None: nobody knows.
+    max_persons_in_frame: the same in each frame of compressed clips; None:
+      nobody knows, or as published.
   """
 
   layout: skeletons.Layout
@@ -62,6 +64,7 @@ class Facts:
   project: str = 'none'
   body_size: float = 0.0
   max_persons: int | None = None
+  max_persons_in_frame: int | None = None
 
   @property
   def num_classes(self) -> int:
@@ -152,6 +155,7 @@ def facts_of(
     project=dataset.project,
     body_size=dataset.body_size,
     max_persons=dataset.max_persons,
+    max_persons_in_frame=dataset.max_persons_in_frame,
   )
 
 

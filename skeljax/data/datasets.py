@@ -35,6 +35,8 @@ _VERSION = re.compile(r'\d+\.\d+\.\d+')
 _READER_OPTIONS = 'readahead_buffer_size:0'
 # So many tell metres from millimetres.
 _MEASURED_CLIPS = 32
+# Persons of a whole clip that data_prep keeps unless told.
+_USUALLY_KEPT = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +101,19 @@ class PreparedDataset:
     None when nobody knows.
     """
     return self.metadata.get('options', {}).get('max_persons')
+
+  @property
+  def max_persons_in_frame(self) -> int | None:
+    """The same for every frame of compressed clips; 0: all of them.
+
+    None when nobody knows, or nobody said: more are kept of a frame then than
+    of a whole clip (compressed.DEFAULT_MAX_PERSONS).
+    """
+    options = self.metadata.get('options', {})
+    if options.get('max_persons') == _USUALLY_KEPT:
+      is_told = 'skeletons' in options or 'max_persons_as_told' in options
+      return _USUALLY_KEPT if is_told else None
+    return options.get('max_persons')
 
   @property
   def project(self) -> str:

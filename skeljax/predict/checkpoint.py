@@ -15,9 +15,6 @@ from skeljax.data import class_names as class_names_lib
 from skeljax.data.formats import compressed
 from skeljax.predict import mismatch
 
-# Persons of a clip that data_prep keeps unless told.
-_USUALLY_KEPT = 2
-
 
 def load(args: flags.FlagValues) -> pretrained.Pretrained:
   """The checkpoint, with what the flags of the command replace.
@@ -96,6 +93,5 @@ def _persons(
     return given, given
   if loaded.is_assumed or facts.max_persons is None:
     return 0, most  # As published.
-  # NOTE: data_prep keeps two of a clip unless told, but ten of a frame.
-  kept = facts.max_persons
-  return kept, most if kept == _USUALLY_KEPT else kept
+  in_frame = facts.max_persons_in_frame
+  return facts.max_persons, most if in_frame is None else in_frame

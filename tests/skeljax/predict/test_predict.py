@@ -8,6 +8,7 @@ import dataclasses
 import json
 import pickle
 
+from absl import flags
 import jax
 from ml_collections import config_dict
 import numpy as np
@@ -26,6 +27,8 @@ from skeljax import scoring
 from skeljax import sharding
 from skeljax.data import datasets
 from skeljax.data.formats import clip_forms
+from skeljax.predict import __main__ as predict
+from skeljax.predict import checkpoint
 from skeljax.predict import fitting
 from skeljax.predict import mismatch
 from skeljax.predict import own_clips
@@ -149,9 +152,17 @@ def expected_by(loaded, **changes) -> mismatch.Expected:
 
 
 def fitted(loaded, path, ids) -> list[dict]:
-  """The records of some clips of an annotation file."""
-  expected = expected_by(loaded)
-  listed = own_clips.list_clips(path, 'auto', clip_forms.ReadOptions())
+  """The records of some clips of an annotation file, as the command has it."""
+  args = flags.FlagValues()
+  predict.define_flags(args)
+  args(['predict'])
+  expected = checkpoint.expected(loaded, args)
+  listed = own_clips.list_clips(
+    path,
+    'auto',
+    clip_forms.ReadOptions(),
+    max_persons=expected.max_persons_in_frame,
+  )
   found = [fitting.fit(c, expected) for c in listed if c.id in ids]
   assert [f.clip.id for f in found] == list(ids)
   return [f.record for f in found]
@@ -342,7 +353,10 @@ def test_files_of_a_pose_tool_become_the_records_of_the_prepared_dataset(
   assert_same_records(found, dataset)
 
 
-def test_compressed_clips_are_filled_as_in_the_preparation(tmp_path):
+@pytest.mark.parametrize('told, kept', [(None, 10), (2, 2), (0, 12)])
+def test_compressed_clips_are_filled_as_in_the_preparation(
+  tmp_path, told, kept
+):
   """Of more than ten in a frame the surest are kept, not two that move."""
   rng = np.random.default_rng(0)
   annotations = []
@@ -371,10 +385,11 @@ def test_compressed_clips_are_filled_as_in_the_preparation(tmp_path):
     normalize='none',
     name='crowds',
     output=str(tmp_path),
+    max_persons=told,
   )
   prepare.prepare(options, ['--runner=FnApiRunner'])
   dataset = datasets.open_dataset(str(tmp_path), 'crowds')
-  assert dataset.num_persons == 10
+  assert dataset.num_persons == kept
   config = narrow(posec3d_ntu60_keypoint.get_config(''))
   loaded = untrained(config, recipe.facts_of(dataset, config))
   assert_same_records(fitted(loaded, str(path), ['b', 'c']), dataset)
