@@ -1,0 +1,90 @@
+"""Untrained checkpoints, and clips of one's own that are fitted to them."""
+
+import json
+
+from absl import flags
+import jax
+from ml_collections import config_dict
+import numpy as np
+
+from skeljax import pretrained
+from skeljax import recipe
+from skeljax.data.formats import clip_forms
+from skeljax.predict import __main__ as predict
+from skeljax.predict import checkpoint
+from skeljax.predict import fitting
+from skeljax.predict import mismatch
+from skeljax.predict import own_clips
+
+
+def narrow(config) -> config_dict.ConfigDict:
+  """The configuration with two narrow stages and short clips."""
+  config.model.base_channels = 4
+  if config.model.name == 'slowonly':
+    config.model.update(
+      stage_blocks=(1, 1), inflate=(0, 1), spatial_strides=(2, 2),
+      temporal_strides=(1, 1), dilations=(1, 1),
+    )  # fmt: skip
+    config.features.update(short_side=12, size=8, test_size=8)
+  else:
+    config.model.update(num_stages=2, inflate_stages=(2,), down_stages=(2,))
+  config.data.update(clip_len=4, num_workers=0)
+  config.eval.batch_size = 4
+  return config
+
+
+def untrained(config, facts, **fields) -> pretrained.Pretrained:
+  """A checkpoint of random weights, as they are saved."""
+  rng = np.random.default_rng(0)
+
+  def fill(path, leaf):
+    name = path[-1].key
+    if leaf.ndim > 1:
+      return rng.normal(0, leaf.shape[-2] ** -0.5, leaf.shape)
+    return np.full(leaf.shape, {'scale': 1, 'var': 1}.get(name, 0.1))
+
+  variables = jax.tree_util.tree_map_with_path(
+    lambda path, leaf: fill(path, leaf).astype(leaf.dtype),
+    recipe.abstract_variables(config, facts),
+  )
+  known = {
+    'source': 'the run',
+    'is_assumed': False,
+    'meta': {},
+  }
+  facts = recipe.Facts.from_dict(
+    json.loads(json.dumps(facts.to_dict())), source='the run'
+  )
+  return pretrained.Pretrained(
+    config=config, facts=facts, variables=variables, **known | fields
+  )
+
+
+def expected_by(loaded) -> mismatch.Expected:
+  """What the command expects of clips, without flags."""
+  args = flags.FlagValues()
+  predict.define_flags(args)
+  args(['predict'])
+  return checkpoint.expected(loaded, args)
+
+
+def fitted(loaded, path, ids) -> list[dict]:
+  """The records of some clips of an annotation file."""
+  expected = expected_by(loaded)
+  listed = own_clips.list_clips(
+    path,
+    'auto',
+    clip_forms.ReadOptions(),
+    max_persons=expected.max_persons_in_frame,
+  )
+  found = [fitting.fit(c, expected) for c in listed if c.id in ids]
+  assert [f.clip.id for f in found] == list(ids)
+  return [f.record for f in found]
+
+
+def assert_same_records(found, dataset) -> None:
+  """All that a network is shown of the clips is as it was prepared."""
+  for own, stored in zip(found, dataset.source('val'), strict=True):
+    for field in stored.keys() - {'label', 'position'}:
+      assert np.asarray(own[field]).dtype == np.asarray(stored[field]).dtype
+      np.testing.assert_array_equal(own[field], stored[field], field)
