@@ -16,15 +16,15 @@ import numpy as np
 
 from skeljax.data.formats import arrays
 from skeljax.data.formats import clips
+from skeljax.data.formats import row_arrays
 
 # What numpy raises for files that are cut short, damaged, locked, or of Python
 # objects, and for those that claim more than there is memory.
 _DAMAGED = (
-  ValueError,
-  EOFError,
-  MemoryError,
+  *row_arrays.BAD_HEADER,
+  *row_arrays.BAD_ARCHIVE,
+  OverflowError,
   RuntimeError,
-  zipfile.BadZipFile,
   zlib.error,
 )
 
@@ -43,7 +43,7 @@ def is_clip(path: str) -> bool:
     return True
   try:
     return 'keypoint' in names(path)
-  except zipfile.BadZipFile:
+  except row_arrays.BAD_ARCHIVE:
     return True
 
 

@@ -147,7 +147,9 @@ def _read_labels(folder: str, split: str) -> dict[str, dict[str, Any]]:
 
 def _label_names(names: Mapping[int, Any]) -> tuple[str, ...]:
   """One name a label, or () where one is missing or not distinct."""
-  ordered = [names.get(label) for label in range(max(names, default=-1) + 1)]
+  if len(names) <= max(names, default=-1):
+    return ()
+  ordered = [names[label] for label in range(len(names))]
   is_text = all(isinstance(name, str) and name for name in ordered)
   if not is_text or len(set(ordered)) < len(ordered):
     return ()
@@ -211,11 +213,13 @@ def _read(path: str) -> tuple[dict[str, Any], Any]:
       " out: 'has_skeleton' false in the list of labels, or --drop_empty.",
     )
   num_persons = 1 + int(np.flatnonzero(score.any(axis=(1, 2)))[-1])
-  item = {
-    'keypoint': (fraction * IMG_SHAPE[::-1])[:num_persons].astype(np.float32),
-    'keypoint_score': score[:num_persons].astype(np.float32),
-    'img_shape': IMG_SHAPE,
-  }
+  pixels = fraction[:num_persons] * IMG_SHAPE[::-1]
+  with np.errstate(over='ignore'):  # What overflows is found when checked.
+    item = {
+      'keypoint': pixels.astype(np.float32),
+      'keypoint_score': score[:num_persons].astype(np.float32),
+      'img_shape': IMG_SHAPE,
+    }
   return item, root.get('label_index')
 
 

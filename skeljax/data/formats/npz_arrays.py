@@ -111,7 +111,7 @@ def _open(path: str) -> dict[str, row_arrays.RowArray]:
     raise errors.UserError(
       f'{path} cannot be read: {error.strerror or error}.'
     ) from error
-  except zipfile.BadZipFile as error:
+  except row_arrays.BAD_ARCHIVE as error:
     raise errors.UserError(
       f'{path} is no .npz file, or was cut short ({error}). {_EXPECTED}'
       ' Download or copy it again.'

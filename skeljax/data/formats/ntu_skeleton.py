@@ -37,6 +37,8 @@ DENOISE = ('mmaction1x', 'mmaction0x', 'pyskl')
 LAYOUT = 'nturgb+d'
 _NUM_JOINTS = skeletons.LAYOUTS[LAYOUT].num_joints
 _NUM_COORDINATES = 3
+# Recordings have a few hundred; what claims far more would fill the memory.
+_MAX_FRAMES = 100_000
 
 
 def read_annotations(
@@ -65,7 +67,7 @@ def read_annotations(
   _check_denoise(denoise)
   paths = _find(folder)
   excluded = ntu_splits.exclude_names(exclude) & set(paths)
-  if excluded:
+  if exclude:
     logging.info('left out %d recordings of the list', len(excluded))
   names = sorted(name for name in paths if name not in excluded)
   if not names:
@@ -170,7 +172,8 @@ def _find(folder: str) -> dict[str, str]:
     )
   paths: dict[str, str] = {}
   seen: set[str] = set()
-  for directory, folders, names in os.walk(folder, followlinks=True):
+  walk = os.walk(folder, followlinks=True, onerror=_cannot_be_read)
+  for directory, folders, names in walk:
     # A link to a folder above would lead round and round.
     place = os.path.realpath(directory)
     is_new = place not in seen
@@ -195,6 +198,13 @@ def _find(folder: str) -> dict[str, str]:
       ' nturgbd_skeletons_s018_to_s032.zip) into it.'
     )
   return paths
+
+
+def _cannot_be_read(error: OSError) -> None:
+  raise errors.UserError(
+    f'{error.filename} cannot be read: {error.strerror}. No folder of'
+    ' recordings is left out silently.'
+  ) from error
 
 
 class _Damaged(Exception):
@@ -246,6 +256,8 @@ def _parse(lines: list[str]) -> ntu_persons.Bodies:
   the second one of a body, is not looked at.
   """
   num_frames = _count(lines, 0, 'the number of frames')
+  if num_frames > _MAX_FRAMES:
+    raise _Damaged(0, f'the number of frames, at most {_MAX_FRAMES:,}')
   frames, places, ids, starts = [], [], [], []
   at = 1
   for frame in range(num_frames):

@@ -5,7 +5,7 @@ replication 2 and action 13. Actions 1 to 60 are NTU RGB+D, all 120 are NTU
 RGB+D 120.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 import dataclasses
 import os
 import re
@@ -126,6 +126,6 @@ def load_exclude_list(path: str | os.PathLike) -> frozenset[str]:
   return found
 
 
-def exclude_names(names: Collection[str]) -> frozenset[str]:
+def exclude_names(names: Iterable[str]) -> frozenset[str]:
   """Names without blanks around them and without '.skeleton'."""
   return frozenset(name.strip().removesuffix(ENDING) for name in names)

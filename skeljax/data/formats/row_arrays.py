@@ -9,6 +9,7 @@ import dataclasses
 import math
 import os
 import struct
+import tokenize
 import zipfile
 
 import numpy as np
@@ -19,6 +20,25 @@ from skeljax import errors
 # how long the name and the extra field are that follow.
 _ZIP_HEADER_BYTES = 30
 _ZIP_LENGTHS = slice(26, 30)
+
+# What numpy raises for a header that is none: it is a line of Python.
+BAD_HEADER = (
+  ValueError,
+  EOFError,
+  LookupError,
+  MemoryError,
+  RecursionError,
+  SyntaxError,
+  TypeError,
+  tokenize.TokenError,
+)
+# What zipfile raises for an archive that is none.
+BAD_ARCHIVE = (
+  zipfile.BadZipFile,
+  NotImplementedError,
+  UnicodeDecodeError,
+  struct.error,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,11 +147,15 @@ def _read_header(file, path: str, name: str, start: int, stop: int) -> RowArray:
       shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
     else:
       shape, is_fortran, dtype = np.lib.format.read_array_header_2_0(file)
-  except (ValueError, EOFError) as error:
+  except BAD_HEADER as error:
     raise errors.UserError(
       f'{name} is no array as numpy.save writes it ({_one_line(error)}). Get'
       ' the file again.'
     ) from error
+  if any(length < 0 for length in shape):
+    raise errors.UserError(
+      f'{name} claims to have shape {shape}. Get the file again.'
+    )
   if dtype.kind not in 'fiu':
     raise errors.UserError(
       f'{name} is an array of {dtype}. Expected numbers; an array of objects'

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -54,6 +55,16 @@ def test_positions_become_pixels_of_340_by_256(tmp_path):
     {**item, 'label': 3}, layout=LAYOUT, num_classes=400, path='a.json'
   )
   assert record['keypoint'].dtype == record['keypoint_score'].dtype == 'float32'
+
+
+def test_positions_too_large_are_left_to_the_check(tmp_path):
+  with warnings.catch_warnings():
+    warnings.simplefilter('error')
+    item = read(tmp_path, clip([skeleton(1e300, 0.5, 0.75)]))
+  with pytest.raises(arrays.ClipError, match='infinity'):
+    formats.check_item(
+      {**item, 'label': 3}, layout=LAYOUT, num_classes=400, path='a.json'
+    )
 
 
 def test_the_two_highest_scores_of_each_frame_are_kept(tmp_path):
@@ -189,8 +200,9 @@ def test_clips_that_are_listed_and_not_there_are_reported(tmp_path):
     formats.protocol_splits(found, '')
 
 
-def test_classes_without_a_name_give_no_names(tmp_path):
-  entry = {'has_skeleton': False, 'label': 'tap dancing', 'label_index': 5}
+@pytest.mark.parametrize('label', [5, 10**15])
+def test_classes_without_a_name_give_no_names(label, tmp_path):
+  entry = {'has_skeleton': False, 'label': 'tap dancing', 'label_index': label}
   write_folder(tmp_path, entries={'x': entry})
   assert kinetics_skeleton.read_annotations(tmp_path).label_names == ()
 

@@ -9,6 +9,7 @@ import pytest
 from skeljax import errors
 from skeljax.data import formats
 from skeljax.data.formats import arrays
+from skeljax.data.formats import clip_arrays
 from skeljax.data.formats import npy_arrays
 from skeljax.data.formats import row_arrays
 
@@ -248,6 +249,34 @@ def test_arrays_that_were_cut_short_are_found_on_opening(tmp_path):
   path.write_bytes(b'PK\x03\x04' + whole)
   with pytest.raises(errors.UserError, match='no array as numpy.save writes'):
     npy_arrays.read_annotations(tmp_path)
+
+
+def as_npy(header):
+  """Bytes of a .npy file with such a header."""
+  size = len(header).to_bytes(2, 'little')
+  return b'\x93NUMPY\x01\x00' + size + header.encode() + bytes(1000)
+
+
+@pytest.mark.parametrize(
+  'header',
+  [
+    '((((',
+    '-' * 9000 + '1',
+    '{[]: 1}',
+    "{1: 2, 'a': 3}",
+    "{'descr': (), 'fortran_order': False, 'shape': (2, 3, 4, 5, 1)}",
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (-2, 3, 4, 5, 1)}",
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3, -4, -5, 1)}",
+  ],
+)
+def test_headers_that_are_none_are_explained(header, tmp_path):
+  write(tmp_path, draw(2), (['a', 'b'], [0, 1]))
+  path = tmp_path / 'train_data.npy'
+  path.write_bytes(as_npy(header))
+  with pytest.raises(errors.UserError, match='train_data.npy .*the file again'):
+    npy_arrays.read_annotations(tmp_path)
+  with pytest.raises(errors.UserError, match='train_data.npy'):
+    clip_arrays.read_clip(str(path))
 
 
 def test_a_file_that_shrinks_while_it_is_read_is_named(tmp_path):

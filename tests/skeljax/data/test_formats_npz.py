@@ -12,6 +12,7 @@ from skeljax import errors
 from skeljax import skeletons
 from skeljax.data import formats
 from skeljax.data.formats import arrays
+from skeljax.data.formats import clip_arrays
 from skeljax.data.formats import npz_arrays
 
 NUM_FRAMES, NUM_JOINTS, NUM_CLASSES = 5, 25, 4
@@ -174,6 +175,24 @@ def test_an_archive_that_points_elsewhere_is_refused(tmp_path):
     path.write_bytes(damaged)
     with pytest.raises(errors.UserError, match='NTU60_CS.npz'):
       npz_arrays.read_annotations(path)
+
+
+@pytest.mark.parametrize(
+  'place, byte', [(6, 0x80), (9, 0x08)], ids=['version', 'name']
+)
+def test_an_archive_of_another_kind_is_refused(place, byte, tmp_path):
+  """A version that nobody reads; a name that claims to be UTF-8."""
+  path = write(tmp_path)
+  data = bytearray(path.read_bytes())
+  entry = data.index(b'PK\x01\x02')
+  data[entry + place] = byte
+  data[entry + 46] = 0xFF
+  path.write_bytes(data)
+  with pytest.raises(errors.UserError, match='NTU60_CS.npz is no .npz file'):
+    npz_arrays.read_annotations(path)
+  assert clip_arrays.is_clip(str(path))
+  with pytest.raises(errors.UserError, match='NTU60_CS.npz'):
+    clip_arrays.read_clip(str(path))
 
 
 class Evil:
