@@ -5,6 +5,8 @@ import contextlib
 import os
 import tempfile
 
+from skeljax import errors
+
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[str]:
@@ -15,12 +17,22 @@ def replacing(path: str | os.PathLike) -> Iterator[str]:
 
   Args:
     path: the file to write; its folder is made when it does not exist.
+
+  Raises:
+    UserError: nothing can be written there.
   """
-  path = os.path.abspath(path)
-  os.makedirs(os.path.dirname(path), exist_ok=True)
-  handle, temporary = tempfile.mkstemp(
-    dir=os.path.dirname(path), prefix='.' + os.path.basename(path) + '.'
-  )
+  given, path = path, os.path.abspath(path)
+  folder, name = os.path.split(path)
+  try:
+    if os.path.isdir(path):
+      raise IsADirectoryError(f'{path} is a folder')
+    os.makedirs(folder, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f'.{name}.')
+  except OSError as error:
+    raise errors.UserError(
+      f'{given} cannot be written: {error}. Name a file in a folder that you may'
+      ' write to.'
+    ) from error
   os.close(handle)
   try:
     yield temporary

@@ -244,24 +244,14 @@ def _read_options(args: flags.FlagValues) -> clip_forms.ReadOptions:
 
 
 def write_json(path: str, content: Any) -> None:
-  """Writes the file of --output, whole or not at all.
-
-  Raises:
-    UserError: it cannot be written there.
-  """
-  try:
-    with (
-      atomic_file.replacing(path) as temporary,
-      # Names of files need not be text; JSON takes what this makes of them.
-      open(temporary, 'w', encoding='utf-8', errors='backslashreplace') as file,
-    ):
-      json.dump(content, file, indent=2, ensure_ascii=False, allow_nan=False)
-      file.write('\n')
-  except OSError as error:
-    raise errors.UserError(
-      f'--output={path} cannot be written: {error}. Choose another file; nothing'
-      ' of this one was changed.'
-    ) from error
+  """Writes the file of --output, whole or not at all."""
+  with (
+    atomic_file.replacing(path) as temporary,
+    # Names of files need not be text; JSON takes what this makes of them.
+    open(temporary, 'w', encoding='utf-8', errors='backslashreplace') as file,
+  ):
+    json.dump(content, file, indent=2, ensure_ascii=False, allow_nan=False)
+    file.write('\n')
 
 
 if __name__ == '__main__':
