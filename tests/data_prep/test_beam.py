@@ -86,6 +86,7 @@ def cluster(tmp_path):
       stdout=log,
       stderr=log,
       env=_environment(),
+      start_new_session=True,
     )
     for command, log in zip(commands, logs, strict=True)
   ]
@@ -99,10 +100,10 @@ def cluster(tmp_path):
     ]
   finally:
     for process in processes:
-      # Not SIGTERM, on which the pool would leave its workers behind.
-      process.send_signal(signal.SIGINT)
-    for process in processes:
-      process.wait(timeout=30)
+      # With the workers that the pool has started. Nothing gentler: a shell's
+      # background jobs ignore SIGINT, and on SIGTERM the workers stay behind.
+      os.killpg(process.pid, signal.SIGKILL)
+      process.wait()
   # The work was done elsewhere, by a process that the pool started.
   logs[1].seek(0)
   assert 'Starting worker with command' in logs[1].read()
