@@ -8,6 +8,7 @@ frames, a frame a list of (number of the body, joints [25, 3]).
 import numpy as np
 
 NUM_JOINTS = 25
+NAME = 'S001C002P003R002A013'
 # Beyond what a float64 tells apart, as the real ones are.
 FIRST_ID = 72057594037931101
 
@@ -178,3 +179,29 @@ def text(frames, num_frames=None):
         for x, y, z in joints
       ]
   return '\r\n'.join(map(str, lines)) + '\r\n'
+
+
+def pose(value):
+  """Joint j lies at (value + j, 2, 3)."""
+  joints = np.full((NUM_JOINTS, 3), (0.0, 2, 3))
+  joints[:, 0] = value + np.arange(NUM_JOINTS)
+  return joints
+
+
+def still(num_frames, value=0):
+  """Somebody who stands still."""
+  return [[(1, pose(value))] for _ in range(num_frames)]
+
+
+def lines_of(frames):
+  return text(frames).splitlines()
+
+
+def write(folder, name=NAME, frames=None, content=None):
+  """A .skeleton file; by default of somebody who stands still for 3 frames."""
+  if content is None:
+    content = text(still(3) if frames is None else frames)
+  path = folder / f'{name}.skeleton'
+  path.parent.mkdir(parents=True, exist_ok=True)
+  path.write_text(content, newline='')
+  return path

@@ -20,46 +20,34 @@ from tests import recordings
 LAYOUT = skeletons.get_layout('nturgb+d')
 GOLDEN = pathlib.Path(__file__).parent / 'golden' / 'ntu_persons.npz'
 GOLDEN_SEED = 5
-NAME = 'S001C002P003R002A013'
-
-
-def write(folder, name=NAME, frames=None, text=None):
-  """A .skeleton file; by default of somebody who stands still for 3 frames."""
-  if text is None:
-    text = recordings.text(still(3) if frames is None else frames)
-  path = folder / f'{name}.skeleton'
-  path.parent.mkdir(parents=True, exist_ok=True)
-  path.write_text(text, newline='')
-  return path
-
-
-def pose(value):
-  """Joint j lies at (value + j, 2, 3)."""
-  joints = np.full((25, 3), (0.0, 2, 3))
-  joints[:, 0] = value + np.arange(25)
-  return joints
-
-
-def still(num_frames, value=0):
-  return [[(1, pose(value))] for _ in range(num_frames)]
 
 
 def test_coordinates_are_the_first_three_numbers_of_a_joint(tmp_path):
-  frames = [[(7, pose(1))], [], [(7, pose(2)), (8, pose(100))]]
-  bodies = ntu_skeleton.read_bodies(str(write(tmp_path, frames=frames)))
+  frames = [
+    [(7, recordings.pose(1))],
+    [],
+    [(7, recordings.pose(2)), (8, recordings.pose(100))],
+  ]
+  bodies = ntu_skeleton.read_bodies(
+    str(recordings.write(tmp_path, frames=frames))
+  )
   assert bodies.num_frames == 3
   assert bodies.frame.tolist() == [0, 2, 2]
   assert bodies.place.tolist() == [0, 0, 1]
   assert bodies.ids == (7, 7, 8)
-  expected = np.stack([pose(1), pose(2), pose(100)])
+  expected = np.stack(
+    [recordings.pose(1), recordings.pose(2), recordings.pose(100)]
+  )
   np.testing.assert_array_equal(bodies.joints, expected)
 
 
 def test_numbers_of_bodies_are_told_apart_beyond_floats(tmp_path):
   number = recordings.FIRST_ID
   assert float(number) == float(number + 1)
-  frames = [[(number, pose(0)), (number + 1, pose(1))]]
-  bodies = ntu_skeleton.read_bodies(str(write(tmp_path, frames=frames)))
+  frames = [[(number, recordings.pose(0)), (number + 1, recordings.pose(1))]]
+  bodies = ntu_skeleton.read_bodies(
+    str(recordings.write(tmp_path, frames=frames))
+  )
   assert bodies.ids == (number, number + 1)
 
 
@@ -71,10 +59,10 @@ def test_numbers_are_read_as_python_reads_them(tmp_path):
     for value in values
   ]
   words[:6] = ['-0', '.5', '5.', '+1E-3', '1e-320', '0.1234567890123456789']
-  lines = lines_of(still(1))
+  lines = recordings.lines_of(recordings.still(1))
   for joint in range(25):
     lines[4 + joint] = '\t'.join(words[3 * joint : 3 * joint + 3])
-  path = write(tmp_path, text='\n'.join(lines))
+  path = recordings.write(tmp_path, content='\n'.join(lines))
   joints = ntu_skeleton.read_bodies(str(path)).joints
   assert joints.ravel().tolist() == [float(word) for word in words]
 
@@ -82,16 +70,22 @@ def test_numbers_are_read_as_python_reads_them(tmp_path):
 @pytest.mark.parametrize('newline', ['\n', '\r\n'])
 @pytest.mark.parametrize('end', ['', '\n', '\r\n\r\n  '])
 def test_ends_of_lines_do_not_matter(newline, end, tmp_path):
-  text = recordings.text(still(2)).strip().replace('\r\n', newline) + end
-  bodies = ntu_skeleton.read_bodies(str(write(tmp_path, text=text)))
+  text = (
+    recordings.text(recordings.still(2)).strip().replace('\r\n', newline) + end
+  )
+  bodies = ntu_skeleton.read_bodies(
+    str(recordings.write(tmp_path, content=text))
+  )
   assert bodies.joints.shape == (2, 25, 3)
 
 
 def test_one_person_is_one_person_to_mmaction1x_and_two_to_0x(tmp_path):
-  path = write(tmp_path, frames=still(3, value=0.5))
+  path = recordings.write(tmp_path, frames=recordings.still(3, value=0.5))
   item = ntu_skeleton.read_clip(path)
   assert item['keypoint'].dtype == np.float16
-  np.testing.assert_array_equal(item['keypoint'], np.float16([[pose(0.5)] * 3]))
+  np.testing.assert_array_equal(
+    item['keypoint'], np.float16([[recordings.pose(0.5)] * 3])
+  )
   item = ntu_skeleton.read_clip(path, 'mmaction0x')
   assert item['keypoint'].dtype == np.float32
   assert item['keypoint'].shape == (2, 3, 25, 3)
@@ -101,26 +95,33 @@ def test_one_person_is_one_person_to_mmaction1x_and_two_to_0x(tmp_path):
 def test_the_liveliest_two_of_four_are_kept_the_liveliest_first(tmp_path):
   """Energies by hand: all share the spread of a pose, plus that of moving."""
   frames = [
-    [(b, pose(100 * b + t * speed)) for b, speed in enumerate((1, 9, 0, 5))]
+    [
+      (b, recordings.pose(100 * b + t * speed))
+      for b, speed in enumerate((1, 9, 0, 5))
+    ]
     for t in range(4)
   ]
   for denoise in ('mmaction1x', 'mmaction0x'):
-    keypoint = ntu_skeleton.read_clip(write(tmp_path, frames=frames), denoise)[
-      'keypoint'
-    ]
+    keypoint = ntu_skeleton.read_clip(
+      recordings.write(tmp_path, frames=frames), denoise
+    )['keypoint']
     assert keypoint[:, 0, 0, 0].tolist() == [100, 300]
     assert keypoint[:, 3, 0, 0].tolist() == [127, 315]
 
 
 def test_a_fifth_body_of_a_frame_is_not_looked_at(tmp_path):
-  frames = [[(b, pose(b * t)) for b in range(1, 6)] for t in range(3)]
-  keypoint = ntu_skeleton.read_clip(write(tmp_path, frames=frames))['keypoint']
+  frames = [
+    [(b, recordings.pose(b * t)) for b in range(1, 6)] for t in range(3)
+  ]
+  keypoint = ntu_skeleton.read_clip(recordings.write(tmp_path, frames=frames))[
+    'keypoint'
+  ]
   assert keypoint[:, 1, 0, 0].tolist() == [4, 3]
 
 
 def test_pyskl_leaves_out_frames_without_a_body(tmp_path):
-  frames = [[], *still(2), [], *still(1), []]
-  path = write(tmp_path, frames=frames)
+  frames = [[], *recordings.still(2), [], *recordings.still(1), []]
+  path = recordings.write(tmp_path, frames=frames)
   assert ntu_skeleton.read_clip(path)['keypoint'].shape[1] == 6
   assert ntu_skeleton.read_clip(path, 'pyskl')['keypoint'].shape[1] == 3
 
@@ -128,7 +129,7 @@ def test_pyskl_leaves_out_frames_without_a_body(tmp_path):
 @pytest.mark.parametrize('kind', recordings.KINDS)
 def test_persons_are_those_of_pyskl_bit_by_bit(kind, tmp_path):
   golden = np.load(GOLDEN)[f'pyskl_{kind}']
-  path = write(tmp_path, frames=recordings.draw(kind, GOLDEN_SEED))
+  path = recordings.write(tmp_path, frames=recordings.draw(kind, GOLDEN_SEED))
   if not len(golden):
     with pytest.raises(arrays.ClipError, match='none that is a person to pys'):
       ntu_skeleton.read_clip(path, 'pyskl')
@@ -141,7 +142,7 @@ def test_persons_are_those_of_pyskl_bit_by_bit(kind, tmp_path):
 @pytest.mark.parametrize('kind', recordings.KINDS)
 def test_raw_and_normalised_is_what_mmaction0x_generates(kind, tmp_path):
   golden = np.load(GOLDEN)[f'mmaction0x_{kind}']
-  path = write(tmp_path, frames=recordings.draw(kind, GOLDEN_SEED))
+  path = recordings.write(tmp_path, frames=recordings.draw(kind, GOLDEN_SEED))
   keypoint = normalize3d.normalize_mmaction0x(
     ntu_skeleton.read_clip(path, 'mmaction0x')['keypoint'], LAYOUT
   )
@@ -174,7 +175,7 @@ def test_splits_and_labels_come_from_the_names(tmp_path):
     'more/S003C001P040R002A012': (False, False),
   }
   for name in clips:
-    write(tmp_path, name)
+    recordings.write(tmp_path, name)
   (tmp_path / 'README.txt').write_text('Not a recording.')
   (tmp_path / '._S001C001P001R001A001.skeleton').write_text('of macOS')
   (tmp_path / 'more' / 'round').symlink_to(tmp_path)
@@ -202,7 +203,7 @@ def test_ntu120_joins_where_there_are_actions_beyond_60(tmp_path):
     'S018C001P103R001A061',  # trains by subject, not by setup
     'S032C003P106R002A120',  # the other way round
   ):
-    write(tmp_path, name)
+    recordings.write(tmp_path, name)
   found = ntu_skeleton.read_annotations(tmp_path)
   splits = found.splits
   assert not found.label_names  # 60 or 120: the choice of splits decides.
@@ -217,7 +218,7 @@ def test_ntu120_joins_where_there_are_actions_beyond_60(tmp_path):
 def test_excluded_recordings_are_left_out(tmp_path):
   kept, gone, also = (f'S00{n}C001P001R001A001' for n in (1, 2, 3))
   for name in (kept, gone, also):
-    write(tmp_path, name)
+    recordings.write(tmp_path, name)
   listing = tmp_path / 'missing.txt'
   listing.write_text(
     '\ufeffSamples with missing skeletons:\r\n'
@@ -237,11 +238,11 @@ def test_excluded_recordings_are_left_out(tmp_path):
 
 
 def test_items_are_read_only_when_asked_for_and_travel_to_workers(tmp_path):
-  write(tmp_path)
-  write(tmp_path, 'S001C001P001R001A001', text='damaged')
+  recordings.write(tmp_path)
+  recordings.write(tmp_path, 'S001C001P001R001A001', content='damaged')
   found = ntu_skeleton.read_annotations(tmp_path, denoise='mmaction0x')
   item = pickle.loads(pickle.dumps(found)).items[1]
-  assert item['frame_dir'] == NAME
+  assert item['frame_dir'] == recordings.NAME
   assert item['label'] == 12
   record = formats.check_item(
     item, layout=LAYOUT, num_classes=60, path=found.path(1)
@@ -263,8 +264,8 @@ def test_items_are_read_only_when_asked_for_and_travel_to_workers(tmp_path):
   ],
 )
 def test_names_that_do_not_fit_are_named(name, tmp_path):
-  write(tmp_path)
-  write(tmp_path, name)
+  recordings.write(tmp_path)
+  recordings.write(tmp_path, name)
   with pytest.raises(errors.UserError) as caught:
     ntu_skeleton.read_annotations(tmp_path)
   assert str(tmp_path / f'{name}.skeleton') in str(caught.value)
@@ -274,15 +275,17 @@ def test_names_that_do_not_fit_are_named(name, tmp_path):
 
 
 def test_the_same_recording_in_two_folders_is_an_error(tmp_path):
-  write(tmp_path / 'a')
-  write(tmp_path / 'b')
-  with pytest.raises(errors.UserError, match=f'holds {NAME} twice: .*a/.*b/'):
+  recordings.write(tmp_path / 'a')
+  recordings.write(tmp_path / 'b')
+  with pytest.raises(
+    errors.UserError, match=f'holds {recordings.NAME} twice: .*a/.*b/'
+  ):
     ntu_skeleton.read_annotations(tmp_path)
 
 
 def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
-  write(tmp_path / 'a')
-  write(tmp_path / 'b', 'S001C001P001R001A001')
+  recordings.write(tmp_path / 'a')
+  recordings.write(tmp_path / 'b', 'S001C001P001R001A001')
   scandir = os.scandir
 
   def refuse(path):
@@ -304,116 +307,6 @@ def test_folders_without_recordings_are_explained(tmp_path):
     ntu_skeleton.read_annotations(tmp_path, denoise='mine')
 
 
-def lines_of(frames):
-  return recordings.text(frames).splitlines()
-
-
-def replaced(line, by, num_frames=2):
-  """The text of a good file with one line, counted from 1, replaced."""
-  lines = lines_of(still(num_frames))
-  lines[line - 1] = by
-  return '\n'.join(lines)
-
-
-@pytest.mark.parametrize(
-  'text, kind, words',
-  [
-    ('', 'file', 'is empty'),
-    (' \n \n', 'file', 'is empty'),
-    ('0\n', 'empty', '0 bodies in 0 frames'),
-    ('2\n0\n0\n', 'empty', '0 bodies in 2 frames'),
-    (replaced(1, 'frames'), 'skeleton file', "line 1 is 'frames'.*number of f"),
-    (replaced(1, '-1'), 'skeleton file', "line 1 is '-1'"),
-    (replaced(1, '1'), 'skeleton file', 'line 30 .*the end, after 1 frames'),
-    (replaced(1, '3'), 'skeleton file', 'ends after line 57: it was cut short'),
-    (replaced(1, '9' * 30), 'skeleton file', "line 1 is '9.*at most 100,000"),
-    (replaced(2, 'one'), 'skeleton file', "line 2 is 'one'.*number of bodies"),
-    (replaced(2, '1.0'), 'skeleton file', "line 2 is '1.0'"),
-    (replaced(2, '-1'), 'skeleton file', "line 2 is '-1'"),
-    (replaced(3, 'nobody 0 1'), 'skeleton file', "line 3 is 'nobody.*a body"),
-    (replaced(3, ''), 'skeleton file', "line 3 is ''"),
-    (replaced(4, '20'), 'skeleton file', "line 4 is '20'.*25, the number of j"),
-    (replaced(5, '1 2'), 'skeleton file', "line 5 is '1 2'.*x, y and z first"),
-    (replaced(9, ''), 'skeleton file', "line 9 is ''.*x, y and z first"),
-    (replaced(9, '1 # 3'), 'skeleton file', "line 9 is '1 # 3'"),
-    (replaced(9, '1_0 2 3'), 'skeleton file', 'line 5 .*x, y and z first'),
-    (replaced(9, 'a' + ' 1' * 11), 'skeleton file', "line 9 is 'a 1 1.*x, y"),
-    ('\n'.join(lines_of(still(2))[:-1]), 'skeleton file', 'ends after line 56'),
-    (
-      recordings.text(still(2)).strip()[:-9],
-      'skeleton file',
-      'line 57 is .*12',
-    ),
-    ('1\n1\n1 2 3\n25\n' + '0.1\n' * 25, 'skeleton file', 'line 5 is .0.1'),
-    ('\x00\x01PK', 'skeleton file', 'line 1 is'),
-  ],
-)
-def test_damaged_files_say_which_line_is_wrong(text, kind, words, tmp_path):
-  path = write(tmp_path, text=text)
-  for denoise in ntu_skeleton.DENOISE:
-    with pytest.raises(arrays.ClipError, match=words) as caught:
-      ntu_skeleton.read_clip(path, denoise)
-    assert caught.value.kind == kind
-    assert str(path) in str(caught.value)
-
-
-def test_a_missing_file_is_named(tmp_path):
-  with pytest.raises(arrays.ClipError, match='gone.skeleton: cannot be read'):
-    ntu_skeleton.read_clip(tmp_path / 'gone.skeleton')
-
-
-def test_negative_numbers_of_bodies_are_numbers(tmp_path):
-  frames = [
-    [(-1, pose(t)[:, [1, 0, 2]]), (-2, -pose(t)[:, [1, 0, 2]])]
-    for t in range(12)
-  ]
-  path = write(tmp_path, frames=frames)
-  for denoise in ntu_skeleton.DENOISE:
-    assert len(ntu_skeleton.read_clip(path, denoise)['keypoint']) == 2
-
-
-@pytest.mark.parametrize(
-  'value, words', [('nan', 'holds 2 NaN'), ('1e30', 'beyond it were lost')]
-)
-def test_numbers_that_cannot_be_kept_are_left_to_the_check(
-  value, words, tmp_path
-):
-  text = recordings.text(still(2)).replace(' 2 3 277.4', f' {value} 3 277.4')
-  lines = text.splitlines()
-  good = lines_of(still(2))
-  # In the first joint of both frames only.
-  lines = [
-    a if i in (4, 32) else b for i, (a, b) in enumerate(zip(lines, good))
-  ]
-  item = ntu_skeleton.read_clip(write(tmp_path, text='\n'.join(lines)))
-  with pytest.raises(arrays.ClipError, match=words):
-    formats.check_item(item, layout=LAYOUT, num_classes=None, path='x')
-
-
 def test_is_clip_goes_by_the_ending(tmp_path):
-  assert ntu_skeleton.is_clip(tmp_path / f'{NAME}.skeleton')
-  assert not ntu_skeleton.is_clip(tmp_path / f'{NAME}.json')
-
-
-@pytest.mark.parametrize('kind', ['gaps', 'swapping'])
-def test_any_damage_is_a_clip_or_an_error_that_names_the_file(kind, tmp_path):
-  """Bytes changed, lost and doubled; nothing but a ClipError comes out."""
-  rng = np.random.default_rng(0)
-  whole = recordings.text(recordings.draw(kind, 0)).encode()
-  path = tmp_path / f'{NAME}.skeleton'
-  for _ in range(60):
-    data = bytearray(
-      whole[: rng.integers(len(whole))] if rng.random() < 0.3 else whole
-    )
-    for place in rng.integers(len(data) + 1, size=rng.integers(1, 4)):
-      data[place : place + rng.integers(3)] = rng.choice(
-        [b'', b'\x00', b'-', b'9' * 25, b'\n', b' ', b'nan', b'\xff', b'1e999']
-      )
-    path.write_bytes(data)
-    for denoise in ntu_skeleton.DENOISE:
-      try:
-        keypoint = ntu_skeleton.read_clip(path, denoise)['keypoint']
-      except arrays.ClipError as error:
-        assert str(path) in str(error)
-      else:
-        assert keypoint.ndim == 4 and keypoint.shape[2:] == (25, 3)
+  assert ntu_skeleton.is_clip(tmp_path / f'{recordings.NAME}.skeleton')
+  assert not ntu_skeleton.is_clip(tmp_path / f'{recordings.NAME}.json')
