@@ -37,7 +37,9 @@ def test_notebook_is_written_with_a_line_a_line(name):
 @pytest.mark.parametrize('name', NAMES)
 def test_notebook_calls_the_library_and_defines_nothing(name):
   for cell in code_cells(read(name)):
-    found = re.search(r'^\s*(def|class|async def)\b|\blambda\b', cell.source)
+    found = re.search(
+      r'^\s*(def|class|async def)\b|\blambda\b', cell.source, re.M
+    )
     assert not found, cell.source
 
 
