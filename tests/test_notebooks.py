@@ -3,6 +3,7 @@
 import pathlib
 import re
 
+from IPython.core import inputtransformer2
 import nbformat
 import pytest
 
@@ -50,6 +51,17 @@ def test_notebook_installs_extras_that_exist(name):
   (extras,) = re.findall(r"%pip install -q -e '\.\[([\w,]+)\]'", source)
   for extra in extras.split(','):
     assert f'\n{extra} =\n' in setup
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_without_a_checkout_a_notebook_asks_for_the_repository(
+  name, tmp_path, monkeypatch
+):
+  monkeypatch.chdir(tmp_path)
+  (setup,) = (cell for cell in code_cells(read(name)) if cell.id == 'setup')
+  source = inputtransformer2.TransformerManager().transform_cell(setup.source)
+  with pytest.raises(ValueError, match='into REPOSITORY'):
+    exec(source, {})
 
 
 def test_every_notebook_is_run():
