@@ -15,9 +15,10 @@ class Annotations:
   """The clips of one or several annotation files, in file order.
 
   Attributes:
-    items: one dict a clip as the file holds it. A caller that is done with a
-      clip may write None in its place, so that a large file need not stay in
-      memory while it is worked through.
+    items: one dict a clip as the file holds it, in a list or read when asked
+      for (clip_files.ClipFiles). A caller that is done with a clip may write
+      None in its place, so that a large file need not stay in memory while it
+      is worked through.
     ids: the sample id of each item.
     splits: split name -> increasing positions in `items`.
     label_names: one name a class, or () when the file has none.
@@ -27,7 +28,7 @@ class Annotations:
     starts: the position of the first item of each file.
   """
 
-  items: list[dict[str, Any] | None]
+  items: Sequence[Mapping[str, Any] | None]
   ids: Sequence[str]
   splits: Mapping[str, Sequence[int]]
   label_names: tuple[str, ...]

@@ -147,7 +147,7 @@ def folder_files(folder: str, ending: str) -> list[str]:
       'file',
       folder,
       f'cannot be read as a folder: {error.strerror}. Expected the folder that'
-      ' holds a file for each frame.',
+      ' holds the files of a clip or of a data set.',
     ) from None
   names = sorted(
     entry.name

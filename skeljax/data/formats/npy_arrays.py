@@ -168,8 +168,14 @@ def _find_arrays(source: Paths) -> dict[str, str]:
 
 def _arrays_of_folder(folder: str) -> dict[str, str]:
   """The arrays of a folder that have a published name, by split."""
+  try:
+    names = sorted(os.listdir(folder))
+  except OSError as error:
+    raise errors.UserError(
+      f'{folder} cannot be read: {error.strerror or error}.'
+    ) from error
   found: dict[str, str] = {}
-  for name in sorted(os.listdir(folder)):
+  for name in names:
     stem, ending = os.path.splitext(name)
     match = next((m for m in (p.fullmatch(stem) for p, _ in _PAIRS) if m), None)
     if ending != '.npy' or not match:

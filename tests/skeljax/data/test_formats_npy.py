@@ -1,5 +1,7 @@
 """Arrays of whole data sets in .npy files: ST-GCN, 2s-AGCN and BABEL."""
 
+import errno
+import os
 import pathlib
 import pickle
 
@@ -306,6 +308,15 @@ def test_rows_of_every_byte_order_and_version_are_read(
     read = opened.read(row)
     assert read.dtype.isnative
     np.testing.assert_array_equal(read, array[row])
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+  def refuse(path):
+    raise PermissionError(errno.EACCES, 'Permission denied', path)
+
+  monkeypatch.setattr(os, 'listdir', refuse)
+  with pytest.raises(errors.UserError, match='cannot be read: Permission'):
+    npy_arrays.read_annotations(tmp_path)
 
 
 def test_folders_without_arrays_are_explained(tmp_path):
