@@ -57,14 +57,16 @@ def make_pickle(path: pathlib.Path, num_clips: int) -> None:
 
 
 def make_skeleton_files(folder: pathlib.Path, num_clips: int) -> None:
-  """The same clips as raw .skeleton files, 12 numbers a joint."""
+  """Such clips as raw .skeleton files, 12 numbers a joint; at most 11,520."""
   rng = np.random.default_rng(0)
   folder.mkdir()
   for i in range(num_clips):
+    rest, action = divmod(i, NUM_CLASSES)
+    rest, camera = divmod(rest, 3)
+    rest, replication = divmod(rest, 2)
     subject = _SUBJECTS[i >= num_clips * TRAIN_CLIPS]
-    action = 1 + i % NUM_CLASSES
-    name = f'S001C{1 + i // NUM_CLASSES % 3:03d}P{subject:03d}'
-    name += f'R{i // (3 * NUM_CLASSES):03d}A{action:03d}.skeleton'
+    name = f'S{1 + rest:03d}C{1 + camera:03d}P{subject:03d}'
+    name += f'R{1 + replication:03d}A{1 + action:03d}.skeleton'
     (folder / name).write_text(_skeleton_text(_keypoint(rng)))
 
 
@@ -99,7 +101,7 @@ def run(command: list[str]) -> tuple[float, float, float]:
   _, status, usage = os.wait4(process.pid, 0)
   seconds = time.monotonic() - start
   if status:
-    sys.exit(f'{" ".join(command)} ended with status {status}:\n{words}')
+    sys.exit(f'{" ".join(command)} failed:\n{words}')
   cpu_seconds = usage.ru_utime + usage.ru_stime
   return seconds, cpu_seconds, usage.ru_maxrss * 1024 / 1e9  # Linux: KiB
 
