@@ -196,8 +196,9 @@ def _note(result: Survey, position: int, item: Mapping[str, Any]) -> None:
     result.score_dtypes[position] = score.dtype.name
   result.has_score[position] = score is not None
   result.has_img_shape[position] = item.get('img_shape') is not None
-  if clips.is_integer(item.get('label')):
-    result.labels[position] = item['label']
+  label = item.get('label')
+  if clips.is_integer(label) and abs(label) < clips.MAX_CLASSES:
+    result.labels[position] = label
 
 
 def _digest(keypoint: np.ndarray) -> bytes:

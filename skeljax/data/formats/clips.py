@@ -24,6 +24,9 @@ _PIXELS = 20.0
 
 _IMG_SHAPE = re.compile(r'(\d{1,6})[xX](\d{1,6})')
 
+# Labels from here on are mistakes: there is a row and a name for every class.
+MAX_CLASSES = 1_000_000
+
 ClipError = arrays.ClipError
 
 
@@ -240,11 +243,11 @@ def check_label(item: Mapping[str, Any], num_classes: int, where: str) -> int:
       where,
       f"'label' {found}. Expected a whole number, counted from 0.",
     )
-  if label < 0 or (num_classes and label >= num_classes):
+  if not 0 <= label < (num_classes or MAX_CLASSES):
     limit = (
       f'0 to {num_classes - 1}, as there are {num_classes} classes'
       if num_classes
-      else '0 or more'
+      else f'0 or more, and less than {MAX_CLASSES:,}'
     )
     raise arrays.clip_error(
       'label',

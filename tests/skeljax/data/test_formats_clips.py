@@ -230,6 +230,9 @@ def test_labels_without_a_known_number_of_classes():
   assert check(item_3d(label=np.int64(999)), num_classes=0)['label'] == 999
   with pytest.raises(clips.ClipError, match='is -2. Expected 0 or more'):
     check(item_3d(label=-2), num_classes=0)
+  for label in (10**6, 2**70):
+    with pytest.raises(clips.ClipError, match='and less than 1,000,000'):
+      check(item_3d(label=label), num_classes=0)
 
 
 def with_third(third):
