@@ -134,7 +134,8 @@ def test_guesses_beyond_the_picture_are_no_mistake(clip_2d):
   keypoint[:, :, 5:] += 300
   score = np.ones(keypoint.shape[:3], np.float32)
   score[:, :, 5:] = 0.2
-  toys.fit(toys.graph_2d(), clip_2d(keypoint=keypoint, keypoint_score=score))
+  path = clip_2d(keypoint=keypoint, keypoint_score=score)
+  assert toys.fit(toys.graph_2d(), path).num_persons == len(keypoint)
 
 
 @pytest.mark.parametrize(
