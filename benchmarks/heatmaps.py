@@ -28,12 +28,12 @@ import jax
 import numpy as np
 
 from benchmarks import input_pipeline
-from skeljax import features
+from skeljax import inputs
 from skeljax import skeletons
-from skeljax.data import datasets
-from skeljax.data import pipeline
-from skeljax.data import records
-from skeljax.data import sampling
+from skeljax.datasets import pipeline
+from skeljax.datasets import prepared
+from skeljax.datasets import records
+from skeljax.datasets import sampling
 
 COCO = skeletons.LAYOUTS['coco']
 PICTURE = (1080, 1920)
@@ -69,7 +69,7 @@ class Ours:
 
   def __init__(self, path: str, persons: int, stream: str):
     spec = records.RecordSpec(COCO.num_joints, 2, 'float16', 'float16')
-    source = datasets.ClipSource([datasets.Shard(path, NUM_CLIPS)], spec)
+    source = prepared.ClipSource([prepared.Shard(path, NUM_CLIPS)], spec)
     dataset = input_pipeline.BenchmarkDataset(source, persons, NUM_FRAMES)
     self._batches = pipeline.train_batches(
       dataset,
@@ -78,11 +78,9 @@ class Ours:
       seed=0,
       num_persons=persons,
     )
-    options = features.VolumeOptions(COCO, has_score=True, stream=stream)
+    options = inputs.VolumeOptions(COCO, has_score=True, stream=stream)
     self._volumes = jax.jit(
-      lambda batch, key: features.model_input(
-        batch, options, rng=key, train=True
-      )
+      lambda batch, key: inputs.model_input(batch, options, rng=key, train=True)
     )
     self._step = 0
     self.batch()

@@ -19,10 +19,10 @@ from absl import flags
 from array_record.python import array_record_module
 import numpy as np
 
-from skeljax.data import datasets
-from skeljax.data import pipeline
-from skeljax.data import records
-from skeljax.data import sampling
+from skeljax.datasets import pipeline
+from skeljax.datasets import prepared
+from skeljax.datasets import records
+from skeljax.datasets import sampling
 
 
 class MemorySource:
@@ -111,7 +111,7 @@ def main(_):
     for clip in clips:
       writer.write(records.encode(clip, spec))
     writer.close()
-    files = datasets.ClipSource([datasets.Shard(path, len(clips))], spec)
+    files = prepared.ClipSource([prepared.Shard(path, len(clips))], spec)
     sources = {'memory': MemorySource(clips), 'array_record': files}
     print(f'{args.clips} clips {shape}, {args.frames} {args.clip_len} frames,')
     print(f'batches of {args.batch_size}, {os.cpu_count()} cores; clips/s')

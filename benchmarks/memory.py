@@ -23,12 +23,12 @@ import numpy as np
 import optax
 
 from benchmarks import steps as other
-from skeljax import features
+from skeljax import inputs
 from skeljax import models
-from skeljax import optim
 from skeljax import skeletons
-from skeljax import steps
-from skeljax import train_state
+from skeljax.training import optim
+from skeljax.training import steps
+from skeljax.training import train_state
 
 LAYOUT = skeletons.LAYOUTS['coco']
 NUM_CLASSES, NUM_PERSONS = 60, 2
@@ -106,7 +106,7 @@ def build_model(settings: argparse.Namespace, dtype, remat: bool):
 
 def compile_step(settings: argparse.Namespace, model):
   """The compiled step, and the bytes of its state and batch."""
-  options = features.VolumeOptions(LAYOUT, True, size=settings.size)
+  options = inputs.VolumeOptions(LAYOUT, True, size=settings.size)
   optimizer = optim.make_optimizer(
     optax.constant_schedule(0.2),
     momentum=0.9,

@@ -24,7 +24,7 @@ import time
 
 import numpy as np
 
-from skeljax.data import datasets
+from skeljax.datasets import prepared
 
 NUM_CLASSES = 60
 NUM_JOINTS = 25
@@ -106,7 +106,7 @@ def run(command: list[str]) -> tuple[float, float, float]:
   return seconds, cpu_seconds, usage.ru_maxrss * 1024 / 1e9  # Linux: KiB
 
 
-def reading_speed(source: datasets.ClipSource, num_reads: int) -> float:
+def reading_speed(source: prepared.ClipSource, num_reads: int) -> float:
   """Clips a second in random order, one process."""
   order = [random.randrange(len(source)) for _ in range(num_reads)]
   start = time.monotonic()
@@ -138,7 +138,7 @@ def measure(
     ]
   )
   start = time.monotonic()
-  dataset = datasets.open_dataset(str(folder), NAME)
+  dataset = prepared.open_dataset(str(folder), NAME)
   opening = time.monotonic() - start
   return _ROW.format(
     f'{num_clips:,}',

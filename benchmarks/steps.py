@@ -39,11 +39,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from skeljax import graph as graph_lib
-from skeljax import losses
 from skeljax import models
-from skeljax import optim
 from skeljax import skeletons
+from skeljax.skeletons import graph as graph_lib
+from skeljax.training import losses
+from skeljax.training import optim
 
 NUM_CLASSES = 60
 LAYOUT = skeletons.LAYOUTS['nturgb+d']

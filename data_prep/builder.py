@@ -23,7 +23,7 @@ from data_prep import shards
 from data_prep import summary
 from skeljax import errors
 from skeljax import skeletons
-from skeljax.data import records
+from skeljax.datasets import records
 
 _DESCRIPTION = 'Human skeletons with the action that they show.'
 

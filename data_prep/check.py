@@ -22,7 +22,7 @@ from data_prep import survey
 from skeljax import cli
 from skeljax import errors
 from skeljax import skeletons
-from skeljax.data import class_names as class_names_lib
+from skeljax.datasets import class_names as class_names_lib
 
 
 def define_flags() -> None:

@@ -19,11 +19,11 @@ from data_prep import scratch
 from data_prep import shards
 from skeljax import errors
 from skeljax import skeletons
-from skeljax.data import records
-from skeljax.data.formats import annotations as annotations_lib
-from skeljax.data.formats import clip_files
-from skeljax.data.formats import clips as clips_lib
-from skeljax.data.formats import persons
+from skeljax.datasets import records
+from skeljax.readers import annotations as annotations_lib
+from skeljax.readers import clip_files
+from skeljax.readers import clips as clips_lib
+from skeljax.readers import persons
 
 # So many clips of a split tell how large all of them are.
 _NUM_SAMPLES = 8

@@ -9,9 +9,9 @@ import numpy as np
 
 from data_prep import survey as survey_lib
 from skeljax import skeletons
-from skeljax.data.formats import annotations as annotations_lib
-from skeljax.data.formats import clips
-from skeljax.data.formats import compressed
+from skeljax.readers import annotations as annotations_lib
+from skeljax.readers import clips
+from skeljax.readers import compressed
 
 # What published code assumes for pictures of unknown size.
 _ASSUMED_PICTURE = '1920 x 1080'

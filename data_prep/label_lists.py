@@ -17,7 +17,7 @@ import pathlib
 import posixpath
 
 from skeljax import errors
-from skeljax.data.formats import annotations as annotations_lib
+from skeljax.readers import annotations as annotations_lib
 
 COLUMNS = ('file', 'label', 'split', 'subject')
 SPLITS = ('train', 'val', 'test')

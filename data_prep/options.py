@@ -16,8 +16,8 @@ from data_prep import shards
 from data_prep import sources
 from skeljax import errors
 from skeljax import skeletons
-from skeljax.data import class_names as class_names_lib
-from skeljax.data.formats import compressed
+from skeljax.datasets import class_names as class_names_lib
+from skeljax.readers import compressed
 
 # Part of every fingerprint. Raise it when the same input and options give other
 # records than before, so that old datasets are not taken for new ones.

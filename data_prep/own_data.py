@@ -14,10 +14,10 @@ from absl import logging
 from data_prep import label_lists
 from data_prep import splitting
 from skeljax import errors
-from skeljax.data.formats import annotations as annotations_lib
-from skeljax.data.formats import clip_files
-from skeljax.data.formats import clip_forms
-from skeljax.data.formats import clips
+from skeljax.readers import annotations as annotations_lib
+from skeljax.readers import clip_files
+from skeljax.readers import clips
+from skeljax.readers.pose_tools import clip_forms
 
 VAL_RATIO = 0.2
 

@@ -24,11 +24,11 @@ from data_prep import tables
 from data_prep import workspace
 from skeljax import errors
 from skeljax import skeletons
-from skeljax.data import datasets
-from skeljax.data import records
-from skeljax.data.formats import annotations as annotations_lib
-from skeljax.data.formats import clip_files
-from skeljax.data.formats import compressed
+from skeljax.datasets import prepared
+from skeljax.datasets import records
+from skeljax.readers import annotations as annotations_lib
+from skeljax.readers import clip_files
+from skeljax.readers import compressed
 
 # Shards of this size are read fast from a network disk, and a set the size of
 # NTU60 gives enough of them to keep a dozen workers busy.
@@ -93,13 +93,13 @@ def is_prepared(
   target = pathlib.Path(options.output).expanduser() / options.name
   if not os.path.lexists(target):
     return False
-  directory = datasets.dataset_directory(options.output, options.name)
+  directory = prepared.dataset_directory(options.output, options.name)
   if directory is None:
     raise errors.UserError(
       f'{target} exists and is no prepared dataset, so it is left alone.'
       ' Choose another --name or --output, or remove it.'
     )
-  metadata = datasets.read_metadata(directory)
+  metadata = prepared.read_metadata(directory)
   if metadata.get('fingerprint') != fingerprint:
     if options.overwrite:
       return False
@@ -109,7 +109,7 @@ def is_prepared(
       ' --overwrite to replace it, or choose another --name.'
     )
   try:
-    datasets.open_dataset(options.output, options.name)
+    prepared.open_dataset(options.output, options.name)
   except errors.UserError:
     if options.overwrite:
       return False
@@ -179,7 +179,7 @@ def build(
     download_dir=str(directory / 'downloads'),
     download_config=tfds.download.DownloadConfig(beam_options=beam_options),
   )
-  datasets.open_dataset(str(root), options.name)
+  prepared.open_dataset(str(root), options.name)
   if options.source == 'clips':
     print(summary.describe(builder.seen, names, layout.name))
   return root / options.name
@@ -330,7 +330,7 @@ def _num_shards(options, clips, spec) -> dict[str, int]:
 
 
 def _report(options: options_lib.Options) -> None:
-  dataset = datasets.open_dataset(options.output, options.name)
+  dataset = prepared.open_dataset(options.output, options.name)
   logging.info(
     'prepared %s: %s clips, %d classes, %d joints, %dD, %s, at most %d persons'
     ' and %d frames',

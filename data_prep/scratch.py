@@ -17,11 +17,11 @@ from data_prep import progress
 from data_prep import shards
 from skeljax import errors
 from skeljax import skeletons
-from skeljax.data import records
-from skeljax.data.formats import annotations as annotations_lib
-from skeljax.data.formats import clips as clips_lib
-from skeljax.data.formats import compressed
-from skeljax.data.formats import persons
+from skeljax.datasets import records
+from skeljax.readers import annotations as annotations_lib
+from skeljax.readers import clips as clips_lib
+from skeljax.readers import compressed
+from skeljax.readers import persons
 
 # How many ids an error names.
 _IDS_SHOWN = 10

@@ -16,8 +16,8 @@ import numpy as np
 
 from data_prep import jobs
 from skeljax import skeletons
-from skeljax.data import finish
-from skeljax.data import records
+from skeljax.datasets import finish
+from skeljax.datasets import records
 
 # Records are compressed one by one, as Grain's random access wants them.
 WRITER_OPTIONS = 'group_size:1'
@@ -156,7 +156,7 @@ class _Records(contextlib.AbstractContextManager):
 
 
 def finish_record(record: Mapping[str, Any], task: ShardTask) -> dict[str, Any]:
-  """The record as it is stored; see skeljax.data.finish."""
+  """The record as it is stored; see skeljax.datasets.finish."""
   return finish.finish_record(
     record, layout=task.layout, normalize=task.normalize, project=task.project
   )

@@ -6,10 +6,10 @@ from absl import flags
 
 from data_prep import sources
 from skeljax import skeletons
-from skeljax.data import class_names
-from skeljax.data.formats import clip_forms
-from skeljax.data.formats import clips
-from skeljax.data.formats import ntu_skeleton
+from skeljax.datasets import class_names
+from skeljax.readers import clips
+from skeljax.readers import ntu_skeleton
+from skeljax.readers.pose_tools import clip_forms
 
 
 def define() -> None:

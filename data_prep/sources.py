@@ -12,16 +12,16 @@ from typing import Any
 from data_prep import own_data
 from skeljax import errors
 from skeljax import skeletons
-from skeljax.data.formats import annotations as annotations_lib
-from skeljax.data.formats import clip_forms
-from skeljax.data.formats import clips as clips_lib
-from skeljax.data.formats import kinetics_skeleton
-from skeljax.data.formats import npy_arrays
-from skeljax.data.formats import npz_arrays
-from skeljax.data.formats import ntu_skeleton
-from skeljax.data.formats import ntu_splits
-from skeljax.data.formats import pickles
-from skeljax.data.formats import ucla_json
+from skeljax.readers import annotations as annotations_lib
+from skeljax.readers import clips as clips_lib
+from skeljax.readers import kinetics_skeleton
+from skeljax.readers import npy_arrays
+from skeljax.readers import npz_arrays
+from skeljax.readers import ntu_skeleton
+from skeljax.readers import ntu_splits
+from skeljax.readers import pickles
+from skeljax.readers import ucla_json
+from skeljax.readers.pose_tools import clip_forms
 
 Inputs = Mapping[str, str]
 

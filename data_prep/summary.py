@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import dataclasses
 from typing import Any
 
-from skeljax.data.formats import annotations as annotations_lib
+from skeljax.readers import annotations as annotations_lib
 
 # Fewer clips of a class than this teach little.
 _FEW_CLIPS = 10

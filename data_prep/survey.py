@@ -11,11 +11,11 @@ import numpy as np
 from data_prep import progress
 from data_prep import summary
 from skeljax import errors
+from skeljax import readers
 from skeljax import skeletons
-from skeljax.data import formats
-from skeljax.data.formats import clip_files
-from skeljax.data.formats import clips
-from skeljax.data.formats import compressed
+from skeljax.readers import clip_files
+from skeljax.readers import clips
+from skeljax.readers import compressed
 
 _EVERYBODY = compressed.Selection(max_persons=None)
 
@@ -41,7 +41,7 @@ class Survey:
     faults: kind of fault -> position -> words.
   """
 
-  annotations: formats.Annotations
+  annotations: readers.Annotations
   splits: tuple[str, ...]
   protocols: Mapping[str, tuple[str, str]]
   is_used: np.ndarray
@@ -66,7 +66,7 @@ class Survey:
 
 
 def look(
-  annotations: formats.Annotations,
+  annotations: readers.Annotations,
   *,
   layout: skeletons.Layout | None,
   num_classes: int,
@@ -87,12 +87,12 @@ def look(
   """
   splits = tuple(annotations.splits)
   if protocol:
-    splits = formats.find_protocol(annotations, protocol)
+    splits = readers.find_protocol(annotations, protocol)
   count = len(annotations.items)
   result = Survey(
     annotations=annotations,
     splits=splits,
-    protocols=formats.protocols(splits),
+    protocols=readers.protocols(splits),
     # A plain list is a split that has no name yet.
     is_used=np.full(count, not annotations.splits),
     is_seen=np.zeros(count, bool),

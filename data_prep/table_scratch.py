@@ -18,11 +18,11 @@ from data_prep import scratch
 from data_prep import shards
 from data_prep import tables
 from skeljax import errors
-from skeljax.data import records
-from skeljax.data.formats import annotations as annotations_lib
-from skeljax.data.formats import clips as clips_lib
-from skeljax.data.formats import compressed
-from skeljax.data.formats import skeleton_files
+from skeljax.datasets import records
+from skeljax.readers import annotations as annotations_lib
+from skeljax.readers import clips as clips_lib
+from skeljax.readers import compressed
+from skeljax.readers import skeleton_files
 
 
 def write_scratch(

@@ -19,9 +19,9 @@ from data_prep import jobs
 from data_prep import shards
 from skeljax import errors
 from skeljax import skeletons
-from skeljax.data.formats import clips as clips_lib
-from skeljax.data.formats import compressed
-from skeljax.data.formats import skeleton_files
+from skeljax.readers import clips as clips_lib
+from skeljax.readers import compressed
+from skeljax.readers import skeleton_files
 
 _READER_OPTIONS = 'readahead_buffer_size:0'
 

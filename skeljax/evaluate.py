@@ -20,23 +20,23 @@ from ml_collections import config_flags
 
 from skeljax import cli
 from skeljax import errors
-from skeljax import metric_writer
-from skeljax import metrics
 from skeljax import pretrained
 from skeljax import recipe
 from skeljax import score_file
 from skeljax import scoring
-from skeljax import sharding
 from skeljax import volume_recipe
-from skeljax import workdir as workdirs
-from skeljax.data import datasets
+from skeljax.datasets import prepared
+from skeljax.training import metric_writer
+from skeljax.training import metrics
+from skeljax.training import sharding
+from skeljax.training import workdir as workdirs
 from skeljax.visualize import confusion as picture
 
 
 def write_scores(
   path: str,
   scores: scoring.Scores,
-  dataset: datasets.PreparedDataset,
+  dataset: prepared.PreparedDataset,
   split: str,
   meta: Mapping[str, Any],
 ) -> None:
@@ -101,7 +101,7 @@ def finish_run(
   workdir: str,
   config: config_dict.ConfigDict,
   facts: recipe.Facts,
-  dataset: datasets.PreparedDataset,
+  dataset: prepared.PreparedDataset,
   mesh: jax.sharding.Mesh,
   variables: Mapping[str, Any],
   step: int,

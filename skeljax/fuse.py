@@ -15,8 +15,8 @@ import numpy as np
 
 from skeljax import cli
 from skeljax import errors
-from skeljax import metrics
 from skeljax import score_file
+from skeljax.training import metrics
 
 ScoreSet = score_file.ScoreSet
 

@@ -66,9 +66,9 @@ def main(argv: Sequence[str]) -> int:
       os.environ.get('XLA_FLAGS', '') + ' --xla_gpu_deterministic_ops=true'
     )
   # Imported late: grain's worker processes import this module again.
-  from skeljax import sharding
   from skeljax import train
-  from skeljax import workdir as workdirs
+  from skeljax.training import sharding
+  from skeljax.training import workdir as workdirs
 
   sharding.initialize_distributed(flags.FLAGS.distributed)
   choose_data(config, overrides)
@@ -127,11 +127,11 @@ def choose_data(
 
 
 def _check_dataset_word(config: config_dict.ConfigDict) -> None:
-  from skeljax.data import datasets
+  from skeljax.datasets import prepared
 
   if not config.dataset_word:
     return
-  found = datasets.list_datasets(config.data.dir)
+  found = prepared.list_datasets(config.data.dir)
   if config.dataset_word not in found:
     raise errors.UserError(
       f'{config.dataset_word!r} after the colon is neither a known word'

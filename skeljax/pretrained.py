@@ -14,14 +14,14 @@ import jax
 from ml_collections import config_dict
 import numpy as np
 
-from skeljax import checkpoints
 from skeljax import errors
 from skeljax import recipe
-from skeljax import sharding
 from skeljax import volume_recipe
 from skeljax.convert import torch_checkpoint
 from skeljax.convert import torch_to_skeljax
-from skeljax.data import datasets
+from skeljax.datasets import prepared
+from skeljax.training import checkpoints
+from skeljax.training import sharding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Pretrained:
   meta: Mapping[str, Any]
   notes: tuple[str, ...] = ()
 
-  def facts_for(self, dataset: datasets.PreparedDataset) -> recipe.Facts:
+  def facts_for(self, dataset: prepared.PreparedDataset) -> recipe.Facts:
     """The facts, with what a PyTorch file leaves open taken from a dataset.
 
     Raises:

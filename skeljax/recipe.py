@@ -16,15 +16,15 @@ from ml_collections import config_dict
 
 import skeljax
 from skeljax import errors
-from skeljax import features
-from skeljax import graph
-from skeljax import losses
+from skeljax import inputs
 from skeljax import models
 from skeljax import skeletons
-from skeljax import train_state
 from skeljax import volume_recipe
-from skeljax.data import datasets
-from skeljax.data import sampling
+from skeljax.datasets import prepared
+from skeljax.datasets import sampling
+from skeljax.skeletons import graph
+from skeljax.training import losses
+from skeljax.training import train_state
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +99,7 @@ def numbered_classes(count: int) -> tuple[str, ...]:
   return tuple(map(str, range(count)))
 
 
-def open_dataset(config: config_dict.ConfigDict) -> datasets.PreparedDataset:
+def open_dataset(config: config_dict.ConfigDict) -> prepared.PreparedDataset:
   """The dataset that data.dir (or $SKELJAX_DATA) and data.dataset name."""
   root = config.data.dir or os.environ.get('SKELJAX_DATA', '')
   if not root:
@@ -107,11 +107,11 @@ def open_dataset(config: config_dict.ConfigDict) -> datasets.PreparedDataset:
       'No data directory: name the root of prepared datasets with'
       ' --config.data.dir=DIR or the environment variable SKELJAX_DATA.'
     )
-  return datasets.open_dataset(root, config.data.dataset)
+  return prepared.open_dataset(root, config.data.dataset)
 
 
 def facts_of(
-  dataset: datasets.PreparedDataset, config: config_dict.ConfigDict
+  dataset: prepared.PreparedDataset, config: config_dict.ConfigDict
 ) -> Facts:
   """The facts of a prepared dataset, checked against what the config declares.
 
@@ -160,7 +160,7 @@ def facts_of(
 
 
 def check_persons(
-  dataset: datasets.PreparedDataset, config: config_dict.ConfigDict
+  dataset: prepared.PreparedDataset, config: config_dict.ConfigDict
 ) -> None:
   """Raises UserError when clips have more persons than the recipe is for."""
   # Configurations that were saved before the field existed take any number.
@@ -175,7 +175,7 @@ def check_persons(
 
 
 def check_same_data(
-  dataset: datasets.PreparedDataset, facts: Facts, source: str
+  dataset: prepared.PreparedDataset, facts: Facts, source: str
 ) -> None:
   """Raises UserError when a checkpoint cannot read a dataset's clips."""
   pairs = (
@@ -264,7 +264,7 @@ def loss_options(
 
 def feature_options(
   config: config_dict.ConfigDict, facts: Facts
-) -> features.Options:
+) -> inputs.Options:
   """What the network sees of a batch: streams of joints, or volumes."""
   if volume_recipe.uses_volumes(config):
     return volume_recipe.volume_options(
@@ -277,7 +277,7 @@ def feature_options(
     key: tuple(value) if isinstance(value, list | tuple) else value
     for key, value in config.features.items()
   }
-  options = features.FeatureOptions(
+  options = inputs.FeatureOptions(
     layout=facts.layout,
     num_channels=facts.num_channels,
     has_score=facts.has_score,
@@ -333,7 +333,7 @@ def input_shape(
 ) -> tuple[int, int, int, int, int]:
   """[B, M, T, V, C] or [B, T, H, W, C] as the model sees it in training."""
   options = feature_options(config, facts)
-  if isinstance(options, features.VolumeOptions):
+  if isinstance(options, inputs.VolumeOptions):
     side = options.drawn_size(train=True)
     return (batch_size, config.data.clip_len, side, side, options.num_channels)
   return (

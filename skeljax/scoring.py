@@ -14,12 +14,12 @@ from ml_collections import config_dict
 import numpy as np
 
 from skeljax import errors
-from skeljax import metrics
 from skeljax import recipe
-from skeljax import sharding
-from skeljax import steps
 from skeljax import volume_recipe
-from skeljax.data import pipeline
+from skeljax.datasets import pipeline
+from skeljax.training import metrics
+from skeljax.training import sharding
+from skeljax.training import steps
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,23 +15,23 @@ import jax
 from ml_collections import config_dict
 import numpy as np
 
-from skeljax import checkpoints
 from skeljax import errors
 from skeljax import evaluate
-from skeljax import metric_writer
-from skeljax import preemption
 from skeljax import pretrained
 from skeljax import recipe
 from skeljax import scoring
-from skeljax import sharding
-from skeljax import steps
-from skeljax import train_state
 from skeljax import training_plan
 from skeljax import volume_recipe
 from skeljax import warm_start
-from skeljax import workdir as workdirs
-from skeljax.data import datasets
-from skeljax.data import pipeline
+from skeljax.datasets import pipeline
+from skeljax.datasets import prepared
+from skeljax.training import checkpoints
+from skeljax.training import metric_writer
+from skeljax.training import preemption
+from skeljax.training import sharding
+from skeljax.training import steps
+from skeljax.training import train_state
+from skeljax.training import workdir as workdirs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,7 +176,7 @@ def _is_finished(workdir: str) -> bool:
 
 def _log_start(
   config: config_dict.ConfigDict,
-  dataset: datasets.PreparedDataset,
+  dataset: prepared.PreparedDataset,
   training: training_plan.TrainingPlan,
 ) -> None:
   logging.info(
@@ -225,7 +225,7 @@ def _initial_state(
 def _loop(
   config: config_dict.ConfigDict,
   facts: recipe.Facts,
-  dataset: datasets.PreparedDataset,
+  dataset: prepared.PreparedDataset,
   training: training_plan.TrainingPlan,
   mesh: jax.sharding.Mesh,
   state: train_state.TrainState,
@@ -304,7 +304,7 @@ def _loop(
 def train_batches(
   config: config_dict.ConfigDict,
   facts: recipe.Facts,
-  dataset: datasets.PreparedDataset,
+  dataset: prepared.PreparedDataset,
   start: int,
 ):
   """This process's batches from step `start` on, without end; use in a `with`."""

@@ -5,7 +5,7 @@ import dataclasses
 from ml_collections import config_dict
 import optax
 
-from skeljax import optim
+from skeljax.training import optim
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,10 +8,10 @@ import math
 from ml_collections import config_dict
 
 from skeljax import errors
-from skeljax import features
+from skeljax import inputs
 from skeljax import models
 from skeljax import skeletons
-from skeljax.data import datasets
+from skeljax.datasets import prepared
 from skeljax.models import slowonly
 
 
@@ -20,7 +20,7 @@ def uses_volumes(config: config_dict.ConfigDict) -> bool:
   return not models.takes_graph(config.model.name)
 
 
-def check_img_shape(dataset: datasets.PreparedDataset, source: str) -> None:
+def check_img_shape(dataset: prepared.PreparedDataset, source: str) -> None:
   """Raises UserError when heatmaps of a dataset's clips cannot be placed."""
   if not dataset.has_img_shape:
     raise errors.UserError(
@@ -36,7 +36,7 @@ def volume_options(
   layout: skeletons.Layout,
   num_channels: int,
   has_score: bool,
-) -> features.VolumeOptions:
+) -> inputs.VolumeOptions:
   """What the network sees of a batch.
 
   Args:
@@ -63,11 +63,11 @@ def volume_options(
     key: tuple(value) if isinstance(value, list | tuple) else value
     for key, value in config.features.items()
   }
-  return features.VolumeOptions(layout=layout, has_score=has_score, **fields)
+  return inputs.VolumeOptions(layout=layout, has_score=has_score, **fields)
 
 
 def check_sizes(
-  model: slowonly.SlowOnly, options: features.VolumeOptions
+  model: slowonly.SlowOnly, options: inputs.VolumeOptions
 ) -> None:
   """Raises UserError where strides do not divide the size of the volumes.
 
@@ -95,7 +95,7 @@ def check_sizes(
 
 
 def data_notes(
-  config: config_dict.ConfigDict, dataset: datasets.PreparedDataset
+  config: config_dict.ConfigDict, dataset: prepared.PreparedDataset
 ) -> list[str]:
   """Sentences on what the network would see of other data."""
   notes = []

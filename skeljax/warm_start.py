@@ -11,9 +11,9 @@ from ml_collections import config_dict
 from skeljax import errors
 from skeljax import pretrained as pretrained_lib
 from skeljax import recipe
-from skeljax import train_state
 from skeljax import volume_recipe
 from skeljax.models import agcn
+from skeljax.training import train_state
 
 _HEAD = ('params', 'head', 'fc')
 

@@ -21,17 +21,23 @@ COMMANDS = {
 # What a room may use of skeljax, besides itself.
 MAY_USE = {
   'skeljax.errors': set(),
-  'skeljax.losses': {'errors'},
-  'skeljax.metrics': set(),
-  'skeljax.optim': {'errors'},
-  'skeljax.sharding': {'errors'},
-  'skeljax.skeletons': {'errors', 'layout_files', 'layouts'},
-  'skeljax.layouts': set(),
-  'skeljax.graph': {'errors', 'skeletons'},
-  'skeljax.models': {'errors', 'skeletons', 'graph'},
-  'skeljax.features': {'errors', 'skeletons'},
-  'skeljax.data': {'errors', 'skeletons', 'atomic_file'},
-  'data_prep': {'errors', 'skeletons', 'data', 'cli', 'atomic_file'},
+  'skeljax.training.losses': {'errors'},
+  'skeljax.training.metrics': set(),
+  'skeljax.training.optim': {'errors'},
+  'skeljax.training.sharding': {'errors'},
+  'skeljax.skeletons': {'errors'},
+  'skeljax.models': {'errors', 'skeletons'},
+  'skeljax.inputs': {'errors', 'skeletons'},
+  'skeljax.datasets': {'errors', 'skeletons', 'atomic_file', 'readers'},
+  'skeljax.readers': {'errors', 'skeletons', 'atomic_file', 'datasets'},
+  'data_prep': {
+    'errors',
+    'skeletons',
+    'datasets',
+    'readers',
+    'cli',
+    'atomic_file',
+  },
 }
 # Rooms that must not see these packages, at the top or inside a function.
 MUST_NOT_USE = {
@@ -39,23 +45,23 @@ MUST_NOT_USE = {
   'data_prep': {'tensorflow', 'torch', 'configs'},
   # The host's part of the work is numpy: a JAX array there would start an
   # accelerator in every data worker.
-  'skeljax.data': {'jax', 'flax', 'optax', 'ml_collections'},
+  'skeljax.datasets': {'jax', 'flax', 'optax', 'ml_collections'},
   'skeljax.skeletons': {'jax', 'flax', 'ml_collections'},
-  'skeljax.graph': {'jax', 'flax', 'ml_collections'},
+  'skeljax.skeletons.graph': {'jax', 'flax', 'ml_collections'},
   # Pure rooms take options as arguments.
   'skeljax.models': {'ml_collections'},
-  'skeljax.features': {'ml_collections', 'grain', 'tensorflow_datasets'},
-  'skeljax.steps': {'ml_collections', 'grain', 'tensorflow_datasets'},
-  'skeljax.losses': {'ml_collections'},
-  'skeljax.metrics': {'ml_collections'},
-  'skeljax.optim': {'ml_collections'},
+  'skeljax.inputs': {'ml_collections', 'grain', 'tensorflow_datasets'},
+  'skeljax.training.steps': {'ml_collections', 'grain', 'tensorflow_datasets'},
+  'skeljax.training.losses': {'ml_collections'},
+  'skeljax.training.metrics': {'ml_collections'},
+  'skeljax.training.optim': {'ml_collections'},
 }
 # Optional packages: imported where they are used, and only in these rooms.
 ONLY_INSIDE_FUNCTIONS = {
   'torch': 'skeljax.convert',
   'matplotlib': 'skeljax.visualize',
   'PIL': 'skeljax.visualize',
-  'tensorboardX': 'skeljax.metric_writer',
+  'tensorboardX': 'skeljax.training.metric_writer',
 }
 
 
@@ -129,7 +135,7 @@ def test_optional_packages_are_imported_where_they_are_used(package):
 
 def test_only_checkpoints_knows_orbax():
   for module, used in _users('skeljax'):
-    assert module == 'skeljax.checkpoints' or not _is_in(used, 'orbax')
+    assert module == 'skeljax.training.checkpoints' or not _is_in(used, 'orbax')
 
 
 def test_only_commands_use_commands_and_nobody_uses_main():
@@ -174,8 +180,8 @@ def test_no_module_needs_itself():
 def test_importing_the_trainer_is_light_and_touches_no_device():
   program = """
 import importlib, json, pkgutil, sys
-import skeljax.data
-for module in pkgutil.walk_packages(skeljax.data.__path__, 'skeljax.data.'):
+import skeljax.datasets
+for module in pkgutil.walk_packages(skeljax.datasets.__path__, 'skeljax.datasets.'):
   importlib.import_module(module.name)
 import skeljax.evaluate, skeljax.fuse, skeljax.main, skeljax.train
 from jax._src import xla_bridge

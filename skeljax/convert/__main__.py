@@ -133,7 +133,7 @@ def main(argv: Sequence[str]) -> int:
 def _given(args):
   from skeljax import skeletons
   from skeljax.convert import commands
-  from skeljax.data import class_names
+  from skeljax.datasets import class_names
 
   stages = args.down_stages
   if stages is not None and not all(s.isdigit() for s in stages):

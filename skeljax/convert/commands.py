@@ -12,7 +12,6 @@ import jax
 from ml_collections import config_dict
 import numpy as np
 
-from skeljax import checkpoints
 from skeljax import cli
 from skeljax import errors
 from skeljax import pretrained
@@ -27,7 +26,8 @@ from skeljax.convert import slowonly_config
 from skeljax.convert import torch_checkpoint
 from skeljax.convert import torch_to_skeljax
 from skeljax.convert import volume_files
-from skeljax.data import datasets
+from skeljax.datasets import prepared as datasets
+from skeljax.training import checkpoints
 
 _OPTIMIZER = "the optimiser's state is not converted"
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from skeljax import errors
-from skeljax import graph as graph_lib
 from skeljax import skeletons
+from skeljax.skeletons import graph as graph_lib
 
 # Distances that were ever published; a larger K has a larger one.
 _MAX_HOP = 4

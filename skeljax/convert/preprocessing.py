@@ -11,7 +11,7 @@ import dataclasses
 from typing import Any
 
 from skeljax import errors
-from skeljax import features
+from skeljax import inputs
 from skeljax.convert import published_config
 from skeljax.convert import recognize
 
@@ -149,7 +149,7 @@ def _published(architecture: recognize.Architecture, dims: int) -> Sections:
   data = data_section(dims)
   fields = {
     f.name: f.default
-    for f in dataclasses.fields(features.FeatureOptions)
+    for f in dataclasses.fields(inputs.FeatureOptions)
     if f.default is not dataclasses.MISSING and f.name != 'keypoint_dtype'
   }
   fields |= {'stream': 'joint', 'published_rounding': True}

@@ -10,9 +10,9 @@ from flax import linen as nn
 from ml_collections import config_dict
 
 from skeljax import errors
-from skeljax import graph as graph_lib
 from skeljax import recipe
 from skeljax import volume_recipe
+from skeljax.skeletons import graph as graph_lib
 
 # Layouts that they know by a name.
 _MMACTION_LAYOUTS = {

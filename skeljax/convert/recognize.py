@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from skeljax import errors
-from skeljax import graph as graph_lib
 from skeljax import skeletons
 from skeljax.convert import blocks as blocks_lib
 from skeljax.convert import known_graphs
 from skeljax.convert import tensors
 from skeljax.convert.naming import Naming
+from skeljax.skeletons import graph as graph_lib
 
 StateDict = Mapping[str, np.ndarray]
 

@@ -26,8 +26,8 @@ from skeljax import atomic_file
 from skeljax import errors
 from skeljax import score_file
 from skeljax.convert import torch_checkpoint
-from skeljax.data import datasets
-from skeljax.data.formats import restricted_unpickler
+from skeljax.datasets import prepared
+from skeljax.readers import safe_pickle
 
 # As mmengine.dump writes; the tensors in it have their own format.
 _PROTOCOL = 2
@@ -52,7 +52,7 @@ class Source:
   class_names: tuple[str, ...]
 
 
-def source_of(dataset: datasets.PreparedDataset, split: str) -> Source:
+def source_of(dataset: prepared.PreparedDataset, split: str) -> Source:
   """The samples of a prepared split."""
   clips = dataset.source(split)
   records = [clips[i] for i in range(len(clips))]
@@ -108,7 +108,7 @@ def read(path: str | os.PathLike, source: Source) -> score_file.ScoreSet:
       that is not about these samples; the text says what differs.
   """
   path = os.fspath(path)
-  samples = restricted_unpickler.load(
+  samples = safe_pickle.load(
     path,
     expected='a score dump of mmaction2 or pyskl (.pkl)',
     also_admit=_admitted_names(),

@@ -8,13 +8,13 @@ from ml_collections import config_dict
 import numpy as np
 
 from skeljax import errors
-from skeljax import graph as graph_lib
 from skeljax import models
 from skeljax import recipe
 from skeljax.convert import own_files
 from skeljax.convert import published_model
 from skeljax.convert import tensors
 from skeljax.convert import torch_checkpoint
+from skeljax.skeletons import graph as graph_lib
 
 # The code bases that have each form of AGCN.
 _AGCN_NAMINGS = {

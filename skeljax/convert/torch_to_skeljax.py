@@ -8,7 +8,6 @@ from ml_collections import config_dict
 import numpy as np
 
 from skeljax import errors
-from skeljax import graph as graph_lib
 from skeljax import models
 from skeljax import recipe
 from skeljax import skeletons
@@ -19,6 +18,7 @@ from skeljax.convert import recognize
 from skeljax.convert import tensors
 from skeljax.convert import torch_checkpoint
 from skeljax.convert import volume_files
+from skeljax.skeletons import graph as graph_lib
 
 # What the published data sets of PoseC3D have at most in most clips.
 _PERSONS = 2

@@ -17,7 +17,7 @@ from skeljax.convert import published_config
 from skeljax.convert import recognize_slowonly
 from skeljax.convert import slowonly_config
 from skeljax.convert import volume_config
-from skeljax.features import volume_options
+from skeljax.inputs import volume_options
 
 # In a file's meta, who wrote it; the first that is found decides.
 _WRITERS = (

@@ -9,10 +9,10 @@ import dataclasses
 from flax import linen as nn
 
 from skeljax import errors
-from skeljax import graph as graph_lib
 from skeljax.models import agcn
 from skeljax.models import slowonly
 from skeljax.models import stgcn
+from skeljax.skeletons import graph as graph_lib
 
 MODELS = {
   'stgcn': stgcn.STGCN,

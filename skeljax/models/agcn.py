@@ -26,12 +26,12 @@ import jax
 import jax.numpy as jnp
 
 from skeljax import errors
-from skeljax import graph as graph_lib
 from skeljax.models import attention
 from skeljax.models import contractions
 from skeljax.models import layers
 from skeljax.models import network
 from skeljax.models import temporal
+from skeljax.skeletons import graph as graph_lib
 
 # The embeddings a and b have a quarter of the unit's channels.
 EMBEDDING_RATIO = 4

@@ -16,18 +16,18 @@ from absl import flags
 from skeljax import atomic_file
 from skeljax import cli
 from skeljax import errors
-from skeljax import metric_writer
 from skeljax import pretrained
 from skeljax import skeletons
-from skeljax.data.formats import clip_forms
-from skeljax.data.formats import clips as clips_lib
-from skeljax.data.formats import ntu_skeleton
 from skeljax.predict import checkpoint
 from skeljax.predict import fitting
 from skeljax.predict import mismatch
 from skeljax.predict import own_clips
 from skeljax.predict import ranking
 from skeljax.predict import report
+from skeljax.readers import clips as clips_lib
+from skeljax.readers import ntu_skeleton
+from skeljax.readers.pose_tools import clip_forms
+from skeljax.training import metric_writer
 
 
 def read_clips(

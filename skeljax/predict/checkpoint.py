@@ -11,9 +11,9 @@ from skeljax import pretrained
 from skeljax import recipe
 from skeljax import scoring
 from skeljax import volume_recipe
-from skeljax.data import class_names as class_names_lib
-from skeljax.data.formats import compressed
+from skeljax.datasets import class_names as class_names_lib
 from skeljax.predict import mismatch
+from skeljax.readers import compressed
 
 
 def load(args: flags.FlagValues) -> pretrained.Pretrained:

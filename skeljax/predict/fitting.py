@@ -13,12 +13,12 @@ import numpy as np
 
 from skeljax import errors
 from skeljax import skeletons
-from skeljax.data import finish
-from skeljax.data import records
-from skeljax.data.formats import clips
-from skeljax.data.formats import persons
+from skeljax.datasets import finish
+from skeljax.datasets import records
 from skeljax.predict import mismatch
 from skeljax.predict import own_clips
+from skeljax.readers import clips
+from skeljax.readers import persons
 
 
 @dataclasses.dataclass(frozen=True)

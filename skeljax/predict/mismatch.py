@@ -16,10 +16,10 @@ from skeljax import errors
 from skeljax import recipe
 from skeljax import skeletons
 from skeljax import volume_recipe
-from skeljax.data import records
-from skeljax.data.formats import clips
-from skeljax.data.formats import compressed
+from skeljax.datasets import records
 from skeljax.predict import own_clips
+from skeljax.readers import clips
+from skeljax.readers import compressed
 
 # A body in metres, as records.body_size measures it.
 _METRES = 0.5

@@ -1,7 +1,7 @@
 """Clips of somebody's own, listed from the files that a user names.
 
 A file is what a pose tool or a data set writes for one clip (see
-skeljax.data.formats.clip_forms), or an annotation file with many clips, whose
+skeljax.readers.pose_tools.clip_forms), or an annotation file with many clips, whose
 labels are not needed.
 """
 
@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from skeljax import errors
-from skeljax.data.formats import annotations as annotations_lib
-from skeljax.data.formats import clip_forms
-from skeljax.data.formats import clips
-from skeljax.data.formats import compressed
-from skeljax.data.formats import frames
-from skeljax.data.formats import pickles
+from skeljax.readers import annotations as annotations_lib
+from skeljax.readers import clips
+from skeljax.readers import compressed
+from skeljax.readers import pickles
+from skeljax.readers.pose_tools import clip_forms
+from skeljax.readers.pose_tools import frames
 
 Item = Mapping[str, Any]
 

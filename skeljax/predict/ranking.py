@@ -8,14 +8,14 @@ from ml_collections import config_dict
 import numpy as np
 
 from skeljax import errors
-from skeljax import metric_writer
 from skeljax import pretrained
 from skeljax import recipe
 from skeljax import scoring
-from skeljax import sharding
 from skeljax import volume_recipe
-from skeljax.data import clip_list
-from skeljax.data import records
+from skeljax.datasets import clip_list
+from skeljax.datasets import records
+from skeljax.training import metric_writer
+from skeljax.training import sharding
 
 
 @dataclasses.dataclass(frozen=True)

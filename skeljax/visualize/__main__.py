@@ -201,7 +201,7 @@ def _find_clip(args: flags.FlagValues) -> 'clips.Clip':
     )
   split = args.split or 'val'
   if args.dataset or args.data_dir:
-    from skeljax.data import datasets
+    from skeljax.datasets import prepared
 
     root = args.data_dir or os.environ.get('SKELJAX_DATA', '')
     if not root:
@@ -210,7 +210,7 @@ def _find_clip(args: flags.FlagValues) -> 'clips.Clip':
         ' datasets with --data_dir=DIR or $SKELJAX_DATA.'
       )
     if not args.dataset:
-      found = ', '.join(datasets.list_datasets(root)) or 'none'
+      found = ', '.join(prepared.list_datasets(root)) or 'none'
       raise errors.UserError(
         f'--dataset is missing: the dataset to draw from. In {root} there is'
         f' {found}.'

@@ -9,12 +9,12 @@ from absl import logging
 import numpy as np
 
 from skeljax import errors
+from skeljax import readers
 from skeljax import skeletons
-from skeljax.data import class_names as class_names_lib
-from skeljax.data import datasets
-from skeljax.data import formats
-from skeljax.data import records
-from skeljax.data.formats import compressed
+from skeljax.datasets import class_names as class_names_lib
+from skeljax.datasets import prepared
+from skeljax.datasets import records
+from skeljax.readers import compressed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +79,7 @@ def from_annotations(
   Raises:
     UserError: the file, the split or the clip is not there or not sound.
   """
-  annotations = formats.read_annotations(path)
+  annotations = readers.read_annotations(path)
   positions = range(len(annotations.items))
   source = annotations.source
   if split:
@@ -109,7 +109,7 @@ def from_annotations(
   names = annotations.label_names
   if class_names:
     names = class_names_lib.load_class_names(class_names)
-  record = formats.check_item(
+  record = readers.check_item(
     item,
     layout=layout,
     # Own recordings have no label, or -1: pictures need none.
@@ -133,7 +133,7 @@ def from_dataset(root: str, name: str, split: str, wanted: str = '') -> Clip:
   Raises:
     UserError: the dataset, the split or the clip is not there.
   """
-  dataset = datasets.open_dataset(root, name)
+  dataset = prepared.open_dataset(root, name)
   source = dataset.source(split)
   index = 0
   if wanted:  # The first clip needs no look at the ids of all others.

@@ -1,6 +1,6 @@
 """Heatmap volumes of a clip, drawn as for the network, reduced to pictures.
 
-The volumes come from skeljax.features, so that a picture shows no look-alike of
+The volumes come from skeljax.inputs, so that a picture shows no look-alike of
 the model's input: compact box, test size, Gaussians. Only the choice of frames
 differs: here all frames of the clip are drawn, and the box is around all.
 """
@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from skeljax.features import volume_options
-from skeljax.features import volumes as features_volumes
+from skeljax.inputs import volume_options
+from skeljax.inputs import volumes as features_volumes
 from skeljax.visualize import clips
 from skeljax.visualize import colors
 

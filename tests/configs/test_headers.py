@@ -9,7 +9,7 @@ import pytest
 from data_prep import sources
 from skeljax import cli
 from skeljax import skeletons
-from skeljax.data import class_names
+from skeljax.datasets import class_names
 from tests import published_rows
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -11,8 +11,8 @@ from skeljax import cli
 from skeljax import errors
 from skeljax import recipe
 from skeljax import skeletons
-from skeljax import train_state
 from skeljax import training_plan
+from skeljax.training import train_state
 from tests import published_rows
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -11,8 +11,8 @@ import tensorflow_datasets as tfds
 
 from skeljax import errors
 from skeljax import skeletons
-from skeljax.data import datasets
-from skeljax.data import normalize3d
+from skeljax.datasets import normalize_3d
+from skeljax.datasets import prepared
 
 
 def _hashes(directory) -> dict[str, str]:
@@ -27,7 +27,7 @@ def _hashes(directory) -> dict[str, str]:
 
 def _all_clips(dataset) -> dict[str, dict]:
   result = {}
-  for split in datasets.SPLITS:
+  for split in prepared.SPLITS:
     source = dataset.source(split)
     result.update({source[i]['id']: source[i] for i in range(len(source))})
   return result
@@ -39,7 +39,7 @@ def test_clips_come_back_as_they_were_in_file_order(
   items = make_items(10)
   options = make_options(write_pickle(items), num_shards=3)
   run(options)
-  dataset = datasets.open_dataset(options.output, 'tiny')
+  dataset = prepared.open_dataset(options.output, 'tiny')
   assert dataset.num_clips == {'train': 7, 'val': 3}
   assert len(dataset.shards['train']) == len(dataset.shards['val']) == 3
   assert dataset.class_names == ('sit', 'stand', 'wave')
@@ -107,7 +107,7 @@ def test_2d_clips_keep_scores_picture_size_and_their_box(
   items[0]['keypoint_score'][1, 3, 5] = 0  # The one at 5000 is not seen.
   options = make_options(write_pickle(items), layout='coco')
   run(options)
-  dataset = datasets.open_dataset(options.output, 'tiny')
+  dataset = prepared.open_dataset(options.output, 'tiny')
   assert dataset.has_score and dataset.num_channels == 2
   record = dataset.source('train')[0]
   np.testing.assert_array_equal(record['keypoint'], points)
@@ -128,9 +128,9 @@ def test_normalised_clips_are_float32(
   items[0]['keypoint'][0, 1] = 0  # The main person is away for a frame.
   options = make_options(write_pickle(items), normalize=version)
   run(options)
-  dataset = datasets.open_dataset(options.output, 'tiny')
+  dataset = prepared.open_dataset(options.output, 'tiny')
   assert (dataset.normalize, dataset.keypoint_dtype) == (version, 'float32')
-  normalize = getattr(normalize3d, f'normalize_{version}')
+  normalize = getattr(normalize_3d, f'normalize_{version}')
   expected = normalize(
     items[0]['keypoint'], skeletons.get_layout('nturgb+d')
   ).astype(np.float32)
@@ -149,7 +149,7 @@ def test_frames_dropped_by_normalisation_shorten_the_clip(
     item['keypoint'][0, 2] = 0
   options = make_options(write_pickle(items), normalize='mmaction1x')
   run(options)
-  dataset = datasets.open_dataset(options.output, 'tiny')
+  dataset = prepared.open_dataset(options.output, 'tiny')
   assert dataset.source('val')[0]['total_frames'] == 3
   assert dataset.max_frames == 3
 
@@ -163,13 +163,13 @@ def test_of_three_persons_the_two_that_move_most_are_kept(
   path = write_pickle(items)
   options = make_options(path)
   run(options)
-  dataset = datasets.open_dataset(options.output, 'tiny')
+  dataset = prepared.open_dataset(options.output, 'tiny')
   assert dataset.num_persons == 2
   kept = dataset.source('train')[0]['keypoint']
   assert {p.tobytes() for p in kept} == {p.tobytes() for p in original[[0, 2]]}
 
   run(dataclasses.replace(options, name='all', max_persons=0))
-  dataset = datasets.open_dataset(options.output, 'all')
+  dataset = prepared.open_dataset(options.output, 'all')
   assert dataset.num_persons == 3
   np.testing.assert_array_equal(
     dataset.source('train')[0]['keypoint'], original
@@ -183,7 +183,7 @@ def test_mixed_types_are_stored_in_the_widest(
   items[1]['keypoint'] = items[1]['keypoint'].astype(np.float64) + 1e-6
   options = make_options(write_pickle(items))
   run(options)
-  dataset = datasets.open_dataset(options.output, 'tiny')
+  dataset = prepared.open_dataset(options.output, 'tiny')
   assert dataset.keypoint_dtype == 'float32'
   clips = _all_clips(dataset)
   for item in items:
@@ -195,7 +195,7 @@ def test_one_frame_clips_are_clips(make_item, write_pickle, make_options, run):
   items = [make_item(f'clip{i}', i, (1, 1, 25, 3)) for i in range(3)]
   options = make_options(write_pickle(items))
   run(options)
-  assert datasets.open_dataset(options.output, 'tiny').max_frames == 1
+  assert prepared.open_dataset(options.output, 'tiny').max_frames == 1
 
 
 def test_clips_outside_the_protocol_are_not_looked_at(
@@ -208,7 +208,7 @@ def test_clips_outside_the_protocol_are_not_looked_at(
   )
   options = make_options(write_pickle(items, split=split), protocol='xsub')
   run(options)
-  dataset = datasets.open_dataset(options.output, 'tiny')
+  dataset = prepared.open_dataset(options.output, 'tiny')
   assert dataset.num_clips == {'train': 2, 'val': 1}
 
 
@@ -224,7 +224,7 @@ def test_two_plain_lists_are_one_dataset(
     pathlib.Path(inputs[split]).write_bytes(pickle.dumps(part))
   options = make_options('', inputs=inputs)
   run(options)
-  dataset = datasets.open_dataset(options.output, 'tiny')
+  dataset = prepared.open_dataset(options.output, 'tiny')
   assert [dataset.source('val')[i]['id'] for i in range(2)] == [
     'clip03',
     'clip04',
@@ -244,7 +244,7 @@ def test_ones_own_layout_travels_with_the_dataset(
   options = make_options(write_pickle(items), layout=str(path))
   run(options)
   path.unlink()
-  dataset = datasets.open_dataset(options.output, 'tiny')
+  dataset = prepared.open_dataset(options.output, 'tiny')
   assert dataset.layout.joints == ('a', 'b', 'c')
 
 
@@ -255,7 +255,7 @@ def test_the_demo_walks_the_same_path(layout, make_options, run, monkeypatch):
   monkeypatch.setattr(demo, 'CLIPS', {'train': 2, 'val': 1})
   options = make_options('', source='demo', inputs={}, layout=layout)
   run(options)
-  dataset = datasets.open_dataset(options.output, 'tiny')
+  dataset = prepared.open_dataset(options.output, 'tiny')
   assert dataset.class_names == demo.ACTIONS
   assert dataset.num_clips['train'] == 2 * len(demo.ACTIONS)
   assert dataset.has_score == (layout == 'coco')
@@ -297,7 +297,7 @@ def test_empty_clips_are_dropped_when_asked(
   items[1]['keypoint'][:] = 0
   options = make_options(write_pickle(items), drop_empty=True)
   run(options)
-  dataset = datasets.open_dataset(options.output, 'tiny')
+  dataset = prepared.open_dataset(options.output, 'tiny')
   assert dataset.num_clips == {'train': 3, 'val': 2}
   assert [dataset.source('train')[i]['position'] for i in range(3)] == [0, 2, 3]
 

@@ -14,10 +14,10 @@ from data_prep import scratch
 from data_prep import shards
 from skeljax import errors
 from skeljax import skeletons
-from skeljax.data import records
-from skeljax.data.formats import annotations as annotations_lib
-from skeljax.data.formats import clip_files
-from skeljax.data.formats import compressed
+from skeljax.datasets import records
+from skeljax.readers import annotations as annotations_lib
+from skeljax.readers import clip_files
+from skeljax.readers import compressed
 
 _LAYOUT = skeletons.get_layout('coco')
 

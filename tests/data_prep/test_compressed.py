@@ -10,8 +10,8 @@ import pytest
 
 from data_prep import options as options_lib
 from skeljax import errors
-from skeljax.data import datasets
-from skeljax.data.formats import compressed
+from skeljax.datasets import prepared
+from skeljax.readers import compressed
 
 NUM_CLIPS, NUM_TRAIN = 9, 6
 
@@ -109,9 +109,9 @@ def make(make_options, files):
 
 
 def records_of(options):
-  dataset = datasets.open_dataset(options.output, options.name)
+  dataset = prepared.open_dataset(options.output, options.name)
   return dataset, [
-    r for split in datasets.SPLITS for r in dataset.source(split)
+    r for split in prepared.SPLITS for r in dataset.source(split)
   ]
 
 
@@ -275,7 +275,7 @@ def test_files_that_cannot_be_used_are_named(damage, words, files, make, run):
     run(make(path))
   assert words in str(caught.value)
   assert 'clip3' in str(caught.value)
-  assert datasets.list_datasets(make(path).output) == []
+  assert prepared.list_datasets(make(path).output) == []
 
 
 def test_a_bundle_that_lacks_a_clip_is_named(files, make, run):

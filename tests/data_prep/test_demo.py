@@ -11,10 +11,10 @@ import pytest
 
 from data_prep import demo
 from skeljax import errors
-from skeljax import graph as graph_lib
 from skeljax import models
 from skeljax import skeletons
-from skeljax.data import normalize3d
+from skeljax.datasets import normalize_3d
+from skeljax.skeletons import graph as graph_lib
 
 LAYOUT = skeletons.get_layout('nturgb+d')
 TRUNK = [0, 1, 2, 3, 4, 8, 12, 16, 20]
@@ -185,7 +185,7 @@ def poses(normalize):
 # somebody ends up relative to it tells the order in a single number.
 NORMALIZATIONS = {
   'root': root_centred,
-  '0x': normalize3d.normalize_mmaction0x,
+  '0x': normalize_3d.normalize_mmaction0x,
 }
 
 
@@ -262,7 +262,7 @@ def train_small_model(points, labels, frames, rng, steps=200, batch_size=16):
 
 
 def test_a_trained_model_needs_the_order_of_the_frames():
-  data, frames = poses(normalize3d.normalize_mmaction0x), 12
+  data, frames = poses(normalize_3d.normalize_mmaction0x), 12
   rng = np.random.default_rng(0)
   classify = train_small_model(*data['train'], frames, rng)
   points, labels = data['val']

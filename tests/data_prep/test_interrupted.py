@@ -13,7 +13,7 @@ import pytest
 from data_prep import shards
 from data_prep import workspace
 from skeljax import errors
-from skeljax.data import datasets
+from skeljax.datasets import prepared
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
@@ -43,10 +43,10 @@ def test_a_killed_preparation_leaves_nothing_half_published(
   assert killed.returncode == -9
   data = tmp_path / 'data'
   assert os.listdir(data) == ['.preparing-tiny']
-  assert datasets.list_datasets(str(data)) == []
+  assert prepared.list_datasets(str(data)) == []
   run(make_options(path))
   assert os.listdir(data) == ['tiny']
-  datasets.open_dataset(str(data), 'tiny')
+  prepared.open_dataset(str(data), 'tiny')
 
 
 def test_a_full_disk_is_one_paragraph_and_leaves_nothing(
@@ -137,4 +137,4 @@ def test_two_preparations_of_one_name_wait_for_each_other(
     assert waiting.poll() is None
   waiting.stderr.read()
   assert waiting.wait() == 0
-  datasets.open_dataset(str(tmp_path / 'data'), 'tiny')
+  prepared.open_dataset(str(tmp_path / 'data'), 'tiny')

@@ -13,7 +13,7 @@ from data_prep import main
 from data_prep import options as options_lib
 from data_prep import sources
 from skeljax import errors
-from skeljax.data import datasets
+from skeljax.datasets import prepared
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
@@ -140,7 +140,7 @@ def test_other_options_are_an_error_unless_overwritten(
   assert '--overwrite' in str(caught.value)
   assert files_in(options.output) == before
   run(dataclasses.replace(changed, overwrite=True))
-  assert datasets.open_dataset(options.output, 'tiny').normalize == 'mmaction1x'
+  assert prepared.open_dataset(options.output, 'tiny').normalize == 'mmaction1x'
   assert os.listdir(options.output) == ['tiny']
 
 
@@ -156,12 +156,12 @@ def test_a_damaged_dataset_is_reported_and_mended_by_overwriting(
 ):
   options = make_options(write_pickle(make_items(4)))
   run(options)
-  path = datasets.open_dataset(options.output, 'tiny').shards['val'][0].path
+  path = prepared.open_dataset(options.output, 'tiny').shards['val'][0].path
   os.truncate(path, os.path.getsize(path) // 2)
   with pytest.raises(errors.UserError, match='--overwrite'):
     run(options)
   run(dataclasses.replace(options, overwrite=True))
-  datasets.open_dataset(options.output, 'tiny')
+  prepared.open_dataset(options.output, 'tiny')
 
 
 def test_what_is_no_dataset_is_never_replaced(

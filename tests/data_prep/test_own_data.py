@@ -10,7 +10,7 @@ import pytest
 from data_prep import own_data
 from data_prep import sources
 from skeljax import errors
-from skeljax.data import datasets
+from skeljax.datasets import prepared
 
 NAMES = ('jump', 'sit down', 'wave')
 
@@ -57,7 +57,7 @@ def prepare_clips(folder, make_options, run):
       **changes,
     )
     run(options)
-    return datasets.open_dataset(options.output, 'tiny')
+    return prepared.open_dataset(options.output, 'tiny')
 
   return prepare
 
@@ -80,7 +80,7 @@ def test_a_folder_and_a_list_become_a_dataset(folder, prepare_clips, capsys):
   assert sorted(ids) == sorted(f'day{i % 2}/c{i:02d}.npz' for i in range(30))
   who = [
     {int(pathlib.Path(i).stem[1:]) // 6 for i in _ids(dataset, split)}
-    for split in datasets.SPLITS
+    for split in prepared.SPLITS
   ]
   assert not who[0] & who[1]  # Subjects.
   record = dataset.source('val')[0]
@@ -310,7 +310,7 @@ def test_the_layout_is_that_of_the_form(tmp_path, make_options, run):
     tmp_path / 'in', source='clips', layout='', drop_empty=True
   )
   run(options)
-  dataset = datasets.open_dataset(options.output, 'tiny')
+  dataset = prepared.open_dataset(options.output, 'tiny')
   assert dataset.layout.name == 'openpose-25'
   assert dataset.has_score
   run(dataclasses.replace(options, source='clips', layout='openpose-25'))

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from skeljax import errors
-from skeljax.data import datasets
-from skeljax.data import project
+from skeljax.datasets import prepared
+from skeljax.datasets import project
 
 
 def test_3d_clips_become_a_2d_dataset(
@@ -18,12 +18,12 @@ def test_3d_clips_become_a_2d_dataset(
   items[1]['keypoint'][0, 1] = 0
   options = make_options(write_pickle(items), project='orthographic')
   run(options)
-  dataset = datasets.open_dataset(options.output, 'tiny')
+  dataset = prepared.open_dataset(options.output, 'tiny')
   assert (dataset.num_channels, dataset.has_score) == (2, True)
   assert dataset.has_img_shape and dataset.keypoint_dtype == 'float32'
   assert dataset.layout.name == 'nturgb+d'
   assert dataset.metadata['project'] == 'orthographic'
-  for split in datasets.SPLITS:
+  for split in prepared.SPLITS:
     for record in dataset.source(split):
       item = items[record['position']]
       pixels, score, img_shape = project.orthographic(item['keypoint'])
@@ -73,7 +73,7 @@ def test_it_is_known_whether_all_clips_have_an_image_size(
     item.pop('img_shape')
   options = make_options(write_pickle(items), layout='coco')
   run(options)
-  dataset = datasets.open_dataset(options.output, 'tiny')
+  dataset = prepared.open_dataset(options.output, 'tiny')
   assert dataset.has_img_shape == (num_unknown == 0)
 
   # Datasets from before this was noted are looked through.
@@ -81,6 +81,6 @@ def test_it_is_known_whether_all_clips_have_an_image_size(
   metadata = json.loads(path.read_text())
   assert metadata.pop('has_img_shape') == (num_unknown == 0)
   path.write_text(json.dumps(metadata))
-  older = datasets.open_dataset(options.output, 'tiny')
+  older = prepared.open_dataset(options.output, 'tiny')
   assert 'has_img_shape' not in older.metadata
   assert older.has_img_shape == (num_unknown == 0)

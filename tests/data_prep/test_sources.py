@@ -10,7 +10,7 @@ from data_prep import check
 from data_prep import options as options_lib
 from data_prep import sources
 from skeljax import errors
-from skeljax.data import datasets
+from skeljax.datasets import prepared
 
 _RNG = np.random.default_rng(0)
 
@@ -105,7 +105,7 @@ def test_a_published_source_is_checked_and_prepared(
   options = make_options(path, source=source, protocol=protocol, layout=told)
   run(options)
 
-  dataset = datasets.open_dataset(options.output, 'tiny')
+  dataset = prepared.open_dataset(options.output, 'tiny')
   assert dataset.layout.name == layout
   assert dataset.num_channels == num_channels
   assert dataset.num_persons == num_persons
@@ -113,7 +113,7 @@ def test_a_published_source_is_checked_and_prepared(
   annotations = sources.open_source(
     source, {'': str(path)}, sources.Choices(), (), layout
   )
-  for split in datasets.SPLITS:
+  for split in prepared.SPLITS:
     clips = dataset.source(split)
     for i in range(len(clips)):
       record = clips[i]
@@ -133,7 +133,7 @@ def test_raw_clips_are_normalised_by_the_workers(make_options, run, tmp_path):
     choices=sources.Choices(denoise='mmaction0x'),
   )
   run(options)
-  dataset = datasets.open_dataset(options.output, 'tiny')
+  dataset = prepared.open_dataset(options.output, 'tiny')
   assert dataset.keypoint_dtype == 'float32'
   keypoint = dataset.source('train')[0]['keypoint']
   spine = dataset.layout.origin
@@ -177,7 +177,7 @@ def test_many_clips_make_more_shards_to_share_the_work(
     tmp_path / 'in', source='clips', choices=sources.Choices(val_ratio=0.5)
   )
   run(options)
-  dataset = datasets.open_dataset(options.output, 'tiny')
+  dataset = prepared.open_dataset(options.output, 'tiny')
   assert len(dataset.shards['train']) == 3
   source = dataset.source('train')
   positions = [source[i]['position'] for i in range(5)]

@@ -1,4 +1,4 @@
-"""Makes tests/skeljax/features/golden/features.npz with the real mmaction2.
+"""Makes tests/skeljax/inputs/golden/features.npz with the real mmaction2.
 
 Run by hand, in an environment with mmaction2 1.2.0 (and torch, mmengine and
 mmcv-lite < 2.2), which the tests do not need:
@@ -25,7 +25,7 @@ sys.modules[f'{_DRN}.drn'].DRN = None
 
 from mmaction.datasets import transforms  # noqa: E402
 
-OUTPUT = pathlib.Path(__file__).parents[1] / 'skeljax/features/golden'
+OUTPUT = pathlib.Path(__file__).parents[1] / 'skeljax/inputs/golden'
 STREAMS = {
   'joint': 'j',
   'bone': 'b',

@@ -1,4 +1,4 @@
-"""Makes tests/skeljax/data/golden/ntu_persons.npz with pyskl and mmaction2 0.x.
+"""Makes tests/skeljax/readers/golden/ntu_persons.npz with pyskl and mmaction2 0.x.
 
 Neither can be installed beside what the tests need, but both scripts only use
 numpy; they are run out of a checkout of each. By hand, from the root of the
@@ -24,7 +24,7 @@ import numpy as np
 
 from tests import recordings
 
-OUTPUT = pathlib.Path(__file__).parents[1] / 'skeljax/data/golden'
+OUTPUT = pathlib.Path(__file__).parents[1] / 'skeljax/datasets/golden'
 SEED = 5
 PYSKL_SCRIPT = 'tools/data/ntu_preproc.py'
 MMACTION_SCRIPT = 'tools/data/skeleton/gen_ntu_rgbd_raw.py'

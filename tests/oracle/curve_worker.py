@@ -48,7 +48,7 @@ def load_clips(family: str, seed: int) -> Clips:
   folder = os.environ.get('SKELJAX_TEST_DATA')
   path = pathlib.Path(folder or '.') / 'nw_ucla_3d.pkl'
   if folder and path.is_file():
-    from skeljax.data.formats import pickles
+    from skeljax.readers import pickles
 
     layout = 'ucla'
     items = [
@@ -97,8 +97,8 @@ def make_pair(family: str, clips: Clips, seed: int):
   import published_0x
   import torch
 
-  from skeljax import graph as graph_lib
   from skeljax import skeletons
+  from skeljax.skeletons import graph as graph_lib
 
   width = 12 if family == 'stgcnpp' else 8
   options: dict[str, Any] = dict(
@@ -145,7 +145,7 @@ def batches(clips: Clips, seed: int) -> Iterator[np.ndarray]:
 
 def make_optimizer() -> optax.GradientTransformation:
   """The published one, of this run's length."""
-  from skeljax import optim
+  from skeljax.training import optim
 
   schedule = optim.learning_rate('cosine', base_lr=LR, total_steps=NUM_STEPS)
   return optim.make_optimizer(
@@ -172,15 +172,15 @@ def our_step(pair, optimizer: optax.GradientTransformation, dtype):
   """The compiled training step."""
   import comparison
 
-  from skeljax import features
-  from skeljax import steps
+  from skeljax import inputs
+  from skeljax.training import steps
 
   layout = pair.config.graph.layout
   step = functools.partial(
     steps.train_step,
     model=pair.model.clone(dtype=dtype),
     optimizer=optimizer,
-    options=features.FeatureOptions(
+    options=inputs.FeatureOptions(
       layout, stream='joint', num_channels=3, has_score=False
     ),
     seed=0,
@@ -190,7 +190,7 @@ def our_step(pair, optimizer: optax.GradientTransformation, dtype):
 
 def our_state(variables: Mapping[str, Any], optimizer, dtype):
   """TrainState at step 0."""
-  from skeljax import train_state
+  from skeljax.training import train_state
 
   variables = jax.tree.map(lambda a: jnp.asarray(a, dtype), dict(variables))
   return train_state.TrainState(

@@ -10,8 +10,8 @@ from mmaction.datasets import transforms
 import numpy as np
 
 from data_prep import shards
-from skeljax.data import collate
-from skeljax.data import records
+from skeljax.datasets import collate
+from skeljax.datasets import records
 
 # From one frame to 400, and around once and twice the length of a view.
 VIEW = 16

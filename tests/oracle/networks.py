@@ -15,10 +15,10 @@ from mmaction import models as published
 import numpy as np
 import torch
 
-from skeljax import graph as graph_lib
 from skeljax import models
 from skeljax import skeletons
 from skeljax.convert import tensors
+from skeljax.skeletons import graph as graph_lib
 
 FAMILIES = ('stgcn', 'stgcnpp', 'agcn', 'aagcn')
 # What the report calls the families, those that published_0x.py and

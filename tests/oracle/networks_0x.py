@@ -5,9 +5,9 @@ import numpy as np
 import published_0x
 import torch
 
-from skeljax import graph as graph_lib
 from skeljax import skeletons
 from skeljax.models import network
+from skeljax.skeletons import graph as graph_lib
 
 FAMILIES = ('stgcn_0x', 'agcn_0x', 'agcn_original')
 

@@ -5,9 +5,9 @@ import pickletools
 import numpy as np
 import torch
 
-from skeljax import metrics
 from skeljax import score_file
 from skeljax.convert import score_dump
+from skeljax.training import metrics
 
 NUM_SAMPLES, NUM_CLASSES = 30, 7
 LABELS = tuple(i * 3 % NUM_CLASSES for i in range(NUM_SAMPLES))

@@ -12,8 +12,8 @@ import pytest
 
 from data_prep import options as options_lib
 from data_prep import prepare
-from skeljax.data import datasets
-from skeljax.data.formats import compressed
+from skeljax.datasets import prepared
+from skeljax.readers import compressed
 
 NUM_CLIPS = 24
 NUM_JOINTS = 17
@@ -125,8 +125,8 @@ def test_prepared_records_are_what_the_published_dataset_gives(
     ),
     ['--runner=FnApiRunner'],
   )
-  ours = datasets.open_dataset(str(tmp_path / 'data'), 'compressed')
-  for split in datasets.SPLITS:
+  ours = prepared.open_dataset(str(tmp_path / 'data'), 'compressed')
+  for split in prepared.SPLITS:
     theirs = published.PoseDataset(
       path,
       [transforms.DecompressPose()],

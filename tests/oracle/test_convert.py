@@ -15,13 +15,13 @@ import published_0x
 import pytest
 import torch
 
-from skeljax import graph as graph_lib
 from skeljax import pretrained
 from skeljax import recipe
 from skeljax import skeletons
 from skeljax.convert import commands
 from skeljax.convert import published_config
 from skeljax.convert import torch_to_skeljax
+from skeljax.skeletons import graph as graph_lib
 
 DRAWS = 3
 NAMES = {

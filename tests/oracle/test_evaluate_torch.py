@@ -14,11 +14,11 @@ from data_prep import options as options_lib
 from data_prep import prepare
 from skeljax import errors
 from skeljax import evaluate
-from skeljax import graph as graph_lib
 from skeljax import score_file
 from skeljax import skeletons
 from skeljax.convert import commands
 from skeljax.convert import torch_to_skeljax
+from skeljax.skeletons import graph as graph_lib
 
 
 @pytest.fixture(scope='module')

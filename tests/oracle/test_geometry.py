@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from skeljax import skeletons
-from skeljax.features import geometry
+from skeljax.inputs import geometry
 
 NUM_CLIPS, NUM_FRAMES = 400, 3
 COMPACT = {

@@ -4,8 +4,8 @@ from mmaction.models.utils import graph as published
 import numpy as np
 import pytest
 
-from skeljax import graph
 from skeljax import skeletons
+from skeljax.skeletons import graph
 
 # Ours and mmaction2's name of the same mode.
 MODES = {

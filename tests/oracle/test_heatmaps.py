@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from skeljax.features import heatmaps
+from skeljax.inputs import heatmaps
 
 NUM_PERSONS, NUM_FRAMES = 3, 120
 # Height and width, sigma.

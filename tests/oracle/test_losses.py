@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from skeljax import losses
+from skeljax.training import losses
 
 TOLERANCE = 1e-5
 SHAPES = [(1, 5), (7, 13), (16, 60)]

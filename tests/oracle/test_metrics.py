@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from skeljax import fuse
-from skeljax import metrics
 from skeljax import score_file
+from skeljax.training import metrics
 
 NUM_DRAWN = 40
 

@@ -14,8 +14,8 @@ import mmaction
 import numpy as np
 import pytest
 
-from skeljax.data.formats import npy_arrays
-from skeljax.data.formats import ntu_skeleton
+from skeljax.readers import npy_arrays
+from skeljax.readers import ntu_skeleton
 from tests import recordings
 
 TOOLS = pathlib.Path(mmaction.__file__).parent / '.mim/tools/data/skeleton'

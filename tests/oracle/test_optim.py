@@ -8,7 +8,7 @@ import optax
 import pytest
 import torch
 
-from skeljax import optim
+from skeljax.training import optim
 
 NUM_STEPS = 4000
 BATCH_SIZE = 16

@@ -9,9 +9,9 @@ import networks
 import numpy as np
 import torch
 
-from skeljax import graph as graph_lib
 from skeljax import skeletons
 from skeljax.predict import __main__ as predict
+from skeljax.skeletons import graph as graph_lib
 
 # Float32 on both sides, through three stages and a softmax.
 TOLERANCE = 2e-6

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from skeljax import graph as graph_lib
 from skeljax import skeletons
+from skeljax.skeletons import graph as graph_lib
 
 _GOLDEN = pathlib.Path(__file__).parents[1] / 'skeljax/models/test_golden.py'
 

@@ -22,9 +22,9 @@ from data_prep import prepare
 from skeljax import pretrained
 from skeljax import recipe
 from skeljax import scoring
-from skeljax import sharding
 from skeljax import skeletons
 from skeljax.convert import commands
+from skeljax.training import sharding
 
 NUM_HANDS = 1000
 LONGEST = 60

@@ -18,9 +18,9 @@ import pytest
 import torch
 
 from skeljax import cli
-from skeljax import losses
 from skeljax import skeletons
 from skeljax.models import agcn
+from skeljax.training import losses
 from tests import published_rows
 
 _CONFIGS = pathlib.Path(__file__).resolve().parents[2] / 'configs'

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from skeljax import errors
-from skeljax.data import sampling
+from skeljax.datasets import sampling
 from tests import transcriptions
 
 NUM_DRAWS = 20000

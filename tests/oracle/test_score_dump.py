@@ -15,8 +15,8 @@ import torch
 
 from skeljax import errors
 from skeljax import fuse
-from skeljax import metrics
 from skeljax.convert import score_dump
+from skeljax.training import metrics
 
 
 def test_by_mmaction2(path, logits, average='prob'):

@@ -10,17 +10,15 @@ from mmaction.datasets import transforms
 import numpy as np
 import pytest
 
-from skeljax import features
+from skeljax import inputs
 from skeljax import skeletons
-from skeljax.data import sampling
+from skeljax.datasets import sampling
 
 STREAMS = tuple(drawn_clips.FEATS)
 NUM_CLIPS, NUM_PERSONS = 24, 3
 SAMPLING = sampling.Sampling('uniform', drawn_clips.VIEW)
 
-model_input = jax.jit(
-  features.model_input, static_argnames=('options', 'train')
-)
+model_input = jax.jit(inputs.model_input, static_argnames=('options', 'train'))
 
 
 def train_frames(items, rng):
@@ -95,7 +93,7 @@ def test_2d_clips_are_equal(
   ]
   for field in ('keypoint', 'keypoint_score')[: 1 + bool(score_dtype)]:
     items[-1][field][:] = 0  # Nobody.
-  options = features.FeatureOptions(
+  options = inputs.FeatureOptions(
     layout=layout,
     stream=stream,
     num_channels=2,
@@ -128,7 +126,7 @@ def test_3d_clips_are_equal(dtype, stream, oracle_seed, record_difference):
   rng = np.random.RandomState([oracle_seed % 2**32, len(stream)])
   items = [drawn_clips.draw(rng, 25, 3, dtype) for _ in range(NUM_CLIPS)]
   items[-1]['keypoint'][:] = 0  # Nobody.
-  options = features.FeatureOptions(
+  options = inputs.FeatureOptions(
     layout=layout, stream=stream, num_channels=3, has_score=False
   )
   # Frames without the main person are dropped before frames are chosen.

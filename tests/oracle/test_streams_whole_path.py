@@ -18,10 +18,10 @@ import pytest
 from data_prep import options as options_lib
 from data_prep import prepare
 from skeljax import cli
-from skeljax import features
+from skeljax import inputs as features
 from skeljax import recipe
-from skeljax.data import datasets
-from skeljax.data import pipeline
+from skeljax.datasets import pipeline
+from skeljax.datasets import prepared as datasets
 
 CONFIGS = pathlib.Path(__file__).resolve().parents[2] / 'configs'
 # Config, layout, joints, channels, types, preparation.

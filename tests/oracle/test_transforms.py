@@ -11,8 +11,8 @@ import pytest
 
 from skeljax import errors
 from skeljax import skeletons
-from skeljax.data import normalize3d
-from skeljax.features import streams
+from skeljax.datasets import normalize_3d
+from skeljax.inputs import streams
 
 NTU = skeletons.LAYOUTS['nturgb+d']
 NUM_DRAWN = 60
@@ -29,7 +29,7 @@ def normalized(item):
 def assert_normalized(item, layout, told):
   """Ours equals theirs; returns the largest difference."""
   theirs = normalized(item)
-  ours = normalize3d.normalize_mmaction1x(item['keypoint'], layout)
+  ours = normalize_3d.normalize_mmaction1x(item['keypoint'], layout)
   assert ours.dtype == np.float64
   # Rounding is the same up to the angle (float16 where the input is); the
   # rotation is computed by another formula in float64.
@@ -98,7 +98,7 @@ def test_neither_normalizes_three_persons():
   with pytest.raises(AssertionError):
     normalized(item)
   with pytest.raises(errors.UserError, match='Keep two'):
-    normalize3d.normalize_mmaction1x(item['keypoint'], NTU)
+    normalize_3d.normalize_mmaction1x(item['keypoint'], NTU)
 
 
 def adversarial(rng, shape, has_score, dtype):

@@ -19,12 +19,12 @@ import pytest
 
 from data_prep import options as options_lib
 from data_prep import prepare
-from skeljax.data import datasets
-from skeljax.data import pipeline
-from skeljax.data import sampling
-from skeljax.features import geometry
-from skeljax.features import volumes
-from skeljax.features.volume_options import VolumeOptions
+from skeljax.datasets import pipeline
+from skeljax.datasets import prepared as datasets
+from skeljax.datasets import sampling
+from skeljax.inputs import geometry
+from skeljax.inputs import volumes
+from skeljax.inputs.volume_options import VolumeOptions
 
 NUM_PERSONS = 3
 VIEW = 16

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from skeljax import errors
-from skeljax import graph as graph_lib
 from skeljax import skeletons
 from skeljax.convert import commands
 from skeljax.convert import torch_to_skeljax
+from skeljax.skeletons import graph as graph_lib
 
 CONFIG = networks.Config(
   'stgcn',

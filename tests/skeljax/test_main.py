@@ -7,7 +7,7 @@ from configs import stgcn_joint_2d
 from skeljax import demo
 from skeljax import errors
 from skeljax import main
-from skeljax import workdir
+from skeljax.training import workdir
 
 
 @pytest.fixture(autouse=True)

@@ -15,10 +15,10 @@ from data_prep import prepare
 from skeljax import errors
 from skeljax import recipe
 from skeljax import scoring
-from skeljax import sharding
 from skeljax import skeletons
 from skeljax import train
 from skeljax import volume_recipe
+from skeljax.training import sharding
 
 NUM_TRAIN, NUM_VAL, NUM_CLASSES = 16, 6, 2
 FACTS = recipe.Facts(

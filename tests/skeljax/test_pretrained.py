@@ -10,17 +10,17 @@ from ml_collections import config_dict
 import numpy as np
 import pytest
 
-from skeljax import checkpoints
 from skeljax import errors
 from skeljax import pretrained
 from skeljax import recipe
-from skeljax import sharding
 from skeljax import skeletons
 from skeljax import train
-from skeljax import train_state
 from skeljax import training_plan
 from skeljax import warm_start
 from skeljax.models import agcn
+from skeljax.training import checkpoints
+from skeljax.training import sharding
+from skeljax.training import train_state
 
 FACTS = recipe.Facts(
   layout=skeletons.get_layout('nturgb+d'),

@@ -11,11 +11,11 @@ import pytest
 from skeljax import errors
 from skeljax import pretrained
 from skeljax import recipe
-from skeljax import sharding
 from skeljax import skeletons
-from skeljax import train_state
 from skeljax import training_plan
 from skeljax import warm_start
+from skeljax.training import sharding
+from skeljax.training import train_state
 
 COCO = skeletons.get_layout('coco')
 FACTS = recipe.Facts(

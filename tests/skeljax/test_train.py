@@ -11,14 +11,14 @@ import jax
 import numpy as np
 import pytest
 
-from skeljax import checkpoints
 from skeljax import errors
-from skeljax import preemption
 from skeljax import recipe
 from skeljax import score_file
 from skeljax import scoring
-from skeljax import sharding
 from skeljax import train
+from skeljax.training import checkpoints
+from skeljax.training import preemption
+from skeljax.training import sharding
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 

@@ -30,13 +30,13 @@ if args.processes > 1:
     f'localhost:{args.port}', args.processes, args.process
   )
 
-from skeljax import preemption  # noqa: E402
 from skeljax import recipe  # noqa: E402
-from skeljax import sharding  # noqa: E402
-from skeljax import steps  # noqa: E402
 from skeljax import train  # noqa: E402
-from skeljax import train_state  # noqa: E402
 from skeljax import training_plan  # noqa: E402
+from skeljax.training import preemption  # noqa: E402
+from skeljax.training import sharding  # noqa: E402
+from skeljax.training import steps  # noqa: E402
+from skeljax.training import train_state  # noqa: E402
 
 spec = importlib.util.spec_from_file_location(
   'tiny', pathlib.Path(__file__).with_name('conftest.py')

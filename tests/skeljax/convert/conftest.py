@@ -15,10 +15,10 @@ import jax
 import numpy as np
 import pytest
 
-from skeljax import graph as graph_lib
 from skeljax import models
 from skeljax import skeletons
 from skeljax.convert import tensors
+from skeljax.skeletons import graph as graph_lib
 
 
 @dataclasses.dataclass(frozen=True)

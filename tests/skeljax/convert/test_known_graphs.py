@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from skeljax import errors
-from skeljax import graph as graph_lib
 from skeljax import skeletons
 from skeljax.convert import known_graphs
+from skeljax.skeletons import graph as graph_lib
 
 MODES = [
   (mode, hop, dilation)

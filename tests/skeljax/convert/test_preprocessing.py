@@ -3,10 +3,10 @@
 import pytest
 
 from skeljax import errors
-from skeljax import graph as graph_lib
 from skeljax import skeletons
 from skeljax.convert import preprocessing
 from skeljax.convert import recognize
+from skeljax.skeletons import graph as graph_lib
 
 PIPELINE = [
   dict(type='GenSkeFeat', feats=['b']),

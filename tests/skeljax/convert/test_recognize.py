@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from skeljax import errors
-from skeljax import graph as graph_lib
 from skeljax import models
 from skeljax import skeletons
 from skeljax.convert import recognize
+from skeljax.skeletons import graph as graph_lib
 
 SEED = 20260102
 DRAWS = 5

@@ -9,12 +9,12 @@ import pytest
 from skeljax import errors
 from skeljax import score_file
 from skeljax.convert import score_dump
-from skeljax.data import datasets
+from skeljax.datasets import prepared
 
 
 @pytest.fixture
 def source(tiny_root):
-  return score_dump.source_of(datasets.open_dataset(tiny_root, 'tiny'), 'val')
+  return score_dump.source_of(prepared.open_dataset(tiny_root, 'tiny'), 'val')
 
 
 def test_source_is_the_split_in_annotation_order(source):

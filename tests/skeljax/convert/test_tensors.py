@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from skeljax import errors
-from skeljax import graph as graph_lib
 from skeljax import skeletons
 from skeljax.convert import tensors
+from skeljax.skeletons import graph as graph_lib
 
 NTU = graph_lib.Graph(skeletons.get_layout('nturgb+d'), 'spatial')
 NTU_STGCN = graph_lib.Graph(skeletons.get_layout('nturgb+d'), 'stgcn_spatial')

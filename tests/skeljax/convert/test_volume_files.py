@@ -8,7 +8,7 @@ import pytest
 from skeljax import errors
 from skeljax import skeletons
 from skeljax.convert import volume_files
-from skeljax.features import volume_options
+from skeljax.inputs import volume_options
 
 COCO = skeletons.get_layout('coco')
 PIPELINE = [

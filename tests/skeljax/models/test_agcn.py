@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from skeljax import errors
-from skeljax import graph as graph_lib
 from skeljax import models
 from skeljax import skeletons
+from skeljax.skeletons import graph as graph_lib
 
 COCO = skeletons.get_layout('coco')
 TINY = dict(

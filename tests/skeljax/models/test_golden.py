@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from skeljax import graph as graph_lib
 from skeljax import models
 from skeljax import skeletons
+from skeljax.skeletons import graph as graph_lib
 
 NUM_CLASSES = 60
 

@@ -11,9 +11,9 @@ import jax
 import numpy as np
 import pytest
 
-from skeljax import graph as graph_lib
 from skeljax import models
 from skeljax import skeletons
+from skeljax.skeletons import graph as graph_lib
 
 NUM_CLASSES = 60
 SIZES = dict(base_channels=64, inflate_stages=(2,), down_stages=(2,))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from skeljax import errors
-from skeljax import graph as graph_lib
 from skeljax import models
 from skeljax import skeletons
+from skeljax.skeletons import graph as graph_lib
 
 STAR = skeletons.Layout(
   name='star',

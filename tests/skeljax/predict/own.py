@@ -9,12 +9,12 @@ import numpy as np
 
 from skeljax import pretrained
 from skeljax import recipe
-from skeljax.data.formats import clip_forms
 from skeljax.predict import __main__ as predict
 from skeljax.predict import checkpoint
 from skeljax.predict import fitting
 from skeljax.predict import mismatch
 from skeljax.predict import own_clips
+from skeljax.readers.pose_tools import clip_forms
 
 
 def narrow(config) -> config_dict.ConfigDict:

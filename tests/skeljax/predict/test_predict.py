@@ -19,9 +19,9 @@ from data_prep import options as options_lib
 from data_prep import prepare
 from skeljax import recipe
 from skeljax import scoring
-from skeljax import sharding
-from skeljax.data import datasets
+from skeljax.datasets import prepared as datasets
 from skeljax.predict import ranking
+from skeljax.training import sharding
 from tests.skeljax.predict import own
 
 NUM_TRAIN, NUM_VAL, NUM_CLASSES = 5, 6, 3

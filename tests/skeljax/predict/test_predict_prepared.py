@@ -12,10 +12,10 @@ from data_prep import options as options_lib
 from data_prep import prepare
 from data_prep import sources
 from skeljax import recipe
-from skeljax.data import datasets
-from skeljax.data.formats import clip_forms
+from skeljax.datasets import prepared
 from skeljax.predict import fitting
 from skeljax.predict import own_clips
+from skeljax.readers.pose_tools import clip_forms
 from tests.skeljax.predict import own
 
 
@@ -57,7 +57,7 @@ def test_files_of_a_pose_tool_become_the_records_of_the_prepared_dataset(
     choices=sources.Choices(labels=str(labels), img_shape='240x320'),
   )
   prepare.prepare(options, ['--runner=FnApiRunner'])
-  dataset = datasets.open_dataset(str(tmp_path / 'prepared'), 'own')
+  dataset = prepared.open_dataset(str(tmp_path / 'prepared'), 'own')
   config = own.narrow(stgcn_joint_2d.get_config('u100'))
   loaded = own.untrained(config, recipe.facts_of(dataset, config))
   read = clip_forms.ReadOptions(img_shape=(240, 320))
@@ -104,7 +104,7 @@ def test_compressed_clips_are_filled_as_in_the_preparation(
     max_persons=told,
   )
   prepare.prepare(options, ['--runner=FnApiRunner'])
-  dataset = datasets.open_dataset(str(tmp_path), 'crowds')
+  dataset = prepared.open_dataset(str(tmp_path), 'crowds')
   assert dataset.num_persons == kept
   config = own.narrow(posec3d_ntu60_keypoint.get_config(''))
   loaded = own.untrained(config, recipe.facts_of(dataset, config))

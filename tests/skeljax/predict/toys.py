@@ -11,10 +11,10 @@ from configs import stgcn_joint_3d
 from skeljax import pretrained
 from skeljax import recipe
 from skeljax import skeletons
-from skeljax.data.formats import clip_forms
 from skeljax.predict import fitting
 from skeljax.predict import mismatch
 from skeljax.predict import own_clips
+from skeljax.readers.pose_tools import clip_forms
 
 FRAMES = 5
 # A body in metres, about 0.5 from its middle.

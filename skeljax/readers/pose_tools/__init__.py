@@ -1,0 +1,1 @@
+"""What pose estimators write: MMPose, OpenPose, AlphaPose, Ultralytics, MediaPipe."""

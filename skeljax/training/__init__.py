@@ -1,0 +1,1 @@
+"""Training: state, step, losses, metrics, optimizer, checkpoints, logs."""

@@ -1,0 +1,287 @@
+"""Figures of a run: JSON lines, log lines, TensorBoard events, a bar.
+
+`metrics.jsonl` in the work directory holds one object a line: step, epoch,
+split and the measured values. It is the record of the run; the other outputs
+repeat it.
+"""
+
+from collections.abc import Iterator, Mapping
+import contextlib
+import json
+import logging as python_logging
+import math
+import numbers
+import os
+import sys
+import time
+from typing import Any, Self
+
+from absl import logging
+import tqdm
+
+from skeljax import atomic_file
+from skeljax import errors
+from skeljax.training import metrics
+
+FILE_NAME = 'metrics.jsonl'
+EVENTS_FOLDER = 'tensorboard'
+_FRACTIONS = ('top1', 'top5', 'mean_class')
+
+
+class Meter:
+  """Sums of the steps since the last log line, and where the time went.
+
+  Attributes:
+    data_seconds: of waiting for data; the caller adds to it.
+    grad_norm: of the last step.
+  """
+
+  def __init__(self):
+    self.reset()
+
+  def reset(self) -> None:
+    """Begins a new interval."""
+    self._sums: dict[str, float] = {}
+    self._started = time.monotonic()
+    self.data_seconds = 0.0
+    self.grad_norm = 0.0
+
+  def add(self, sums: Mapping[str, Any]) -> None:
+    """Adds metrics.step_sums of one step, and its gradient norm."""
+    sums = dict(sums)
+    self.grad_norm = float(sums.pop('grad_norm'))
+    for name, value in sums.items():
+      self._sums[name] = self._sums.get(name, 0.0) + float(value)
+
+  def values(self) -> dict[str, float]:
+    """Means over the interval; seconds and clips a second of wall time."""
+    seconds = time.monotonic() - self._started
+    return {
+      **metrics.summarize(self._sums),
+      'grad_norm': self.grad_norm,
+      'clips_per_second': self._sums.get('count', 0.0) / max(seconds, 1e-9),
+      'data_wait_seconds': self.data_seconds,
+    }
+
+
+class MetricWriter:
+  """Writes the figures of one run; a context manager.
+
+  Only the process with `is_writer` touches files and logs; on the others
+  every method does nothing.
+
+  Attributes:
+    path: the metrics.jsonl of the run.
+  """
+
+  def __init__(self, workdir: str, is_writer: bool = True):
+    self.path = os.path.join(workdir, FILE_NAME)
+    self._events_folder = os.path.join(workdir, EVENTS_FOLDER)
+    self._is_writer = is_writer
+    self._file = None
+    self._events = None  # Opened by the first line, after any truncation.
+    self._has_tried_events = False
+    self._first_step = None
+    self._bar = None
+
+  def __enter__(self) -> Self:
+    if self._is_writer:
+      os.makedirs(os.path.dirname(self.path), exist_ok=True)
+      self._rewrite(math.inf)
+    return self
+
+  def __exit__(self, *exception) -> None:
+    if self._file is not None:
+      self._file.close()
+    if self._events is not None:
+      self._events.close()
+
+  def truncate(self, after_step: int) -> None:
+    """Cuts every line beyond `after_step`, the step that was restored.
+
+    Raises:
+      UserError: a line other than a half-written last one is not JSON.
+    """
+    if self._is_writer:
+      self._rewrite(after_step)
+      self._first_step = after_step + 1
+
+  def write(
+    self,
+    *,
+    step: int,
+    split: str,
+    values: Mapping[str, float],
+    epoch: float | None = None,
+  ) -> None:
+    """Writes one line: flushed, so that a kill loses no line before it.
+
+    Args:
+      step: completed optimiser steps.
+      split: 'train', 'val', ...
+      values: measured scalars by name; accuracies as fractions. Non-finite
+        values become null, which is all that JSON has.
+      epoch: completed epochs, if the split has them.
+    """
+    if not self._is_writer:
+      return
+    plain = {name: _plain(value) for name, value in values.items()}
+    line = {'step': int(step)}
+    if epoch is not None:
+      line['epoch'] = round(float(epoch), 4)
+    line |= {'split': split} | plain
+    self._file.write(json.dumps(line) + '\n')
+    self._file.flush()
+    self._write_events(int(step), split, plain)
+    if self._bar is not None and split == 'train':
+      self._bar.set_postfix_str(_words(plain), refresh=False)
+    else:
+      at = '' if epoch is None else f', epoch {epoch:.2f}'
+      logging.info('%s at step %d%s: %s', split, step, at, _words(plain))
+
+  @contextlib.contextmanager
+  def progress_bar(self, total: int, start: int = 0) -> Iterator[tqdm.tqdm]:
+    """A bar over training steps, in place of the training lines of the log.
+
+    Call `update(1)` a step on what it gives. Without a terminal there is no
+    bar and the lines stay.
+
+    Args:
+      total: steps of the run.
+      start: steps that were completed before.
+    """
+    with progress_bar(total, start, enabled=self._is_writer) as bar:
+      self._bar = None if bar.disable else bar
+      try:
+        yield bar
+      finally:
+        self._bar = None
+
+  def _rewrite(self, last_step: float) -> None:
+    """Reopens the file with only its whole lines up to `last_step`."""
+    if self._file is not None:
+      self._file.close()
+    old = ''
+    if os.path.exists(self.path):
+      with open(self.path, encoding='utf-8', errors='replace') as file:
+        old = file.read()
+    kept = ''.join(_lines_until(old, last_step, self.path))
+    if kept != old:
+      with (
+        atomic_file.replacing(self.path) as temporary,
+        open(temporary, 'w', encoding='utf-8') as file,
+      ):
+        file.write(kept)
+    self._file = open(self.path, 'a', encoding='utf-8')
+
+  def _write_events(self, step: int, split: str, values: Mapping) -> None:
+    if not self._has_tried_events:
+      self._has_tried_events = True
+      self._events = _open_events(self._events_folder, self._first_step)
+    for name, value in values.items():
+      if self._events is not None and value is not None:
+        self._events.add_scalar(f'{split}/{name}', value, step)
+
+
+@contextlib.contextmanager
+def progress_bar(
+  total: int, start: int = 0, *, unit: str = 'step', enabled: bool = True
+) -> Iterator[tqdm.tqdm]:
+  """A tqdm bar on stderr while that is a terminal, otherwise one that is mute.
+
+  While the bar is shown, log lines are printed above it.
+
+  Args:
+    total: units when done.
+    start: units done before.
+    unit: what is counted.
+    enabled: False for the processes that say nothing.
+  """
+  with tqdm.tqdm(
+    total=total,
+    initial=start,
+    unit=unit,
+    file=sys.stderr,
+    dynamic_ncols=True,
+    disable=None if enabled else True,  # None: disabled without a terminal.
+  ) as bar:
+    if bar.disable:
+      yield bar
+    else:
+      with _logs_above_bars():
+        yield bar
+
+
+class _AboveBars(python_logging.Handler):
+  """Takes the bars away while another handler prints, then redraws them."""
+
+  def __init__(self, inner: python_logging.Handler):
+    super().__init__(inner.level)
+    self._inner = inner
+
+  def handle(self, record: python_logging.LogRecord) -> bool:
+    with tqdm.tqdm.external_write_mode(file=sys.stderr):
+      return self._inner.handle(record)
+
+
+@contextlib.contextmanager
+def _logs_above_bars() -> Iterator[None]:
+  # tqdm's own redirection replaces plain StreamHandlers; absl's is not one.
+  root = python_logging.getLogger()
+  handlers = root.handlers[:]
+  root.handlers[:] = [_AboveBars(handler) for handler in handlers]
+  try:
+    yield
+  finally:
+    root.handlers[:] = handlers
+
+
+def _open_events(folder: str, first_step: int | None):
+  try:
+    import tensorboardX
+  except ImportError:
+    logging.info(
+      'no TensorBoard events: tensorboardX is not installed'
+      " (pip install 'skeljax[tensorboard]')"
+    )
+    return None
+  logging.info('TensorBoard events go to %s', folder)
+  # TensorBoard then hides what a killed run wrote beyond the restored step.
+  return tensorboardX.SummaryWriter(folder, purge_step=first_step)
+
+
+def _lines_until(text: str, last_step: float, path: str) -> Iterator[str]:
+  lines = text.splitlines(keepends=True)
+  for number, line in enumerate(lines, 1):
+    is_whole = line.endswith('\n')
+    try:
+      step = json.loads(line)['step']
+    except (ValueError, TypeError, KeyError) as error:
+      if number == len(lines) and not is_whole:
+        return  # A kill cut it short; it is written again.
+      raise errors.UserError(
+        f'{path}, line {number}: not a JSON object with a "step", so the run'
+        ' cannot continue this file. Mend or delete the line, or move the file'
+        ' away.'
+      ) from error
+    if step <= last_step:
+      yield line if is_whole else line + '\n'
+
+
+def _plain(value: object) -> float | int | None:
+  if isinstance(value, numbers.Integral):
+    return int(value)
+  number = float(value)
+  return number if math.isfinite(number) else None
+
+
+def _words(values: Mapping[str, float | None]) -> str:
+  return ', '.join(_word(name, value) for name, value in values.items())
+
+
+def _word(name: str, value: float | None) -> str:
+  if value is None:
+    return f'{name} not finite'
+  if name in _FRACTIONS:
+    return f'{name} {100 * value:.2f} %'
+  return f'{name} {value:.4g}'
