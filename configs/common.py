@@ -121,7 +121,7 @@ def base(
     repeat=1,  # Passes over the clips that make one epoch.
     num_workers=0,  # Processes that read and batch; 0: a thread does.
   )
-  config.features = config_dict.create(stream=chosen['stream'] or stream)
+  config.input = config_dict.create(stream=chosen['stream'] or stream)
   _add_training_sections(config)
   return config
 

@@ -92,7 +92,7 @@ def base(
     dims = int(chosen['coordinates'].removesuffix('d'))
   config.data.dims = dims
   config.data.dataset = _dataset(config, chosen)
-  config.features.update(
+  config.input.update(
     # none, mmaction0x, mmaction1x, pyskl_fix or pyskl_auto, 2D only.
     normalize_2d='none',
     normalize_2d_threshold=0.01,  # pyskl: lower scores are missing points.
@@ -171,7 +171,7 @@ def u100(config: config_dict.ConfigDict) -> None:
   if config.data.dims == 3:
     config.data.normalize = 'mmaction1x'
   else:
-    config.features.normalize_2d = 'mmaction1x'
+    config.input.normalize_2d = 'mmaction1x'
   config.graph.edges = '1x'
   config.model.norm_group = 16
   config.optim.update(schedule='cosine', weight_decay=5e-4, reference_batch=128)
@@ -194,7 +194,7 @@ def ucla(config: config_dict.ConfigDict) -> None:
     whole_clip=True,
     repeat=5,
   )
-  config.features.update(
+  config.input.update(
     normalize_2d='none',
     centre_first_frame=True,
     min_max=True,

@@ -93,7 +93,7 @@ def posec3d(
     clip_len=48,
     num_clips=10,
   )
-  config.features.update(
+  config.input.update(
     sigma=0.6,  # Of a heatmap's Gaussian, in its pixels.
     use_score=True,  # Heatmaps are as high as joints are sure; False: 1.
     min_score=1e-4,  # Joints below this draw nothing; pyskl: 1e-3.
@@ -146,7 +146,7 @@ def posec3d(
   )
   config.checkpoint.every_epochs = 10.0
   if config.recipe == 'mmaction1x':
-    config.features.mirror = '1x'
+    config.input.mirror = '1x'
     ten_passes(config, epochs=24.0)
   elif config.recipe == 'rc0':
     eight_gpus(config)
@@ -181,7 +181,7 @@ def finetune(
   """
   config = posec3d(name, words, dataset, stream='keypoint')
   ten_passes(config, epochs=12.0)  # Whatever the recipe.
-  config.features.update(size=48, test_size=56)
+  config.input.update(size=48, test_size=56)
   config.model.stage_blocks = (3, 4, 6)
   config.optim.update(base_lr=0.01, schedule='step', milestones=(9, 11))
   if config.recipe == 'published':
@@ -207,7 +207,7 @@ def demo_preset() -> config_dict.ConfigDict:
     # Few frames, far apart: from one to the next a joint moves by a pixel or
     # more, without which the order of the frames is learned late.
     data=dict(dataset='demo_2d', clip_len=8, num_clips=2, repeat=1),
-    features=dict(short_side=28, size=24, test_size=24),
+    input=dict(short_side=28, size=24, test_size=24),
     model=dict(base_channels=8, norm_group=0, dropout=0.0),
     optim=dict(
       schedule='cosine',

@@ -36,7 +36,7 @@ def get_config(words: str = '') -> config_dict.ConfigDict:
     stream='keypoint',
     family=posec3d.WORDS_1X,
   )
-  config.features.resize = 'stretch'
+  config.input.resize = 'stretch'
   config.model.update(stage_blocks=(3, 4, 6), norm_group=32)
   config.optim.update(base_lr=0.4, weight_decay=1e-4, reference_batch=256)
   config.train.batch_size = 256  # 32 clips on each of 8 GPUs.

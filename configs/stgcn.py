@@ -34,7 +34,7 @@ def stgcn(name: str, words: str, dims: int) -> config_dict.ConfigDict:
     config.optim.update(milestones=(10, 50), reference_batch=32)
     config.eval.every_epochs = 5.0 if dims == 2 else 3.0
     if dims == 2:
-      config.features.normalize_2d = 'mmaction0x'
+      config.input.normalize_2d = 'mmaction0x'
     else:
       config.data.normalize = 'mmaction0x'
   elif config.recipe == 'u100':

@@ -134,7 +134,7 @@ def finish_run(
     scores = _score_with_progress(evaluator, variables)
   summary = scores.summary()
   if jax.process_index() == 0:
-    meta = {'config': config.name, 'stream': config.features.stream}
+    meta = {'config': config.name, 'stream': config.input.stream}
     write_scores(
       os.path.join(workdir, 'scores_val.npz'), scores, dataset, 'val', meta
     )
@@ -235,7 +235,7 @@ def main(argv: Sequence[str]) -> int:
       f' {scoring.format_summary(summary)}'
     )
     if args.output:
-      meta = {'config': config.name, 'stream': config.features.stream}
+      meta = {'config': config.name, 'stream': config.input.stream}
       write_scores(args.output, scores, dataset, args.split, meta)
       print(f'scores written to {args.output}')
   return 0
@@ -247,7 +247,7 @@ def _config_of(loaded: pretrained.Pretrained, args) -> config_dict.ConfigDict:
   if args.config is not None:
     loaded.check_takes(args.config, '--config')
     # The stream of a PyTorch file is as unknown as its frames.
-    sections = ('data', 'eval') + ('features',) * loaded.is_assumed
+    sections = ('data', 'eval') + ('input',) * loaded.is_assumed
     for section in sections:
       config[section] = args.config[section]
   if args.data_dir:

@@ -219,7 +219,7 @@ def checkpoint_meta(
   return {
     'config': config.to_dict(),
     'facts': facts.to_dict(),
-    'stream': config.features.stream,
+    'stream': config.input.stream,
     'code_version': skeljax.__version__,
   }
 
@@ -275,7 +275,7 @@ def feature_options(
     )
   fields = {
     key: tuple(value) if isinstance(value, list | tuple) else value
-    for key, value in config.features.items()
+    for key, value in config.input.items()
   }
   options = inputs.FeatureOptions(
     layout=facts.layout,
@@ -289,7 +289,7 @@ def feature_options(
   if options.needs_whole_clip != config.data.whole_clip:
     raise errors.UserError(
       f'data.whole_clip is {config.data.whole_clip}, but'
-      ' features.centre_first_frame and features.min_max are'
+      ' input.centre_first_frame and input.min_max are'
       f' {options.centre_first_frame} and {options.min_max}: both work on whole'
       ' clips and nothing else does. Give'
       f' --config.data.whole_clip={options.needs_whole_clip}.'
@@ -324,7 +324,7 @@ def frame_sampling(
 
 def needs_next(config: config_dict.ConfigDict) -> bool:
   """Whether batches must carry each frame's successor, for motion."""
-  is_motion = config.features.stream.endswith('motion')
+  is_motion = config.input.stream.endswith('motion')
   return is_motion and not config.data.whole_clip
 
 

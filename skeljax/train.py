@@ -184,7 +184,7 @@ def _log_start(
     ' %d classes',
     config.name,
     config.recipe,
-    config.features.stream,
+    config.input.stream,
     dataset.directory,
     dataset.num_clips['train'],
     dataset.num_clips['val'],

@@ -61,7 +61,7 @@ def volume_options(
     )
   fields = {
     key: tuple(value) if isinstance(value, list | tuple) else value
-    for key, value in config.features.items()
+    for key, value in config.input.items()
   }
   return inputs.VolumeOptions(layout=layout, has_score=has_score, **fields)
 
@@ -87,7 +87,7 @@ def check_sizes(
     pixels = options.drawn_size(train)
     if pixels % stride:
       raise errors.UserError(
-        f'--config.features.{name}={getattr(options, name)} makes volumes of'
+        f'--config.input.{name}={getattr(options, name)} makes volumes of'
         f' {pixels} pixels, which the strides of the network, {stride} in all,'
         f' do not divide: choose a multiple of {stride} for the volumes, such'
         f' as {max(1, round(pixels / stride)) * stride}.'

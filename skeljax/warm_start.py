@@ -186,11 +186,11 @@ def _different_channels(
 
   Joints and limbs may be: the file of a published network does not say which.
   """
-  there, here = pretrained.config.features.stream, config.features.stream
+  there, here = pretrained.config.input.stream, config.input.stream
   if there != here:
     told = pretrained.meta.get('torch', {}).get('is_stream_told', False)
     if told or not pretrained.is_assumed:
-      return [f'features.stream is {there!r} there and {here!r} here']
+      return [f'input.stream is {there!r} there and {here!r} here']
     logging.info(
       '%s: taken for %s heatmaps, as the file does not say',
       pretrained.source,

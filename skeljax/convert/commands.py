@@ -53,7 +53,7 @@ def read_configuration(path_and_words: str) -> torch_to_skeljax.Given:
       options=slowonly_config.network_options(values) or None,
     )
   config = cli.load_config(path_and_words)
-  sections = ('data', 'features', 'eval')
+  sections = ('data', 'input', 'eval')
   takes_volumes = volume_recipe.uses_volumes(config)
   return torch_to_skeljax.Given(
     sections={name: config[name].to_dict() for name in sections},
@@ -121,7 +121,7 @@ def describe(config: config_dict.ConfigDict, facts: recipe.Facts) -> str:
     return (
       f'{config.model.name} ({model.inflate_style}), {blocks} blocks from'
       f' {model.base_channels} channels, {facts.num_classes} classes;'
-      f' {skeleton}; {config.features.stream} heatmaps of {size}x{size} pixels,'
+      f' {skeleton}; {config.input.stream} heatmaps of {size}x{size} pixels,'
       f' {frames}{mirrored}'
     )
   if config.model.name == 'agcn':
@@ -131,7 +131,7 @@ def describe(config: config_dict.ConfigDict, facts: recipe.Facts) -> str:
   return (
     f'{config.model.name} ({kind}), {model.num_stages} stages from'
     f' {model.base_channels} channels, {facts.num_classes} classes; {skeleton},'
-    f' graph {config.graph.mode!r}; {config.features.stream} stream,'
+    f' graph {config.graph.mode!r}; {config.input.stream} stream,'
     f' {facts.num_persons} persons, {frames}'
   )
 
@@ -165,11 +165,11 @@ def to_torch_file(
 def _other_tests(config: config_dict.ConfigDict, naming: str) -> Sequence[str]:
   """What a code base cannot do as a checkpoint of PoseC3D was tested.
 
-  How the picture becomes square (features.resize) is not among it: each does
+  How the picture becomes square (input.resize) is not among it: each does
   both, as its configuration says.
   """
   ours = volume_files.test_of(naming)
-  own = {name: config.features[name] for name in ('mirror', 'min_score')}
+  own = {name: config.input[name] for name in ('mirror', 'min_score')}
   own['frames'] = config.data.frames
   if not config.eval.mirrored:
     own['mirror'] = ours['mirror']

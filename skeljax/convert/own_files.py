@@ -12,7 +12,7 @@ from skeljax.convert import torch_checkpoint
 META_KEY = 'skeljax'
 # What shapes a network and its input; a file carries no more of a run. A
 # network without a graph has no section of it.
-SECTIONS = ('name', 'model', 'data', 'features', 'eval')
+SECTIONS = ('name', 'model', 'data', 'input', 'eval')
 GRAPH_SECTION = 'graph'
 
 

@@ -81,7 +81,7 @@ def find(
     )
     feature_fields.setdefault('normalize_2d', 'none')
     found['data'].update(data)
-    found['features'].update(feature_fields)
+    found['input'].update(feature_fields)
     notes.append('input as in the configuration that it was trained with')
     if 'frames' not in data:
       if architecture.naming == 'mmaction0x':
@@ -176,7 +176,7 @@ def _published(architecture: recognize.Architecture, dims: int) -> Sections:
       fields['normalize_2d'] = 'mmaction0x'
   return {
     'data': data,
-    'features': fields,
+    'input': fields,
     'eval': eval_section(average),
   }
 

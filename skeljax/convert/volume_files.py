@@ -134,7 +134,7 @@ def _told_stream(
   """The stream that the user or a configuration says, '' if none does."""
   said = ''
   if sections is not None:
-    said = sections['features']['stream']
+    said = sections['input']['stream']
   elif volumes is not None:
     said = volumes.features['stream']
   if stream and said and stream != said:
@@ -240,14 +240,14 @@ def _input(
     return {name: dict(sections[name]) for name in found}, []
   if volumes is not None:
     found['data'].update(volumes.data)
-    found['features'].update(volumes.features)
-    size = found['features']['test_size']
-    if found['features']['scaling'] == 1:
+    found['input'].update(volumes.features)
+    size = found['input']['test_size']
+    if found['input']['scaling'] == 1:
       size = _TRAINING_SIZES.get(size, size)
-    found['features']['size'] = size
+    found['input']['size'] = size
     found['eval']['mirrored'] = volumes.mirrored
     return found, ['input as in the configuration that it was trained with']
-  size = found['features']['test_size']
+  size = found['input']['test_size']
   return found, [
     'the file does not say how its input was made: taken for the published test'
     f' pipeline of {naming}, {found["data"]["num_clips"]} clips of'
@@ -294,7 +294,7 @@ def _published(
       'clip_len': 48,
       'num_clips': 10,
     },
-    'features': fields,
+    'input': fields,
     # Twenty volumes a clip: one view after the other.
     'eval': preprocessing.eval_section(
       'prob', batch_size=16, mirrored=True, views_at_once=1

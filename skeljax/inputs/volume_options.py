@@ -76,9 +76,9 @@ class VolumeOptions:
     _check_sizes(self)
     if self.draws_limbs and not self.layout.limbs:
       raise errors.UserError(
-        f'--config.features.stream={self.stream}: layout {self.layout.name!r} '
+        f'--config.input.stream={self.stream}: layout {self.layout.name!r} '
         "has no limbs to draw. Name joint pairs as 'limbs' in its layout file, "
-        'or give --config.features.stream=keypoint.'
+        'or give --config.input.stream=keypoint.'
       )
 
   @property
@@ -111,7 +111,7 @@ def _check_choices(options: VolumeOptions) -> None:
     value = getattr(options, name)
     if value not in allowed:
       raise errors.UserError(
-        f'--config.features.{name}={value}: it must be one of '
+        f'--config.input.{name}={value}: it must be one of '
         f'{", ".join(allowed)}.'
       )
 
@@ -122,7 +122,7 @@ def _check_ranges(options: VolumeOptions) -> None:
     # Written so that NaN fails too.
     if not 0 < value < float('inf'):
       raise errors.UserError(
-        f'--config.features.{name}={value}: it must be a number greater than 0.'
+        f'--config.input.{name}={value}: it must be a number greater than 0.'
       )
   for name, low, high in (
     ('min_score', 0, 1),
@@ -133,7 +133,7 @@ def _check_ranges(options: VolumeOptions) -> None:
     value = getattr(options, name)
     if not low <= value <= high:
       raise errors.UserError(
-        f'--config.features.{name}={value}: it must lie between {low} and '
+        f'--config.input.{name}={value}: it must lie between {low} and '
         f'{high}.'
       )
 
@@ -144,13 +144,13 @@ def _check_pairs(options: VolumeOptions) -> None:
     pair = getattr(options, name)
     if not _is_range(pair, high):
       raise errors.UserError(
-        f'--config.features.{name}={_listed(pair)}: it must be two numbers '
+        f'--config.input.{name}={_listed(pair)}: it must be two numbers '
         f'above 0, the smaller first, none greater than {high}.'
       )
   pair = options.compact_hw_ratio
   if len(pair) and not _is_range(pair, float('inf')):
     raise errors.UserError(
-      f'--config.features.compact_hw_ratio={_listed(pair)}: it must be two '
+      f'--config.input.compact_hw_ratio={_listed(pair)}: it must be two '
       'numbers above 0, the smaller first, or () to keep the box as it is.'
     )
 
@@ -169,15 +169,15 @@ def _check_sizes(options: VolumeOptions) -> None:
     value = getattr(options, name)
     if value < 1 or value != int(value):
       raise errors.UserError(
-        f'--config.features.{name}={value}: it must be a whole number of '
+        f'--config.input.{name}={value}: it must be a whole number of '
         'pixels, at least 1.'
       )
   for name in ('size', 'test_size'):
     scaled = getattr(options, name) * options.scaling
     if round(scaled) < 1 or abs(scaled - round(scaled)) > 1e-6:
       raise errors.UserError(
-        f'--config.features.{name}={getattr(options, name)} and '
-        f'--config.features.scaling={options.scaling} make heatmaps '
+        f'--config.input.{name}={getattr(options, name)} and '
+        f'--config.input.scaling={options.scaling} make heatmaps '
         f'{scaled:g} pixels wide: change one so that the product is a whole '
         'number of pixels.'
       )

@@ -81,7 +81,7 @@ class Expected:
 
   @property
   def normalize_2d(self) -> str:
-    return self.config.features.get('normalize_2d', 'none')
+    return self.config.input.get('normalize_2d', 'none')
 
   @property
   def needs_img_shape(self) -> bool:
@@ -100,7 +100,7 @@ class Expected:
     return (
       self.facts.project != 'none'
       or self.takes_pixels
-      or bool(self.config.features.get('min_max', False))
+      or bool(self.config.input.get('min_max', False))
     )
 
   @property

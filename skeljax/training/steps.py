@@ -36,7 +36,7 @@ def train_step(
   Args:
     state: parameters, statistics and optimiser state.
     batch: keypoint [B, 1, M, T, V, C], label [B], mask [B] and the rest that
-      `features.model_input` reads.
+      `inputs.model_input` reads.
     model: takes what `features` makes, gives logits [B, classes].
     optimizer: of the state's opt_state.
     options: what the model sees of the batch.

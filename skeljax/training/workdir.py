@@ -24,7 +24,7 @@ from skeljax import errors
 CONFIG_FILE = 'config.json'
 MANIFEST_FILE = 'manifest.json'
 # A resumed run must agree with the first one in these.
-_COMPARED_SECTIONS = ('model', 'graph', 'optim', 'loss', 'features')
+_COMPARED_SECTIONS = ('model', 'graph', 'optim', 'loss', 'input')
 _COMPARED_DATA = (
   'frames', 'clip_len', 'whole_clip', 'repeat', 'normalize', 'max_frames',
 )  # fmt: skip

@@ -81,9 +81,9 @@ def test_ucla_recipe_is_that_of_ctr_gcn(file):
 )
 def test_stream_word_sets_the_stream_and_nothing_else(file, stream):
   config, plain = _load(file, stream), _load(file, '')
-  assert config.features.stream == stream
+  assert config.input.stream == stream
   recipe.feature_options(config, _facts(config))
-  config.features.stream, config.words = plain.features.stream, plain.words
+  config.input.stream, config.words = plain.input.stream, plain.words
   assert config.to_dict() == plain.to_dict()
 
 
@@ -137,7 +137,7 @@ def test_words_name_the_dataset(words, dataset, dims):
     assert (config.data.dataset, config.data.dims) == (dataset, dims)
     is_prepared = config.data.normalize == 'mmaction1x'
     assert is_prepared == (dims == 3 and config.recipe == 'u100')
-    on_device = config.features.normalize_2d
+    on_device = config.input.normalize_2d
     assert on_device == ('mmaction1x' if dims == 2 else 'none')
 
 

@@ -49,7 +49,7 @@ def _load(name, words=''):
 @pytest.mark.parametrize('name, recipe', _CASES)
 def test_recipe_is_the_published_one(name, recipe):
   config = _load(name, recipe)
-  optim, features, model = config.optim, config.features, config.model
+  optim, features, model = config.optim, config.input, config.model
   found = (
     model.norm_group, config.train.batch_size, config.train.epochs,
     config.data.repeat, optim.base_lr, optim.weight_decay, optim.schedule,
@@ -75,4 +75,4 @@ def test_first_recipe_is_the_default(name):
   default = next(iter(_RECIPES[name]))
   plain, named = _load(name), _load(name, default)
   assert plain.recipe == default
-  assert plain.train == named.train and plain.features == named.features
+  assert plain.train == named.train and plain.input == named.input

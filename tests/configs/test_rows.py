@@ -139,7 +139,7 @@ def test_graph_networks_are_trained_as_in_mmaction2_0x(file):
   assert config.train.batch_size == config.optim.reference_batch == gpus * clips
   assert (config.eval.every_epochs, config.data.repeat) == (every, repeat)
   assert config.data.normalize == normalize
-  assert config.features.normalize_2d == normalize_2d
+  assert config.input.normalize_2d == normalize_2d
   assert config.train.epochs * repeat == 80
   optim = config.optim
   assert (optim.momentum, optim.nesterov, optim.clip_norm) == (0.9, True, 0)

@@ -280,14 +280,14 @@ def test_a_published_configuration_is_recognised(path, tmp_path):
     'bm': 'bone_motion',
   }[transforms['GenSkeFeat']['feats'][0]]
   assert stream.replace('_', '-') in path.stem
-  assert config['features']['stream'] == stream
+  assert config['input']['stream'] == stream
   data = config['data']
   assert data['frames'] == 'uniform'
   assert data['clip_len'] == sampled['clip_len'] == 100
   assert data['num_clips'] == sampled['num_clips'] == 10
   assert data['dims'] == (3 if is_3d else 2)
   assert data['normalize'] == ('mmaction1x' if is_3d else 'none')
-  assert config['features']['normalize_2d'] == (
+  assert config['input']['normalize_2d'] == (
     'none' if is_3d else 'mmaction1x'
   )
   assert facts['num_persons'] == transforms['FormatGCNInput']['num_person']

@@ -142,7 +142,7 @@ def test_a_file_of_ours_keeps_what_it_is_for(oracle_seed, tmp_path):
     found = torch_to_skeljax.load(back)
     first = pretrained.load(folder)
     assert found.naming == naming
-    assert found.meta['config']['features']['stream'] == 'limb'
+    assert found.meta['config']['input']['stream'] == 'limb'
     assert found.meta['facts']['class_names'] == list('abcdefg')
     model = found.meta['config']['model']
     assert {n: model[n] for n in UNTOLD} == {
@@ -193,7 +193,7 @@ def test_a_published_configuration_is_recognised(path, tmp_path):
   sampled = transforms['UniformSampleFrames']
   stream = 'limb' if target.get('with_limb', False) else 'keypoint'
   assert stream in path.stem
-  features = config['features']
+  features = config['input']
   assert features['stream'] == stream
   assert features['sigma'] == target.get('sigma', 0.6)
   assert features['test_size'] == max(resize['scale'])

@@ -116,7 +116,7 @@ def test_a_file_and_its_conversion_score_alike(aagcn_file, score, tmp_path):
   assert len(from_file.ids) == 7
   # Converted with the configuration it needs no flag.
   sections = {
-    name: config[name].to_dict() for name in ('data', 'features', 'eval')
+    name: config[name].to_dict() for name in ('data', 'input', 'eval')
   }
   folder = str(tmp_path / 'with_config')
   given = torch_to_skeljax.Given(sections=sections)
@@ -129,7 +129,7 @@ def test_a_file_and_its_conversion_score_alike(aagcn_file, score, tmp_path):
   # Another configuration replaces another guess.
   folder = str(tmp_path / 'folder')
   commands.to_workdir(aagcn_file, folder, torch_to_skeljax.Given())
-  config.features.stream = 'joint'
+  config.input.stream = 'joint'
   assert not np.array_equal(score(folder, config).scores, from_file.scores)
 
 

@@ -17,7 +17,7 @@ from skeljax.convert import tensors
 
 _SECTIONS = {
   'data': {'clip_len': 8},
-  'features': {
+  'input': {
     'stream': 'joint',
     'rotate': (),
     'centre_first_frame': False,

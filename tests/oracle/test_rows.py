@@ -82,13 +82,13 @@ def _our_gcn(config, row):
   said = {
     'dims': config.data.dims,
     'augmentation': tuple(
-      config.features[field] for field in ('rotate', 'scale', 'shift', 'flip')
+      config.input[field] for field in ('rotate', 'scale', 'shift', 'flip')
     ),
-    'scaled': (config.features.centre_first_frame, config.features.min_max),
+    'scaled': (config.input.centre_first_frame, config.input.min_max),
     'mirrored': config.eval.mirrored,
     'normalize': config.data.normalize,
-    'normalize_2d': config.features.normalize_2d,
-    'stream': config.features.stream,
+    'normalize_2d': config.input.normalize_2d,
+    'stream': config.input.stream,
     'num_persons': row.shape[1],
     'graph': (config.graph.mode, config.graph.max_hop),
     'average': config.eval.average,
@@ -111,7 +111,7 @@ def _our_gcn(config, row):
 
 
 def _our_posec3d(config, row):
-  features, model = config.features, config.model
+  features, model = config.input, config.model
   layout = skeletons.get_layout('coco')
   is_limb = features.stream == 'limb'
 

@@ -99,7 +99,7 @@ def test_a_file_that_is_given_away_names_no_folder_of_its_maker(tmp_path):
 def test_posec3d_of_any_layout_comes_back_with_all_that_it_is(word, tmp_path):
   path = tmp_path / 'model.pth'
   config = posec3d_ntu60_keypoint.get_config(word)
-  config.features.sigma = 0.7
+  config.input.sigma = 0.7
   assert _save(path, config, 'pyskl', layout='ucla') == 'pyskl'
   assert 'somebody' not in str(torch.load(path, weights_only=True)['meta'])
   found = torch_to_skeljax.load(str(path))
@@ -107,8 +107,8 @@ def test_posec3d_of_any_layout_comes_back_with_all_that_it_is(word, tmp_path):
   assert found.meta['facts']['layout']['name'] == 'ucla'
   assert not found.meta['torch']['is_assumed']
   assert found.meta['torch']['is_stream_told']
-  expected = config.features.to_dict()
-  features = found.meta['config']['features']
+  expected = config.input.to_dict()
+  features = found.meta['config']['input']
   assert {k: v for k, v in features.items() if not isinstance(v, list)} == {
     k: v for k, v in expected.items() if not isinstance(v, tuple)
   }

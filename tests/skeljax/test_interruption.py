@@ -26,7 +26,7 @@ _CONFIG = """
     spec.loader.exec_module(tiny)
     config = tiny.make_tiny_config({root!r})
     config.train.update(epochs=6.0, log_every_steps=1)
-    config.features.rotate = (30.0, 30.0, 30.0)
+    config.input.rotate = (30.0, 30.0, 30.0)
     return config
 """
 

@@ -122,7 +122,7 @@ GRAPH_FIELDS = {
 }
 VOLUME_FIELDS = {
   'data': dict(clip_len=4, num_clips=2),
-  'features': dict(short_side=20, size=16, test_size=16),
+  'input': dict(short_side=20, size=16, test_size=16),
   'model': dict(
     base_channels=4,
     stage_blocks=(1,),

@@ -92,7 +92,7 @@ def _config(root, dataset, words=''):
   """The published configuration with a network of two narrow blocks."""
   config = posec3d_ntu60_keypoint.get_config(words)
   config.data.update(dir=root, dataset=dataset, clip_len=4, num_clips=4)
-  config.features.update(short_side=10, size=8, test_size=8)
+  config.input.update(short_side=10, size=8, test_size=8)
   config.model.update(
     base_channels=4,
     stage_blocks=(1, 1),
@@ -167,10 +167,10 @@ def test_validation_of_one_view_takes_what_divides_the_final_views(run):
 @pytest.mark.parametrize(
   'field, value, message',
   [
-    ('features.sigma', 0.0, 'sigma'),
+    ('input.sigma', 0.0, 'sigma'),
     ('eval.views_at_once', 3, 'does not divide the 4 views'),
     ('eval.views_at_once', -1, 'does not divide the 4 views'),
-    ('features.size', 10, 'size=10 makes volumes of 10 pixels'),
+    ('input.size', 10, 'size=10 makes volumes of 10 pixels'),
     ('model.spatial_strides', (2, 0, 2), 'spatial_strides'),
     ('model.conv1_stride', (1,), 'conv1_stride'),
     ('data.whole_clip', True, 'data.whole_clip=False'),
@@ -188,7 +188,7 @@ def test_mistake_is_told_before_there_is_a_workdir(
 
 def test_run_of_other_settings_is_not_continued(run):
   config = run[0].copy_and_resolve_references()
-  config.features.sigma = 0.7
+  config.input.sigma = 0.7
   with pytest.raises(errors.UserError, match='sigma: 0.6 there, 0.7 here'):
     train.train(config, str(run[1]))
 
@@ -243,7 +243,7 @@ def test_layout_without_limbs_is_refused_by_a_limb_config():
 )
 def test_settings_that_make_no_volume_are_refused(field, value, message):
   config = posec3d_ntu60_keypoint.get_config('')
-  config.features[field] = value
+  config.input[field] = value
   with pytest.raises(errors.UserError, match=message):
     recipe.feature_options(config, FACTS)
 
@@ -251,9 +251,9 @@ def test_settings_that_make_no_volume_are_refused(field, value, message):
 @pytest.mark.parametrize(
   'changes, message',
   [
-    ({'features.size': 57}, '=57 makes volumes of 57 pixels.*such as 56'),
-    ({'features.test_size': 60}, '=60 makes volumes of 60 pixels'),
-    ({'features.scaling': 0.5}, '=56 makes volumes of 28 pixels'),
+    ({'input.size': 57}, '=57 makes volumes of 57 pixels.*such as 56'),
+    ({'input.test_size': 60}, '=60 makes volumes of 60 pixels'),
+    ({'input.scaling': 0.5}, '=56 makes volumes of 28 pixels'),
     ({'model.conv1_stride': (1, 2)}, 'size=56 .*16 in all.*such as 64'),
     ({'model.pool1_stride': (1, 2)}, 'size=56 .*16 in all'),
   ],

@@ -37,7 +37,7 @@ def make_config(stream='keypoint', **model):
   from configs import posec3d_ucf101_keypoint
 
   config = posec3d_ucf101_keypoint.get_config('')
-  config.features.update(stream=stream, size=16, test_size=16)
+  config.input.update(stream=stream, size=16, test_size=16)
   config.data.clip_len = 4
   config.model.update(
     dict(base_channels=2, stage_blocks=(1, 1, 1), norm_group=0) | model
@@ -165,7 +165,7 @@ def test_joints_and_limbs_are_other_channels_though_there_are_as_many(log):
   told = make_pretrained(
     make_config(), FACTS, meta={'torch': {'is_stream_told': True}}
   )
-  with pytest.raises(errors.UserError, match='features.stream is'):
+  with pytest.raises(errors.UserError, match='input.stream is'):
     warm_start.check(told, limb, FACTS)
   # The weights alone do not say which they are for.
   warm_start.check(make_pretrained(make_config(), FACTS), limb, FACTS)

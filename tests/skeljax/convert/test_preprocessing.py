@@ -79,8 +79,8 @@ def test_a_silent_file_is_taken_for_the_published_test_pipeline(
   section = result.sections['data']
   names = ('frames', 'clip_len', 'num_clips', 'dims', 'normalize')
   assert tuple(section[name] for name in names) == data
-  assert result.sections['features']['normalize_2d'] == features
-  assert result.sections['features']['stream'] == 'joint'
+  assert result.sections['input']['normalize_2d'] == features
+  assert result.sections['input']['stream'] == 'joint'
   assert result.sections['eval']['average'] == average
   assert result.num_persons == 2
   said = '; '.join(result.notes)
@@ -97,7 +97,7 @@ def test_a_pipeline_says_it_all():
   )  # fmt: skip
   # It normalises nothing, so nothing is normalised.
   assert data['normalize'] == 'none'
-  assert result.sections['features']['stream'] == 'bone'
+  assert result.sections['input']['stream'] == 'bone'
   assert result.num_persons == 1
   assert '--num_persons overrides' not in '; '.join(result.notes)
 
@@ -128,7 +128,7 @@ def test_normalisation_of_0x_happened_before_training():
 def test_given_sections_win():
   sections = {
     'data': {'frames': 'zero'},
-    'features': {'stream': 'bone'},
+    'input': {'stream': 'bone'},
     'eval': {'average': 'prob'},
   }
   result = find(

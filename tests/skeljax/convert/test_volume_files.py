@@ -71,7 +71,7 @@ def test_channels_tell_the_layout_as_far_as_they_can(
   channels, layout, stream, tell
 ):
   told = tell(channels)
-  assert (told.layout.name, told.sections['features']['stream']) == (
+  assert (told.layout.name, told.sections['input']['stream']) == (
     layout, stream,
   )  # fmt: skip
   assert f'the {channels} channels were taken for {stream} heatmaps' in said(
@@ -83,17 +83,17 @@ def test_channels_tell_the_layout_as_far_as_they_can(
 def test_limbs_are_taken_where_they_are_asked_for(tell):
   told = tell(stream='limb')
   assert told.layout == COCO
-  assert told.sections['features']['stream'] == 'limb'
+  assert told.sections['input']['stream'] == 'limb'
   assert 'does not say its layout (--layout' in said(told)
   told = tell(stream='limb', layout=skeletons.get_layout('openpose-18'))
   assert told.layout.name == 'openpose-18'
   assert 'channels were taken' not in said(told)
   # A layout alone settles it where only one of its streams has as many.
   told = tell(layout=skeletons.get_layout('openpose-18'))
-  assert told.sections['features']['stream'] == 'limb'
+  assert told.sections['input']['stream'] == 'limb'
   assert 'channels were taken' not in said(told)
   told = tell(layout=COCO)
-  assert told.sections['features']['stream'] == 'keypoint'
+  assert told.sections['input']['stream'] == 'keypoint'
   assert 'does not say its stream (--stream or' in said(told)
 
 
@@ -113,7 +113,7 @@ def test_counts_that_no_layout_has_are_an_error(channels, given, words, tell):
 
 def test_a_layout_without_limbs_draws_joints_only(tell):
   bare = dataclasses.replace(COCO, limbs=())
-  assert tell(layout=bare).sections['features']['stream'] == 'keypoint'
+  assert tell(layout=bare).sections['input']['stream'] == 'keypoint'
   with pytest.raises(errors.UserError, match='17 joints, 0 limbs'):
     tell(layout=bare, stream='limb')
 
@@ -139,7 +139,7 @@ def test_the_code_base_tells_how_a_silent_file_was_tested(
 ):
   told = tell(meta=meta)
   assert told.naming == naming
-  features = told.sections['features']
+  features = told.sections['input']
   assert features['resize'] == resize
   assert features['min_score'] == min_score
   assert features['mirror'] == mirror
@@ -171,7 +171,7 @@ def test_blocks_and_classes_tell_the_published_sizes(
   blocks, classes, sizes, resize, tell
 ):
   told = tell(stage_blocks=blocks, num_classes=classes)
-  features = told.sections['features']
+  features = told.sections['input']
   assert (features['size'], features['test_size']) == sizes
   assert features['resize'] == resize
   assert f'{sizes[1]}x{sizes[1]} pixels (--config' in said(told)
@@ -181,7 +181,7 @@ def test_the_configuration_in_the_file_says_it_all(tell):
   told = tell(meta={'config': TEXT, 'mmcv_version': '1.7'})
   assert told.naming == 'mmaction0x'
   assert told.options['temporal_strides'] == (1, 1, 1)
-  data, features = told.sections['data'], told.sections['features']
+  data, features = told.sections['data'], told.sections['input']
   assert (data['clip_len'], data['num_clips']) == (24, 5)
   assert (features['test_size'], features['mirror']) == (40, '0x')
   assert not told.sections['eval']['mirrored']
@@ -195,7 +195,7 @@ def test_a_given_pipeline_wins_over_that_of_the_file(tell):
   told = tell(meta={'cfg': TEXT}, pipeline=PIPELINE, options={}, layout=COCO)
   assert told.naming == 'mmaction1x'
   assert told.sections['data']['clip_len'] == 32
-  assert told.sections['features']['sigma'] == 0.7
+  assert told.sections['input']['sigma'] == 0.7
   assert told.options['temporal_strides'] == (1, 1, 2)
 
 
@@ -208,14 +208,14 @@ def test_the_training_size_fits_what_a_test_pipeline_says(
   pipeline = [dict(t) for t in PIPELINE]
   pipeline[2]['scale'] = [scale, scale]
   pipeline[3]['scaling'] = scaling
-  features = tell(pipeline=pipeline).sections['features']
+  features = tell(pipeline=pipeline).sections['input']
   assert (features['test_size'], features['size']) == (scale, size)
 
 
 def test_given_sections_win_over_the_file(tell):
   sections = {
     'data': {'frames': 'uniform'},
-    'features': {'stream': 'limb'},
+    'input': {'stream': 'limb'},
     'eval': {'average': 'score'},
   }
   told = tell(
@@ -230,7 +230,7 @@ def test_a_stream_that_the_configuration_contradicts_is_refused(tell):
   for given in (
     dict(pipeline=PIPELINE),
     dict(meta={'cfg': TEXT}),
-    dict(sections={'data': {}, 'features': {'stream': 'keypoint'}, 'eval': {}}),
+    dict(sections={'data': {}, 'input': {'stream': 'keypoint'}, 'eval': {}}),
   ):
     with pytest.raises(errors.UserError, match='draws keypoint heatmaps'):
       tell(stream='limb', **given)

@@ -179,7 +179,7 @@ def test_a_shard_of_another_split_is_named(copy):
 
 def test_broken_metadata_are_one_paragraph(copy):
   directory = pathlib.Path(datasets.dataset_directory(copy, 'small'))
-  for name in ('dataset_info.json', 'features.json', 'metadata.json'):
+  for name in ('dataset_info.json', 'input.json', 'metadata.json'):
     original = (directory / name).read_text()
     (directory / name).write_text(original[: len(original) // 2])
     with pytest.raises(errors.UserError, match='--overwrite'):

@@ -25,7 +25,7 @@ def narrow(config) -> config_dict.ConfigDict:
       stage_blocks=(1, 1), inflate=(0, 1), spatial_strides=(2, 2),
       temporal_strides=(1, 1), dilations=(1, 1),
     )  # fmt: skip
-    config.features.update(short_side=12, size=8, test_size=8)
+    config.input.update(short_side=12, size=8, test_size=8)
   else:
     config.model.update(num_stages=2, inflate_stages=(2,), down_stages=(2,))
   config.data.update(clip_len=4, num_workers=0)

@@ -129,13 +129,13 @@ def graph_2d_rounded():
 def graph_2d_boxed():
   config = own.narrow(stgcn_joint_2d.get_config('u100'))
   config.data.num_clips = 1
-  config.features.normalize_2d = 'pyskl_auto'
+  config.input.normalize_2d = 'pyskl_auto'
   return config, 2, {}
 
 
 def whole_clips():
   config = own.narrow(agcn_joint.get_config('ucla'))
-  config.features.rotate = ()
+  config.input.rotate = ()
   return config, 3, {}
 
 

@@ -107,7 +107,7 @@ def test_an_unknown_picture_is_told(refusal, clip_2d, make):
 
 def test_a_network_without_a_picture_needs_none(clip_2d):
   loaded = toys.graph_2d()
-  loaded.config.features.normalize_2d = 'none'
+  loaded.config.input.normalize_2d = 'none'
   assert toys.fit(loaded, clip_2d(img_shape=None)).img_shape == (0, 0)
 
 
@@ -118,7 +118,7 @@ def test_fractions_are_told_from_pixels(refusal, clip_2d):
     assert 'fractions of a picture' in text and '--nocheck_units' in text
   # A network that was trained with fractions.
   loaded = toys.graph_2d(body_size=0.2)
-  loaded.config.features.normalize_2d = 'none'
+  loaded.config.input.normalize_2d = 'none'
   toys.fit(loaded, path)
   text = refusal(loaded, clip_2d('pixels.npz'))
   assert 'in pixels and the training data in fractions' in text
