@@ -133,8 +133,7 @@ def _check_ranges(options: VolumeOptions) -> None:
     value = getattr(options, name)
     if not low <= value <= high:
       raise errors.UserError(
-        f'--config.input.{name}={value}: it must lie between {low} and '
-        f'{high}.'
+        f'--config.input.{name}={value}: it must lie between {low} and {high}.'
       )
 
 

@@ -12,10 +12,16 @@ from skeljax.readers.clips import ClipError
 from skeljax.readers.clips import check_item
 from skeljax.readers.persons import select_persons
 from skeljax.readers.pickles import read_annotations
+from skeljax.readers.raw_dataset import Clip
+from skeljax.readers.raw_dataset import Item
+from skeljax.readers.raw_dataset import RawDataset
 
 __all__ = (
   'Annotations',
+  'Clip',
   'ClipError',
+  'Item',
+  'RawDataset',
   'check_item',
   'find_protocol',
   'protocol_splits',

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 import dataclasses
+import functools
 from typing import Any
 
 from skeljax import errors
+from skeljax.readers import clip_files
+from skeljax.readers import raw_dataset
 
 # Endings of the published split names, most usual first.
 _VAL_WORDS = ('val', 'test')
@@ -35,6 +38,42 @@ class Annotations:
   unknown_ids: Mapping[str, tuple[str, ...]]
   paths: tuple[str, ...]
   starts: tuple[int, ...]
+
+  @functools.cached_property
+  def clips(self) -> list[raw_dataset.Clip]:
+    """The clips as RawDataset has them."""
+    if isinstance(self.items, clip_files.ClipFiles):
+      return [
+        raw_dataset.Clip(
+          file.id,
+          file.label,
+          file.path,
+          functools.partial(self.items.read, file),
+        )
+        for file in self.items.files
+      ]
+    return [
+      raw_dataset.Clip(
+        sample_id,
+        item.get('label'),
+        self.path(position),
+        functools.partial(dict, item),
+      )
+      for position, (sample_id, item) in enumerate(zip(self.ids, self.items))
+    ]
+
+  @property
+  def class_names(self) -> tuple[str, ...]:
+    return self.label_names
+
+  @property
+  def in_memory(self) -> bool:
+    return not isinstance(self.items, clip_files.ClipFiles)
+
+  def release(self, position: int) -> None:
+    """See RawDataset.release."""
+    raw_dataset.RawDataset.release(self, position)
+    self.items[position] = None
 
   @property
   def source(self) -> str:

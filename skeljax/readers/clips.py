@@ -14,6 +14,7 @@ import numpy as np
 from skeljax import errors
 from skeljax import skeletons
 from skeljax.readers import arrays
+from skeljax.readers import raw_dataset
 
 # What the third of three channels may be taken for.
 THIRD_CHANNELS = ('auto', 'coordinate', 'score')
@@ -28,6 +29,12 @@ _IMG_SHAPE = re.compile(r'(\d{1,6})[xX](\d{1,6})')
 MAX_CLASSES = 1_000_000
 
 ClipError = arrays.ClipError
+
+
+def check_clip(clip: raw_dataset.Clip, **options: Any) -> dict[str, Any]:
+  """Read and validate a clip; options and result as in `check_item`."""
+  item = {**clip.read(), 'label': clip.label}
+  return check_item(item, path=clip.path, sample_id=clip.id, **options)
 
 
 def check_item(

@@ -13,6 +13,7 @@ and pyskl's of the same names, which differ only in how the files are reached.
 
 from collections.abc import Mapping
 import dataclasses
+import functools
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ import numpy as np
 from skeljax import errors
 from skeljax.readers import arrays
 from skeljax.readers import clips
+from skeljax.readers import raw_dataset
 
 # The thresholds for which the published files count frames.
 BOX_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
@@ -266,6 +268,46 @@ def decompress_item(
   )
   del result['frame_inds']
   return result
+
+
+def decompressed(
+  clip: raw_dataset.Clip,
+  selection: Selection,
+  keypoints: raw_dataset.Clip | None = None,
+) -> raw_dataset.Clip:
+  """A compressed clip whose `read` returns keypoints [M, T, V, C].
+
+  Args:
+    clip: with 'frame_inds' [S].
+    selection: the skeletons to keep.
+    keypoints: reads a dict with 'keypoint' [S, V, 3], if the clip has none
+      itself; its path is named in errors.
+  """
+  return dataclasses.replace(
+    clip,
+    path=keypoints.path if keypoints else clip.path,
+    read=functools.partial(_read_decompressed, clip, selection, keypoints),
+  )
+
+
+def _read_decompressed(
+  clip: raw_dataset.Clip,
+  selection: Selection,
+  keypoints: raw_dataset.Clip | None,
+) -> dict[str, Any]:
+  item, where = clip.read(), clip.where
+  if keypoints:
+    found, where = keypoints.read(), keypoints.where
+    frame_inds = found.get('frame_inds')
+    if frame_inds is not None and not np.array_equal(
+      frame_inds, item['frame_inds']
+    ):
+      raise errors.UserError(
+        f"{where}: 'frame_inds' differ from those of the annotations. Use the"
+        ' keypoint files that belong to the annotations.'
+      )
+    item = {**item, 'keypoint': clip_keypoint(found, where)}
+  return decompress_item(item, selection, where)
 
 
 def clip_keypoint(clip: Item, where: str) -> np.ndarray:

@@ -6,10 +6,12 @@ the annotation's 'raw_file' says which bundle.
 """
 
 from collections.abc import Mapping
+import functools
 import os
 from typing import Any
 
 from skeljax import errors
+from skeljax.readers import raw_dataset
 from skeljax.readers import safe_pickle
 
 
@@ -79,3 +81,10 @@ def clip_of_bundle(
       " that this file holds the clip ('raw_file')."
     )
   return clip
+
+
+def keypoints_of(directory: str, clip: raw_dataset.Clip) -> raw_dataset.Clip:
+  """The keypoints of a compressed clip that has a pickle of its own."""
+  path = skeleton_file(directory, clip.id, clip.read())
+  read = functools.partial(load_skeletons, path)
+  return raw_dataset.Clip(clip.id, clip.label, path, read)

@@ -287,9 +287,7 @@ def test_a_published_configuration_is_recognised(path, tmp_path):
   assert data['num_clips'] == sampled['num_clips'] == 10
   assert data['dims'] == (3 if is_3d else 2)
   assert data['normalize'] == ('mmaction1x' if is_3d else 'none')
-  assert config['input']['normalize_2d'] == (
-    'none' if is_3d else 'mmaction1x'
-  )
+  assert config['input']['normalize_2d'] == ('none' if is_3d else 'mmaction1x')
   assert facts['num_persons'] == transforms['FormatGCNInput']['num_person']
   assert facts['has_score'] == (not is_3d)
   assert len(facts['class_names']) == cfg.model.cls_head.num_classes
