@@ -101,8 +101,8 @@ class Volumes:
     if self.limbs and self.limbs != layout.limbs:
       layout = dataclasses.replace(layout, limbs=self.limbs)
     for what, pairs, own in (
-      ('joints', self.left_right, layout.mirror),
-      ('limbs', self.left_right_limbs, layout.mirror_limbs),
+      ('joints', self.left_right, layout.flip_index),
+      ('limbs', self.left_right_limbs, layout.limb_flip_index),
     ):
       if pairs is not None and _exchange(pairs, len(own)) != own:
         raise errors.UserError(

@@ -194,7 +194,7 @@ def _flip(
     elif options.normalize_2d != 'none':
       width = normalize_2d.frame_size(batch['img_shape'], 2)[:, :1]
     width = width.reshape(-1, *(1,) * (x.ndim - 1))
-  mirrored = augment.mirror(x, options.layout.mirror, width)
+  mirrored = augment.mirror(x, options.layout.flip_index, width)
   return jnp.where(view.flip.reshape(-1, *(1,) * (x.ndim - 1)), mirrored, x)
 
 

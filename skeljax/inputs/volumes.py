@@ -78,7 +78,7 @@ def prepare(
   points = jnp.concatenate([xy, score[..., None]], axis=-1)
   if train and options.flip:
     is_flipped = geometry.draw_flip(rng, batch['index'], options.flip)
-    points = geometry.flip(points, size, is_flipped, options.layout.mirror)
+    points = geometry.flip(points, size, is_flipped, options.layout.flip_index)
   return points
 
 
@@ -110,7 +110,7 @@ def render(
     else:
       side = options.size if train else options.test_size
       width = jnp.full((1,) * points.ndim, side, points.dtype)
-      other = augment.mirror(points, options.layout.mirror, width)
+      other = augment.mirror(points, options.layout.flip_index, width)
       other = _draw(other, options, train).astype(dtype)
     volume = jnp.stack([volume, other], axis=2)  # [B, N, 2, T, H, W, C]
   return volume.reshape(-1, *volume.shape[-4:])
@@ -154,10 +154,10 @@ def _mirror_volume(volume: jax.Array, options: VolumeOptions) -> jax.Array:
   """[..., W, C] reversed in W, left and right channels exchanged."""
   order = []
   if options.draws_keypoints:
-    order += options.layout.mirror
+    order += options.layout.flip_index
   if options.draws_limbs:
     first = len(order)
-    order += [first + i for i in options.layout.mirror_limbs]
+    order += [first + i for i in options.layout.limb_flip_index]
   reversed_ = volume[..., ::-1, :]
   # The channels are the last axis here, where take_joints has coordinates.
   return streams.take_joints(reversed_[..., None], order)[..., 0]

@@ -71,7 +71,7 @@ class Layout:
     return tuple(parent.get(v, v) for v in range(self.num_joints))
 
   @functools.cached_property
-  def mirror(self) -> tuple[int, ...]:
+  def flip_index(self) -> tuple[int, ...]:
     """Index permutation of the joints that exchanges left and right."""
     other = {}
     for left, right in self.left_right:
@@ -79,11 +79,11 @@ class Layout:
     return tuple(other.get(v, v) for v in range(self.num_joints))
 
   @functools.cached_property
-  def mirror_limbs(self) -> tuple[int, ...]:
+  def limb_flip_index(self) -> tuple[int, ...]:
     """Index permutation of the limbs that exchanges left and right."""
     index = {frozenset(limb): i for i, limb in enumerate(self.limbs)}
     return tuple(
-      index[frozenset(self.mirror[v] for v in limb)] for limb in self.limbs
+      index[frozenset(self.flip_index[v] for v in limb)] for limb in self.limbs
     )
 
   def graph_edges(self, version: str) -> Pairs:

@@ -204,7 +204,7 @@ def _check_mirror(layout: Any, source: str) -> None:
     seen.add(joint)
   limbs = {frozenset(limb) for limb in layout.limbs}
   for limb in layout.limbs:
-    twin = [layout.mirror[v] for v in limb]
+    twin = [layout.flip_index[v] for v in limb]
     if frozenset(twin) not in limbs:
       a, b, c, d = (layout.joints[v] for v in (*limb, *twin))
       _fail(

@@ -69,10 +69,10 @@ def channel_colors(layout: skeletons.Layout, stream: str) -> np.ndarray:
   """
   if stream == 'keypoint':
     sides = joint_sides(layout)
-    mirror = layout.mirror
+    mirror = layout.flip_index
   else:
     sides = pair_sides(layout, layout.limbs)
-    mirror = layout.mirror_limbs
+    mirror = layout.limb_flip_index
   hues = {}
   result = []
   for channel, (side, other) in enumerate(zip(sides, mirror, strict=True)):

@@ -21,8 +21,8 @@ from skeljax import skeletons
 
 COCO = skeletons.get_layout('coco')
 LEFT, RIGHT = map(list, zip(*COCO.left_right))
-LEFT_LIMBS = [i for i, j in enumerate(COCO.mirror_limbs) if i < j]
-RIGHT_LIMBS = [COCO.mirror_limbs[i] for i in LEFT_LIMBS]
+LEFT_LIMBS = [i for i, j in enumerate(COCO.limb_flip_index) if i < j]
+RIGHT_LIMBS = [COCO.limb_flip_index[i] for i in LEFT_LIMBS]
 TARGETS = {
   'keypoint': 'with_kp=True, with_limb=False',
   'limb': (

@@ -132,7 +132,7 @@ def fixed_steps(xy, size):
     'both sides': geometry.resize_to(xy, size, 64, 56),
     'centre': geometry.center_crop(xy, size, 64, 57),
     'mirror': (
-      geometry.flip(xy, size, size[:, 0] > 0, drawn_poses.COCO.mirror),
+      geometry.flip(xy, size, size[:, 0] > 0, drawn_poses.COCO.flip_index),
       size,
     ),
   }
@@ -255,4 +255,4 @@ def test_limbs_change_places_as_published():
   for left, right in zip(drawn_poses.LEFT_LIMB, drawn_poses.RIGHT_LIMB):
     permutation[left], permutation[right] = right, left
   assert skeletons.LAYOUTS['coco'].limbs == drawn_poses.SKELETONS
-  assert list(skeletons.LAYOUTS['coco'].mirror_limbs) == permutation
+  assert list(skeletons.LAYOUTS['coco'].limb_flip_index) == permutation

@@ -132,9 +132,9 @@ def _our_posec3d(config, row):
     'use_score': features.use_score,
     'scaling': features.scaling,
     'limbs': layout.limbs if is_limb else (),
-    'mirror_limbs': pairs(layout.mirror_limbs) if is_limb else (),
-    'mirror': pairs(layout.mirror),
-    'mirror_training': pairs(layout.mirror),
+    'mirror_limbs': pairs(layout.limb_flip_index) if is_limb else (),
+    'mirror': pairs(layout.flip_index),
+    'mirror_training': pairs(layout.flip_index),
     'mirrored': config.eval.mirrored,
     'flip': features.flip,
     'sizes': (

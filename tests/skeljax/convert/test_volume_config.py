@@ -10,8 +10,8 @@ from skeljax.convert import volume_config
 COCO = skeletons.get_layout('coco')
 LEFT = [left for left, _ in COCO.left_right]
 RIGHT = [right for _, right in COCO.left_right]
-LEFT_LIMBS = [i for i, j in enumerate(COCO.mirror_limbs) if i < j]
-RIGHT_LIMBS = [COCO.mirror_limbs[i] for i in LEFT_LIMBS]
+LEFT_LIMBS = [i for i, j in enumerate(COCO.limb_flip_index) if i < j]
+RIGHT_LIMBS = [COCO.limb_flip_index[i] for i in LEFT_LIMBS]
 LIMBS = [list(limb) for limb in COCO.limbs]
 
 

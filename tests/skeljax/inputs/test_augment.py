@@ -84,8 +84,8 @@ def test_mirror_twice_is_identity(name, width):
   x[0, 2] = 0
   if width is not None:
     width = np.full((1, 1, 1), width, np.float32)
-  once = augment.mirror(x, layout.mirror, width)
-  twice = augment.mirror(once, layout.mirror, width)
+  once = augment.mirror(x, layout.flip_index, width)
+  twice = augment.mirror(once, layout.flip_index, width)
   np.testing.assert_array_equal(twice, x)
 
 

@@ -248,7 +248,7 @@ def test_mirrored_pixels_are_mirrored_features(golden):
   clip = np.abs(golden['hd/keypoint']) + np.float16(1)
   score = golden['hd/score']
   batch = make_batch(clip, score, img_shape=(1080, 1920))
-  mirror = list(LAYOUTS['coco'].mirror)
+  mirror = list(LAYOUTS['coco'].flip_index)
   plain = options_2d('bone_motion', published_rounding=False)
   flipped = options_2d('bone_motion', published_rounding=False, flip=1.0)
   expected = np.array(model_input(batch, plain, train=False))[..., mirror, :]

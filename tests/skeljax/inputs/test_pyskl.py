@@ -172,7 +172,7 @@ def test_the_mirror_negates_x_and_exchanges_joints(mode, name):
     flip=1.0,
   )
   got = model_input(make_batch([clip]), options, rng=KEY, train=True)
-  expected = published(clip, mode, 'joint')[..., list(layout.mirror), :]
+  expected = published(clip, mode, 'joint')[..., list(layout.flip_index), :]
   expected[..., 0] *= -1
   np.testing.assert_allclose(got[0], expected, rtol=0, atol=1e-6)
 

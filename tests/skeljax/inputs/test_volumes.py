@@ -160,7 +160,7 @@ def test_both_streams_are_one_beside_the_other():
 def test_mirrored_twice_is_the_same(stream):
   options = make_options(stream=stream)
   volume = draw(make_batch(), options, mirrored=True)
-  order = COCO.mirror if stream == 'keypoint' else COCO.mirror_limbs
+  order = COCO.flip_index if stream == 'keypoint' else COCO.limb_flip_index
   mirrored = volume[1::2, :, :, ::-1][..., list(order)]
   np.testing.assert_array_equal(mirrored, volume[0::2])
   assert (volume[1::2] != volume[0::2]).any()

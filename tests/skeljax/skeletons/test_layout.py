@@ -92,20 +92,22 @@ def test_normalisation_joints():
 def test_coco_mirror_swaps_the_published_channels():
   layout = skeletons.LAYOUTS['coco']
   # PoseC3D configs: left limbs 0 2 3 6 7 8 12 14, right 1 4 5 9 10 11 13 15.
-  mirror = dict(enumerate(layout.mirror_limbs))
+  mirror = dict(enumerate(layout.limb_flip_index))
   for left, right in zip(
     (0, 2, 3, 6, 7, 8, 12, 14), (1, 4, 5, 9, 10, 11, 13, 15)
   ):
     assert mirror[left] == right and mirror[right] == left
   assert mirror[16] == 16
-  assert layout.mirror[:3] == (0, 2, 1)
+  assert layout.flip_index[:3] == (0, 2, 1)
 
 
 @pytest.mark.parametrize('name', skeletons.LAYOUTS)
 def test_mirror_is_its_own_inverse_and_respects_names(name):
   layout = skeletons.LAYOUTS[name]
-  assert all(layout.mirror[layout.mirror[v]] == v for v in layout.mirror)
-  for v, twin in enumerate(layout.mirror):
+  assert all(
+    layout.flip_index[layout.flip_index[v]] == v for v in layout.flip_index
+  )
+  for v, twin in enumerate(layout.flip_index):
     swapped = layout.joints[v]
     if swapped.startswith('left'):
       swapped = 'right' + swapped[4:]
@@ -160,7 +162,7 @@ def test_every_joint_that_has_a_side_has_a_twin(name):
   layout = skeletons.LAYOUTS[name]
   for v, joint in enumerate(layout.joints):
     has_side = joint.startswith(('left', 'right'))
-    assert has_side == (layout.mirror[v] != v)
+    assert has_side == (layout.flip_index[v] != v)
 
 
 @pytest.mark.parametrize('name', skeletons.LAYOUTS)
@@ -179,8 +181,8 @@ def test_layout_file_by_names_and_indices(tmp_path):
   assert layout.bones == ((1, 0), (2, 0), (3, 0))
   assert layout.edges == layout.bones
   assert layout.graph_edges('0x') == layout.edges
-  assert layout.mirror == (0, 2, 1, 3)
-  assert layout.mirror_limbs == (1, 0, 2)
+  assert layout.flip_index == (0, 2, 1, 3)
+  assert layout.limb_flip_index == (1, 0, 2)
   assert layout.spine == (0, 3) and layout.origin is None
 
 
