@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Write files atomically."""
 
 from collections.abc import Iterator
 import contextlib
@@ -10,40 +10,43 @@ from skeljax import errors
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[str]:
-  """Gives a temporary path beside `path`, which replaces it at the end.
+  """Yield a temporary path that replaces `path` when the block succeeds.
 
-  An exception inside leaves what was there before and no debris; a kill may
-  leave a hidden temporary file, never half of `path`.
+  If the block raises, `path` keeps its content and the temporary file is
+  removed. A killed process may leave a hidden temporary file, never a partial
+  `path`.
 
   Args:
-    path: the file to write; its folder is made when it does not exist.
+    path: the file to write; its directory is created if it does not exist.
 
   Raises:
-    UserError: nothing can be written there.
+    UserError: `path` cannot be written.
   """
-  given, path = path, os.path.abspath(path)
-  folder, name = os.path.split(path)
+  target = os.path.abspath(path)
+  folder, name = os.path.split(target)
   try:
-    if os.path.isdir(path):
-      raise IsADirectoryError(f'{path} is a folder')
+    if os.path.isdir(target):
+      raise IsADirectoryError(f'{target} is a directory')
     os.makedirs(folder, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f'.{name}.')
+    # The name keeps its extension: writers choose a format by it.
+    handle, temporary = tempfile.mkstemp(
+      dir=folder, prefix='.', suffix=f'.{name}'
+    )
   except OSError as error:
     raise errors.UserError(
-      f'{given} cannot be written: {error}. Name a file in a folder that you may'
-      ' write to.'
+      f'{path} cannot be written: {error}. Choose a writable directory.'
     ) from error
   os.close(handle)
   try:
     yield temporary
     with open(temporary, 'rb') as written:
       os.fsync(written.fileno())
-    # mkstemp makes files that only the owner reads; the umask says what the
-    # user wants, and can only be read by setting it.
+    # mkstemp creates files readable only by the owner. Apply the umask, which
+    # can only be read by setting it.
     umask = os.umask(0)
     os.umask(umask)
     os.chmod(temporary, 0o666 & ~umask)
-    os.replace(temporary, path)
+    os.replace(temporary, target)
   finally:
     if os.path.exists(temporary):
       os.unlink(temporary)

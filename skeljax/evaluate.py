@@ -83,7 +83,7 @@ def write_pictures(
   except ModuleNotFoundError as error:
     logging.info(
       'no confusion_matrix.png: %s is not installed; pip install'
-      " 'skeljax[pictures]' brings it",
+      " 'skeljax[plots]' brings it",
       error.name,
     )
 

@@ -1,4 +1,4 @@
-"""Draws a clip: its skeletons, its keypoint volume and its limb volume.
+"""Draw the skeletons and PoseC3D heatmaps of a clip.
 
     python -m skeljax.visualize
     python -m skeljax.visualize --input=ntu60_2d.pkl --layout=coco \\
@@ -6,294 +6,249 @@
     python -m skeljax.visualize --data_dir=DIR --dataset=ntu60_xsub_2d \\
         --split=val --clip=17 --color=channel --output=figures/wave
 
-Writes a sheet (PNG: the same few frames as skeletons and as volumes, and the
-volumes over time) and an animation (GIF: every frame, in a loop). The first
-line draws one of the procedural demo motions; --layout=nturgb+d takes them in
-3D. A clip is named by its id or by its number from 0; --output is a folder, or
-the names of the files without their endings.
+Writes a sheet (PNG: selected frames as skeletons and as heatmaps, and the
+heatmaps over time) and an animation (GIF: every frame). The first command draws
+a procedural demo motion; add --layout=nturgb+d for one in 3D.
 
-Volumes are drawn as for PoseC3D in a test: one box, --size pixels wide, Gaussians
-of --sigma pixels, weighted with the scores. Here the box is around the persons
-of all frames, there around those of the chosen frames. Volumes are made of 2D
-keypoints, so a 3D clip is drawn as skeletons only, from the front and from the
-side.
+Heatmaps are rendered as for PoseC3D in a test, except that the box is around
+the persons of all frames. They need 2D keypoints: of a 3D clip only the
+skeletons are drawn, from the front and from the side.
 """
 
 from collections.abc import Sequence
+import dataclasses
 import importlib.util
 import os
 import typing
 
-from absl import flags
 from absl import logging
 
 from skeljax import cli
 from skeljax import errors
+from skeljax import option
 
 if typing.TYPE_CHECKING:
   from skeljax.visualize import clips
-
-_MOST_COLUMNS = 24
-
-
-_STRINGS = (
-  ('input', '', 'Annotation file (.pkl).'),
-  ('layout', '', 'Its joints: coco, nturgb+d, ... or a .json file.'),
-  ('class_names', '', 'Its classes: ntu60, ... or a text file.'),
-  ('data_dir', '', 'Root of prepared datasets; $SKELJAX_DATA.'),
-  ('dataset', '', 'Name of a prepared dataset.'),
-  ('split', '', 'Search in this split; val, or all of an annotation file.'),
-  ('clip', '', 'Id or number of the clip; the first.'),
-  ('output', 'pictures/', 'Folder/, or the files without .png and .gif.'),
-)
-_ENUMS = (
-  (
-    'third_channel',
-    ('auto', 'coordinate', 'score'),
-    'What the third of three channels of --input is.',
-  ),
-  (
-    'stream',
-    ('keypoint_limb', 'keypoint', 'limb', 'none'),
-    'Volumes to draw beside the skeletons.',
-  ),
-  (
-    'color',
-    ('heat', 'channel'),
-    'Colour of a volume: how hot, or which joint or limb.',
-  ),
-)
+  from skeljax.visualize import heatmaps
 
 
-def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
+@dataclasses.dataclass(frozen=True)
+class Options:
   """Flags of `python -m skeljax.visualize`."""
-  for name, default, text in _STRINGS:
-    flags.DEFINE_string(name, default, text, values)
-  for name, choices, text in _ENUMS:
-    flags.DEFINE_enum(name, choices[0], choices, text, values)
-  flags.DEFINE_integer('frames', 8, 'Columns of the sheet.', flag_values=values)
-  flags.DEFINE_float(
-    'sigma', 0.6, 'Of the Gaussians, heatmap pixels.', flag_values=values
+
+  input: str = option.field('', 'Annotation file (.pkl).')
+  layout: str = option.field(
+    '', 'Layout of --input: coco, nturgb+d, ... or a .json file.'
   )
-  flags.DEFINE_integer('size', 64, 'Sides of the heatmaps.', flag_values=values)
-  flags.DEFINE_float(
-    'fps', 15.0, 'Frames a second of the animation.', flag_values=values
+  class_names: str = option.field(
+    '', 'Class names of --input: ntu60, ... or a text file.'
   )
-  flags.DEFINE_boolean('gif', True, 'Write the animation.', flag_values=values)
+  third_channel: str = option.field(
+    'auto',
+    'What the third of three channels of --input is.',
+    choices=('auto', 'coordinate', 'score'),
+  )
+  data_dir: str = option.field(
+    '', 'Directory of prepared datasets; default: $SKELJAX_DATA.'
+  )
+  dataset: str = option.field('', 'Name of a prepared dataset.')
+  split: str = option.field(
+    '', 'Search in this split; default: val, or all clips of --input.'
+  )
+  clip: str = option.field('', 'Id or number of the clip; default: the first.')
+  output: str = option.field(
+    'figures/', 'Directory, or file path without .png and .gif.'
+  )
+  stream: str = option.field(
+    'auto',
+    'Heatmaps to draw below the skeletons; auto: keypoint_limb of 2D clips.',
+    choices=('auto', 'keypoint_limb', 'keypoint', 'limb', 'none'),
+  )
+  color: str = option.field(
+    'heat',
+    'Color heatmaps by their value or by channel (joint or limb).',
+    choices=('heat', 'channel'),
+  )
+  frames: int = option.field(8, 'Frames on the sheet.', minimum=1, maximum=24)
+  sigma: float = option.field(
+    0.6,
+    'Standard deviation of the Gaussians in heatmap pixels.',
+    above=0,
+    maximum=1000,
+  )
+  size: int = option.field(64, 'Height and width of the heatmaps.', minimum=1)
+  gif: bool = option.field(True, 'Write the animation.')
+  # Viewers show a GIF no faster than 50 frames per second.
+  fps: float = option.field(
+    15.0, 'Frames per second of the animation.', minimum=0.1, maximum=50
+  )
+
+  def __post_init__(self):
+    option.check(self, '--')
+    if not self.output:
+      raise errors.UserError(
+        '--output is empty: give a directory, for example --output=figures/.'
+      )
+    if self.input and (self.dataset or self.data_dir):
+      raise errors.UserError(
+        'Give either --input (annotation file) or --data_dir and --dataset'
+        ' (prepared dataset).'
+      )
+    for name in ('layout', 'class_names', 'third_channel'):
+      if self.dataset and getattr(self, name) not in ('', 'auto'):
+        raise errors.UserError(
+          f'--{name} has no effect on a prepared dataset, which defines its own.'
+          ' Omit it.'
+        )
+
+
+def define_flags() -> None:
+  option.define_flags(Options)
 
 
 def main(argv: Sequence[str]) -> int:
-  """Draws one clip."""
+  """Draw one clip."""
   del argv
-  draw(flags.FLAGS)
+  draw(option.from_flags(Options))
   return 0
 
 
-def draw(args: flags.FlagValues) -> list[str]:
-  """Writes the pictures that the flags ask for; returns their paths.
+def draw(options: Options) -> list[str]:
+  """Write the figures and return their paths.
 
   Raises:
-    UserError: the flags contradict each other, or the clip cannot be drawn.
+    UserError: the clip does not exist or cannot be drawn.
   """
-  _check_flags(args)
-  # Imported late: --help needs no JAX.
+  for module in ('matplotlib', 'PIL'):
+    if importlib.util.find_spec(module) is None:
+      raise errors.UserError(
+        f"{module} is not installed: pip install 'skeljax[plots]' (from a"
+        " clone: pip install '.[plots]')."
+      )
+  # Imported late: --help does not need JAX.
   from skeljax.visualize import animation
   from skeljax.visualize import sheet
 
-  clip = _find_clip(args)
-  drawn, note = _volumes(clip, args)
-  stem = file_stem(args.output, clip.file_name)
+  clip = _find_clip(options)
+  volumes, note = _volumes(clip, options)
+  stem = file_stem(options.output, clip.file_name)
+  written = [f'{stem}.png']
   sheet.save(
-    f'{stem}.png',
+    written[0],
     clip,
-    drawn,
-    num_frames=args.frames,
-    color=args.color,
+    volumes,
+    num_frames=options.frames,
+    color=options.color,
     note=note,
   )
-  written = [f'{stem}.png']
-  if args.gif:
-    animation.save(
-      f'{stem}.gif', clip, drawn, color=args.color, frame_rate=args.fps
-    )
+  if options.gif:
     written.append(f'{stem}.gif')
+    animation.save(
+      written[1], clip, volumes, color=options.color, frame_rate=options.fps
+    )
   name = f' ({clip.class_name})' if clip.class_name else ''
   print(f'clip {clip.id}{name}: wrote {" and ".join(written)}')
   return written
 
 
 def file_stem(output: str, file_name: str) -> str:
-  """The path of the files to write, without their endings."""
+  """Return the path of the files to write, without their extension."""
   if output.endswith(('/', os.sep)) or os.path.isdir(output):
     return os.path.join(output, file_name)
-  stem, ending = os.path.splitext(output)
-  return stem if ending in ('.png', '.gif') else output
+  stem, extension = os.path.splitext(output)
+  return stem if extension in ('.png', '.gif') else output
 
 
-def _check_flags(args: flags.FlagValues) -> None:
-  for module in ('matplotlib', 'PIL'):
-    if importlib.util.find_spec(module) is None:
-      raise errors.UserError(
-        f'Pictures need the package {module}, which is not installed: pip'
-        " install 'skeljax[pictures]'. (From the clone: pip install"
-        " '.[pictures]'.)"
-      )
-  if args.input and (args.dataset or args.data_dir):
-    raise errors.UserError(
-      'Give either --input (an annotation file) or --data_dir and --dataset (a'
-      ' prepared dataset); --help explains.'
-    )
-  if not 1 <= args.frames <= _MOST_COLUMNS:
-    raise errors.UserError(
-      f'--frames={args.frames}: a sheet has 1 to {_MOST_COLUMNS} columns. The'
-      ' animation shows every frame.'
-    )
-  if not 0.1 <= args.fps <= 50:
-    raise errors.UserError(
-      f'--fps={args.fps:g}: expected 0.1 to 50 frames a second; viewers show a'
-      ' GIF no faster.'
-    )
-  # Written so that NaN fails too.
-  if not 0 < args.sigma < float('inf'):
-    raise errors.UserError(
-      f'--sigma={args.sigma:g}: the width of a Gaussian is a number of pixels'
-      ' above 0.'
-    )
-  if args.size < 1:
-    raise errors.UserError(
-      f'--size={args.size}: a heatmap has at least 1 pixel, and 64 as published.'
-    )
-  if not args.output:
-    raise errors.UserError(
-      '--output is empty: name a folder, such as --output=pictures/, or the'
-      ' files without .png and .gif.'
-    )
-  given = [
-    f'--{name}'
-    for name in ('layout', 'class_names', 'third_channel')
-    if args[name].present
-  ]
-  if args.dataset and given:
-    raise errors.UserError(
-      f'{", ".join(given)} has no effect on a prepared dataset, which knows its'
-      ' own layout, classes and channels. Leave it out.'
-    )
-
-
-def _find_clip(args: flags.FlagValues) -> 'clips.Clip':
+def _find_clip(options: Options) -> 'clips.Clip':
   from skeljax import demo
   from skeljax import skeletons
   from skeljax.visualize import clips
 
-  if args.input:
-    if not args.layout:
+  if options.input:
+    if not options.layout:
       raise errors.UserError(
-        f'--layout is missing: which joints {args.input} has. One of'
-        f' {", ".join(skeletons.LAYOUTS)}, or a layout file of your own (.json).'
+        f'--layout is missing: the layout of {options.input}, one of'
+        f' {", ".join(skeletons.LAYOUTS)} or a layout file (.json).'
       )
     return clips.from_annotations(
-      args.input,
-      skeletons.get_layout(args.layout),
-      args.clip,
-      split=args.split,
-      class_names=args.class_names,
-      third_channel=args.third_channel,
+      options.input,
+      skeletons.get_layout(options.layout),
+      options.clip,
+      split=options.split,
+      class_names=options.class_names,
+      third_channel=options.third_channel,
     )
-  split = args.split or 'val'
-  if args.dataset or args.data_dir:
+  split = options.split or 'val'
+  if options.dataset or options.data_dir:
     from skeljax.datasets import prepared
 
-    root = args.data_dir or os.environ.get('SKELJAX_DATA', '')
+    root = options.data_dir or os.environ.get('SKELJAX_DATA', '')
     if not root:
       raise errors.UserError(
-        f'--dataset={args.dataset}: where is it? Give the root of the prepared'
-        ' datasets with --data_dir=DIR or $SKELJAX_DATA.'
+        f'--dataset={options.dataset}: give its directory with --data_dir=DIR'
+        ' or $SKELJAX_DATA.'
       )
-    if not args.dataset:
-      found = ', '.join(prepared.list_datasets(root)) or 'none'
-      raise errors.UserError(
-        f'--dataset is missing: the dataset to draw from. In {root} there is'
-        f' {found}.'
-      )
-    return clips.from_dataset(root, args.dataset, split, args.clip)
+    if not options.dataset:
+      found = ', '.join(prepared.list_datasets(root)) or 'no dataset'
+      raise errors.UserError(f'--dataset is missing: {root} contains {found}.')
+    return clips.from_dataset(root, options.dataset, split, options.clip)
 
-  layout = args.layout or 'coco'
+  layout = options.layout or 'coco'
   if layout not in ('coco', 'nturgb+d'):
     raise errors.UserError(
-      f'--layout={layout}: without --input and --dataset the demo motions are'
-      ' drawn, which have the layouts coco (2D) and nturgb+d (3D).'
+      f'--layout={layout}: the demo motions have the layouts coco (2D) and'
+      ' nturgb+d (3D). Give --input or --dataset to draw others.'
     )
   dims = 2 if layout == 'coco' else 3
-  logging.info(
-    'DEMO: neither --input nor --dataset, so this draws a procedural demo'
-    ' motion'
-  )
+  logging.info('DEMO: no --input or --dataset, drawing a procedural motion')
   name = f'demo_{dims}d_none'
   root = demo.build(name, dims, 'none')
-  return clips.from_dataset(root, name, split, args.clip)
+  return clips.from_dataset(root, name, split, options.clip)
 
 
-def _volumes(clip: 'clips.Clip', args: flags.FlagValues) -> tuple[list, str]:
-  """The volumes to draw, and the line below the sheet that explains them."""
-  streams = {
-    'keypoint_limb': ['keypoint', 'limb'],
-    'none': [],
-  }.get(args.stream, [args.stream])
-  if not streams:
+def _volumes(
+  clip: 'clips.Clip', options: Options
+) -> tuple[list['heatmaps.Volume'], str]:
+  """The heatmap volumes to draw, and the note at the bottom of the sheet."""
+  if options.stream == 'none':
     return [], ''
-  reason = _why_no_volumes(clip)
+  reason = ''
+  if clip.dims == 3:
+    reason = 'Heatmaps need 2D keypoints, and this clip is 3D.'
+  elif 0 in clip.img_shape:
+    reason = "Heatmaps need the image size, and 'img_shape' is missing."
   if reason:
-    if args['stream'].present:
+    if options.stream != 'auto':
       raise errors.UserError(
-        f'--stream={args.stream}, clip {clip.id!r}: {reason} Leave --stream out'
-        ' to draw its skeletons.'
+        f'--stream={options.stream}, clip {clip.id!r}: {reason} Omit --stream'
+        ' to draw the skeletons only.'
       )
     logging.info('skeletons only: %s', reason)
     return [], reason
-  notes = []
-  if 'limb' in streams and not clip.layout.limbs and args.stream != 'limb':
+  from skeljax.visualize import heatmaps
+
+  streams = [options.stream]
+  notes = [
+    'Heatmaps as in a test, but of all frames, in one box:'
+    f' {options.size} × {options.size} pixels, σ {options.sigma:g}; maximum over'
+    ' the channels. Sums over time are relative to the largest.'
+  ]
+  if options.color == 'channel':
     notes.append(
-      f'Layout {clip.layout.name} lists no limbs, so there is no limb volume.'
+      'One hue per left-right pair, left pale, right dark, blended with the'
+      ' square root of the heat.'
     )
-    logging.info('%s', notes[0])
-    streams.remove('limb')
+  if options.stream in ('auto', 'keypoint_limb'):
+    streams = ['keypoint', 'limb'] if clip.layout.limbs else ['keypoint']
+    if not clip.layout.limbs:
+      notes.append(f'Layout {clip.layout.name} has no limbs to draw.')
   if clip.score is None:
     notes.append('No scores: every joint has score 1.')
-
-  from skeljax.visualize import volumes
-
-  drawn = [
-    volumes.compute(clip, stream, sigma=args.sigma, size=args.size)
+  volumes = [
+    heatmaps.compute(clip, stream, sigma=options.sigma, size=options.size)
     for stream in streams
   ]
-  return drawn, ' '.join([explain(args.sigma, args.size, args.color), *notes])
-
-
-def _why_no_volumes(clip: 'clips.Clip') -> str:
-  if clip.dims == 3:
-    return (
-      'Heatmap volumes are made of 2D keypoints in a picture, and these are 3D.'
-    )
-  if 0 in clip.img_shape:
-    return (
-      "Heatmap volumes need the size of the picture, and 'img_shape' is"
-      ' missing.'
-    )
-  return ''
-
-
-def explain(sigma: float, size: int, color: str) -> str:
-  """What the volumes on a sheet show, for its last line."""
-  text = (
-    f'Volumes drawn as in a test, but of all frames, in one box: {size} × {size}'
-    f' pixels, σ {sigma:g}; largest value over the channels.'
-  )
-  if color == 'channel':
-    return text + (
-      ' A pair of mirrored channels has one hue, left pale, right dark; ink is'
-      ' the square root of heat, over time relative to the largest sum.'
-    )
-  return text + ' Over time 1 stands for the largest sum.'
+  return volumes, ' '.join(notes)
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""The clip to draw: found by id or number, read and checked."""
+"""Find, read and check the clip to draw."""
 
 from collections.abc import Sequence
 import dataclasses
@@ -19,17 +19,16 @@ from skeljax.readers import compressed
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-  """What the pictures are made from.
+  """A clip to draw.
 
   Attributes:
-    id: the sample id.
-    class_name: of its label; 'class 7' where no names are known; '' without a
-      label.
-    layout: which joints these are.
-    keypoint: [M, T, V, C] float32, C coordinates (2: pixels); a missing joint
-      is all zeros.
+    id: sample id.
+    class_name: name of the label; 'class 7' if the names are unknown, '' if
+      there is no label.
+    layout: skeleton layout.
+    keypoint: [M, T, V, C] float32, pixels if C is 2; a missing joint is zero.
     score: [M, T, V] float32, or None.
-    img_shape: (height, width) in pixels; zeros when unknown.
+    img_shape: (height, width) in pixels; zeros if unknown.
   """
 
   id: str
@@ -53,7 +52,7 @@ class Clip:
 
   @property
   def file_name(self) -> str:
-    """The id without what a file name cannot hold."""
+    """The id without characters that file names cannot contain."""
     return re.sub(r'[^\w.+=-]+', '_', self.id).strip('.') or 'clip'
 
 
@@ -66,134 +65,116 @@ def from_annotations(
   class_names: str = '',
   third_channel: str = 'auto',
 ) -> Clip:
-  """A clip of an annotation file.
+  """Read a clip from an annotation file.
 
   Args:
-    path: the pickle, as formats.read_annotations takes it.
-    layout: whose joints the keypoints have.
-    wanted: the id or the number of the clip; the first by default.
-    split: count and search in this split only.
-    class_names: a known list or a text file; the file's own by default.
-    third_channel: what three channels mean, see formats.check_item.
+    path: pickle, see readers.read_annotations.
+    layout: layout of its keypoints.
+    wanted: id or number of the clip; the first by default.
+    split: search in this split only.
+    class_names: a known list or a text file; by default those of the file.
+    third_channel: see readers.check_item.
 
   Raises:
-    UserError: the file, the split or the clip is not there or not sound.
+    UserError: the file, split or clip does not exist or is invalid.
   """
   annotations = readers.read_annotations(path)
-  positions = range(len(annotations.items))
-  source = annotations.source
+  positions, source = range(len(annotations.items)), annotations.source
   if split:
     if split not in annotations.splits:
       raise errors.UserError(
-        f'{source} has no split {split!r}; it has'
-        f' {", ".join(annotations.splits) or "none"}. Without --split all clips'
-        ' of the file are searched.'
+        f'{source} has no split {split!r}, only'
+        f' {", ".join(annotations.splits) or "unsplit clips"}. Omit --split to'
+        ' search all clips.'
       )
     positions = annotations.splits[split]
     source = f'{source}, split {split!r}'
-  index = choose([annotations.ids[p] for p in positions], wanted, source)
-  position = positions[index]
-  item = annotations.items[position]
+  position = positions[
+    choose([annotations.ids[p] for p in positions], wanted, source)
+  ]
+  item, sample_id = annotations.items[position], annotations.ids[position]
+  where = f'{annotations.path(position)}, sample {sample_id!r}'
   if np.shape(item.get('keypoint'))[1:2] == (0,):
     raise errors.UserError(
-      f'{annotations.path(position)}, sample {annotations.ids[position]!r}:'
-      f" 'keypoint' has shape {np.shape(item['keypoint'])}, so no frames."
-      ' There is nothing to draw; choose another one with --clip.'
+      f"{where}: 'keypoint' has shape {np.shape(item['keypoint'])}, so no"
+      ' frames. Choose another clip with --clip.'
     )
   if compressed.is_compressed(item) and 'keypoint' in item:
-    item = compressed.decompress_item(
-      item,
-      compressed.Selection(),
-      f'{annotations.path(position)}, sample {annotations.ids[position]!r}',
-    )
+    item = compressed.decompress_item(item, compressed.Selection(), where)
   names = annotations.label_names
   if class_names:
     names = class_names_lib.load_class_names(class_names)
   record = readers.check_item(
     item,
     layout=layout,
-    # Own recordings have no label, or -1: pictures need none.
+    # Own recordings have no label, or -1.
     num_classes=None if item.get('label') in (None, -1) else len(names),
     path=annotations.path(position),
-    sample_id=annotations.ids[position],
+    sample_id=sample_id,
     third_channel=third_channel,
   )
   return _clip(record, layout, names)
 
 
 def from_dataset(root: str, name: str, split: str, wanted: str = '') -> Clip:
-  """A clip of a prepared dataset.
+  """Read a clip of a prepared dataset.
 
   Args:
-    root: the directory that holds prepared datasets.
-    name: of the dataset.
+    root: directory of the prepared datasets.
+    name: name of the dataset.
     split: 'train' or 'val'.
-    wanted: the id or the number of the clip; the first by default.
+    wanted: id or number of the clip; the first by default.
 
   Raises:
-    UserError: the dataset, the split or the clip is not there.
+    UserError: the dataset, split or clip does not exist.
   """
   dataset = prepared.open_dataset(root, name)
   source = dataset.source(split)
   index = 0
-  if wanted:  # The first clip needs no look at the ids of all others.
+  if wanted:  # Reading the ids reads the whole split.
     ids = [source[i]['id'] for i in range(len(source))]
     index = choose(ids, wanted, f'dataset {name!r}, split {split!r}')
   return _clip(source[index], dataset.layout, dataset.class_names)
 
 
 def choose(ids: Sequence[str], wanted: str, source: str) -> int:
-  """The index of the clip with that id, or of that number from 0.
+  """Return the index of the clip with an id, or of a number from 0.
 
   Args:
-    ids: of all clips, in order.
-    wanted: an id, or a number where no clip has it for its id; '' is 0.
-    source: where the clips are, for the error.
+    ids: ids of all clips, in order.
+    wanted: an id, or a number if no clip has it as its id; '' is 0.
+    source: name of the collection, for errors.
 
   Raises:
-    UserError: there is no such clip; names those that look like it.
+    UserError: there is no such clip; lists similar ids.
   """
-  ids = list(ids)
+  ids, wanted = list(ids), wanted or '0'
   if not ids:
-    raise errors.UserError(
-      f'{source} holds no clips: there is nothing to draw.'
-    )
-  wanted = wanted or '0'
+    raise errors.UserError(f'{source} has no clips.')
   if wanted in ids:
-    count = ids.count(wanted)
-    if count > 1:
+    if ids.count(wanted) > 1:
       logging.info(
-        '%s: %d clips have the id %r, and the first is drawn; choose another'
+        '%s: several clips have the id %r; drawing the first, choose another'
         ' one by its number',
         source,
-        count,
         wanted,
       )
     return ids.index(wanted)
-  if wanted.isdecimal():
-    if int(wanted) < len(ids):
-      return int(wanted)
-    raise errors.UserError(
-      f'--clip={wanted}: {source} has {len(ids):,} clips, numbered from 0 to'
-      f' {len(ids) - 1}, and none has this id.'
-    )
+  if wanted.isdecimal() and int(wanted) < len(ids):
+    return int(wanted)
   near = difflib.get_close_matches(wanted, ids, n=3)
   near = near or [i for i in ids if wanted.lower() in i.lower()][:3]
-  proposal = (
-    f'Did you mean {" or ".join(near)}?'
-    if near
-    else f'Its ids look like {", ".join(ids[:3])}.'
-  )
+  hint = f'Its ids look like {", ".join(ids[:3])}.'
+  if near and not wanted.isdecimal():
+    hint = f'Did you mean {" or ".join(near)}?'
   raise errors.UserError(
-    f'--clip={wanted}: no clip of {source} has this id. {proposal} A number'
-    f' from 0 to {len(ids) - 1} is taken too.'
+    f'--clip={wanted}: {source} has no clip with this id. {hint} Numbers from 0'
+    f' to {len(ids) - 1} are accepted too.'
   )
 
 
 def _clip(
-  record: records.Record,
-  layout: skeletons.Layout,
-  class_names: Sequence[str],
+  record: records.Record, layout: skeletons.Layout, class_names: Sequence[str]
 ) -> Clip:
   label = record['label']
   class_name = '' if label < 0 else f'class {label}'

@@ -1,4 +1,4 @@
-"""Confusion matrix as a picture."""
+"""Confusion matrix as an image."""
 
 from collections.abc import Sequence
 import os
@@ -8,7 +8,7 @@ import numpy as np
 from skeljax import atomic_file
 from skeljax import errors
 
-_MOST_CLASSES_WITH_NUMBERS = 20
+_MAX_CLASSES_WITH_NUMBERS = 20
 
 
 def save(
@@ -18,30 +18,30 @@ def save(
   *,
   title: str = '',
 ) -> None:
-  """Draws the matrix as a PNG, each row as percent of its clips.
+  """Draw the matrix as a PNG, each row in percent of its clips.
 
   Args:
     path: the .png to write.
     confusion: [classes, classes] counts; row is the label, column the
       prediction.
-    class_names: one name a class.
-    title: line above the picture.
+    class_names: one name per class.
+    title: title of the figure.
 
   Raises:
     ModuleNotFoundError: matplotlib is not installed.
-    UserError: class_names do not fit the matrix.
+    UserError: the number of class names does not match.
   """
-  # The figure classes without pyplot: no global state, no display needed.
+  # Without pyplot: no display is needed, no global state is changed.
   from matplotlib import colors
   from matplotlib import figure
 
   size = len(class_names)
   if np.shape(confusion) != (size, size):
     raise errors.UserError(
-      f'{path}: a confusion matrix of shape {np.shape(confusion)} cannot be'
-      f' drawn with {size} class names.'
+      f'{path}: {size} class names for a confusion matrix of shape'
+      f' {np.shape(confusion)}.'
     )
-  has_numbers = size <= _MOST_CLASSES_WITH_NUMBERS
+  has_numbers = size <= _MAX_CLASSES_WITH_NUMBERS
   cell = 0.5 if has_numbers else 0.17  # Inches.
   font = 9 if has_numbers else 7
   canvas = figure.Figure(figsize=(size * cell, size * cell))
@@ -49,16 +49,17 @@ def save(
 
   totals = np.sum(confusion, axis=1, keepdims=True)
   with np.errstate(invalid='ignore'):
-    percent = 100 * np.asarray(confusion) / totals  # NaN where no clip is.
+    percent = 100 * np.asarray(confusion) / totals  # NaN without clips.
   axes.set_facecolor('0.85')
-  # The square root lets confusions of a few percent be seen.
+  # The square root makes confusions of a few percent visible.
   scale = colors.PowerNorm(0.5, vmin=0, vmax=100)
   image = axes.imshow(percent, cmap='Blues', norm=scale)
   if has_numbers:
     _write_numbers(axes, percent, font)
 
   axes.set_xticks(range(size), class_names, rotation=90, fontsize=font)
-  axes.set_yticks(range(size), _row_names(class_names, totals), fontsize=font)
+  row_names = [f'{n} ({int(t)})' for n, t in zip(class_names, totals[:, 0])]
+  axes.set_yticks(range(size), row_names, fontsize=font)
   axes.set_xticks(np.arange(size + 1) - 0.5, minor=True)
   axes.set_yticks(np.arange(size + 1) - 0.5, minor=True)
   axes.grid(which='minor', color='0.9', linewidth=0.4)
@@ -74,13 +75,6 @@ def save(
   bar.tick_params(labelsize=font)
   with atomic_file.replacing(path) as temporary:
     canvas.savefig(temporary, format='png', dpi=120, bbox_inches='tight')
-
-
-def _row_names(class_names: Sequence[str], totals: np.ndarray) -> list[str]:
-  return [
-    f'{name} ({int(total)})'
-    for name, total in zip(class_names, totals[:, 0], strict=True)
-  ]
 
 
 def _write_numbers(axes, percent: np.ndarray, font: int) -> None:

@@ -105,7 +105,7 @@ def test_posec3d_shows_volumes_and_learns_from_them(run, tmp_path):
   assert _has_accuracy(said['keypoint']) and _has_accuracy(said['limb'])
   assert '260 samples, 13 classes' in said['fuse']
   assert '<image/png>' in said['confusion']
-  assert (tmp_path / 'runs' / 'pictures' / 'heat.gif').exists()
+  assert (tmp_path / 'runs' / 'figures' / 'heat.gif').exists()
 
 
 def test_own_clips_are_prepared_learned_and_labelled(run, tmp_path):

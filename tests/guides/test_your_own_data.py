@@ -81,8 +81,8 @@ def test_the_report_tells_classes_and_balance(printed):
 def test_the_run_is_evaluated_and_drawn(printed, folder):
   assert re.search(r'top-1 \d+\.\d+ %', printed)
   assert (folder / 'runs' / 'first' / 'confusion_matrix.png').exists()
-  assert (folder / 'pictures' / 'first.png').exists()
-  assert (folder / 'pictures' / 'first.gif').exists()
+  assert (folder / 'figures' / 'first.png').exists()
+  assert (folder / 'figures' / 'first.gif').exists()
   assert len(score_file.read(folder / 'first.npz').class_names) == 13
 
 

@@ -10,11 +10,11 @@ from skeljax import skeletons
 
 @pytest.fixture(scope='session')
 def walk():
-  """Two coco bodies, 5 frames; the first goes to the right, 30 pixels each."""
+  """Two coco skeletons, 5 frames; the first moves right, 30 pixels per frame."""
   from skeljax.visualize import clips
 
   rng = np.random.default_rng(0)
-  # Nearly upright lines of joints, so that nothing is equal to anything else.
+  # Nearly upright lines of joints, without symmetry.
   body = np.stack([np.linspace(0, 40, 17), np.linspace(0, 200, 17)], -1)
   body += rng.uniform(-4, 4, body.shape)
   first = [body + (100 + 30 * t, 100) for t in range(5)]
@@ -31,7 +31,7 @@ def walk():
 
 @pytest.fixture(scope='session')
 def body_3d():
-  """One upright body of 25 joints in metres, y up, shoulders along x."""
+  """One upright skeleton of 25 joints in metres, y up, shoulders along x."""
   from skeljax.visualize import clips
 
   layout = skeletons.get_layout('nturgb+d')
@@ -50,16 +50,16 @@ def body_3d():
 
 
 @pytest.fixture(scope='session')
-def drawn(walk):
-  """Both volumes of `walk`, 32 pixels wide."""
-  from skeljax.visualize import volumes
+def volumes(walk):
+  """Both heatmap volumes of `walk`, 32 pixels wide."""
+  from skeljax.visualize import heatmaps
 
   return [
-    volumes.compute(walk, stream, size=32) for stream in ('keypoint', 'limb')
+    heatmaps.compute(walk, stream, size=32) for stream in ('keypoint', 'limb')
   ]
 
 
 @pytest.fixture
 def change():
-  """A function that gives a clip with other fields."""
+  """Return a copy of a clip with some fields replaced."""
   return dataclasses.replace

@@ -1,4 +1,4 @@
-"""`python -m skeljax.visualize`: which clip it draws, and what it refuses."""
+"""`python -m skeljax.visualize`: choice of the clip, and error messages."""
 
 import os
 import pathlib
@@ -12,6 +12,7 @@ import pytest
 
 from skeljax import demo
 from skeljax import errors
+from skeljax import option
 from skeljax import skeletons
 from skeljax.visualize import __main__ as command
 from skeljax.visualize import clips
@@ -44,21 +45,21 @@ def annotations(tmp_path_factory):
 
 @pytest.fixture
 def draw(annotations, tmp_path, monkeypatch):
-  """Runs the command on the annotations; what it would write."""
+  """Run the command on the annotation file and return the written paths."""
   monkeypatch.delenv('SKELJAX_DATA', raising=False)
 
   def run(*arguments, data=True):
     values = flags.FlagValues()
-    command.define_flags(values)
+    option.define_flags(command.Options, flag_values=values)
     own = [f'--input={annotations}', '--layout=coco'] if data else []
     output = f'--output={tmp_path}/'
     values(['visualize', *own, output, '--size=32', *arguments])
-    return command.draw(values)
+    return command.draw(option.from_flags(command.Options, values))
 
   return run
 
 
-def test_the_command_writes_both_pictures(annotations, tmp_path):
+def test_command_writes_both_files(annotations, tmp_path):
   done = subprocess.run(
     [
       sys.executable, '-m', 'skeljax.visualize', f'--input={annotations}',
@@ -79,24 +80,22 @@ def test_the_command_writes_both_pictures(annotations, tmp_path):
 
 
 @pytest.fixture
-def drawn_clip(monkeypatch):
-  """The clip, volumes and note that would go onto the sheet."""
+def saved(monkeypatch):
+  """Arguments of sheet.save."""
   from skeljax.visualize import animation
   from skeljax.visualize import sheet
 
   seen = {}
 
-  def save(path, clip, drawn, **options):
-    seen.update(path=path, clip=clip, drawn=drawn, **options)
+  def save(path, clip, volumes, **options):
+    seen.update(path=path, clip=clip, volumes=volumes, **options)
 
   monkeypatch.setattr(sheet, 'save', save)
   monkeypatch.setattr(animation, 'save', lambda *args, **options: None)
   return seen
 
 
-def test_a_clip_is_named_by_id_or_number_within_the_split(
-  draw, drawn_clip, tmp_path
-):
+def test_clip_is_chosen_by_id_or_number_within_the_split(draw, saved, tmp_path):
   wanted = {
     (): 'walk/0',
     ('--clip=1',): 'walk/1',
@@ -105,19 +104,19 @@ def test_a_clip_is_named_by_id_or_number_within_the_split(
   }
   for arguments, name in wanted.items():
     draw('--stream=none', *arguments)
-    assert drawn_clip['clip'].id == name
-  assert drawn_clip['path'] == f'{tmp_path}/walk_1.png'
-  assert drawn_clip['clip'].class_name == 'run'
+    assert saved['clip'].id == name
+  assert saved['path'] == f'{tmp_path}/walk_1.png'
+  assert saved['clip'].class_name == 'run'
 
 
-def test_streams_are_drawn_as_asked(draw, drawn_clip):
+def test_stream_selects_the_volumes(draw, saved):
   draw('--stream=limb')
-  assert [v.stream for v in drawn_clip['drawn']] == ['limb']
-  assert '32 × 32' in drawn_clip['note']
+  assert [v.stream for v in saved['volumes']] == ['limb']
+  assert '32 × 32' in saved['note']
 
 
-def test_without_data_a_demo_motion_is_drawn(
-  draw, drawn_clip, monkeypatch, walk, body_3d
+def test_demo_motion_is_drawn_without_data(
+  draw, saved, monkeypatch, walk, body_3d
 ):
   built = []
   monkeypatch.setattr(demo, 'build', lambda *args: built.append(args) or 'root')
@@ -127,18 +126,18 @@ def test_without_data_a_demo_motion_is_drawn(
     lambda root, name, split, wanted: body_3d if '3d' in name else walk,
   )
   draw('--stream=none', data=False)
-  assert drawn_clip['clip'] is walk
+  assert saved['clip'] is walk
   draw('--layout=nturgb+d', data=False)
-  assert drawn_clip['clip'] is body_3d
+  assert saved['clip'] is body_3d
   assert built == [('demo_2d_none', 2, 'none'), ('demo_3d_none', 3, 'none')]
-  assert 'these are 3D' in drawn_clip['note'] and not drawn_clip['drawn']
-  with pytest.raises(errors.UserError, match='coco .2D. and nturgb.d .3D.'):
+  assert 'this clip is 3D' in saved['note'] and not saved['volumes']
+  with pytest.raises(errors.UserError, match='coco .2D. and\\s+nturgb.d .3D.'):
     draw('--layout=ucla', data=False)
 
 
-def test_a_prepared_dataset_can_be_drawn_from(draw, drawn_clip, tiny_root):
+def test_clip_of_a_prepared_dataset(draw, saved, tiny_root):
   draw(f'--data_dir={tiny_root}', '--dataset=tiny', data=False)
-  first = drawn_clip['clip']
+  first = saved['clip']
   assert first.dims == 3 and first.layout.name == 'nturgb+d'
   draw(
     f'--data_dir={tiny_root}',
@@ -146,75 +145,76 @@ def test_a_prepared_dataset_can_be_drawn_from(draw, drawn_clip, tiny_root):
     f'--clip={first.id}',
     data=False,
   )
-  np.testing.assert_array_equal(drawn_clip['clip'].keypoint, first.keypoint)
-  with pytest.raises(errors.UserError, match='there is tiny'):
+  np.testing.assert_array_equal(saved['clip'].keypoint, first.keypoint)
+  with pytest.raises(errors.UserError, match='contains tiny'):
     draw(f'--data_dir={tiny_root}', data=False)
 
 
 @pytest.mark.parametrize(
-  'arguments, said',
+  'arguments, message',
   [
-    (['--clip=walk/7'], 'no clip of .*walks.pkl has this id. Did you mean'),
+    (['--clip=walk/7'], 'walks.pkl has no clip with this id. Did you mean'),
     (['--clip=jump'], 'Its ids look like walk/0'),
-    (['--clip=3'], 'has 3 clips, numbered from 0 to 2'),
+    (['--clip=3'], 'Numbers from 0 to 2 are accepted'),
     (['--clip=2'], "'keypoint' has shape .*, so no frames"),
-    (['--split=test'], "no split 'test'; it has train, val"),
+    (['--split=test'], "no split 'test', only train, val"),
     (['--layout='], '--layout is missing'),
     (['--layout=nturgb+d'], "'keypoint' has 17 joints"),
     (['--dataset=x'], 'either --input'),
-    (['--frames=0'], '--frames=0: a sheet has 1 to 24 columns'),
+    (['--frames=0'], '--frames=0: expected a number at least 1 and at most 24'),
     (['--fps=100'], '--fps=100'),
     (['--sigma=0'], 'sigma'),
     (['--output='], '--output is empty'),
   ],
 )
-def test_mistakes_are_explained(draw, arguments, said):
-  with pytest.raises(errors.UserError, match=said):
+def test_error_messages(draw, arguments, message):
+  with pytest.raises(errors.UserError, match=message):
     draw(*arguments)
 
 
 @pytest.mark.parametrize(
-  'arguments, said',
+  'arguments, message',
   [
     (['--dataset=x'], 'SKELJAX_DATA'),
     (['--dataset=x', '--layout=coco'], '--layout has no effect'),
+    (['--dataset=x', '--third_channel=score'], '--third_channel has no effect'),
   ],
 )
-def test_datasets_are_named_whole(draw, arguments, said):
-  with pytest.raises(errors.UserError, match=said):
+def test_error_messages_for_datasets(draw, arguments, message):
+  with pytest.raises(errors.UserError, match=message):
     draw(*arguments, data=False)
 
 
-def test_volumes_of_3d_are_refused_when_asked_for(draw, monkeypatch, body_3d):
+def test_stream_of_a_3d_clip_is_an_error(draw, monkeypatch, body_3d):
   monkeypatch.setattr(clips, 'from_annotations', lambda *a, **k: body_3d)
-  with pytest.raises(errors.UserError, match='2D keypoints .* Leave --stream'):
+  with pytest.raises(errors.UserError, match='2D keypoints.* Omit --stream'):
     draw('--stream=limb')
 
 
-def test_what_cannot_be_drawn_is_said_on_the_sheet(
-  draw, drawn_clip, monkeypatch, walk, change
+def test_note_explains_what_is_not_drawn(
+  draw, saved, monkeypatch, walk, change
 ):
   clip = change(walk, img_shape=(0, 0))
   monkeypatch.setattr(clips, 'from_annotations', lambda *a, **k: clip)
   draw()
-  assert "'img_shape' is missing" in drawn_clip['note']
+  assert "'img_shape' is missing" in saved['note']
   layout = change(walk.layout, name='bare', limbs=())
   clip = change(walk, layout=layout, score=None)
   draw()
-  assert [v.stream for v in drawn_clip['drawn']] == ['keypoint']
-  assert 'bare lists no limbs' in drawn_clip['note']
-  assert 'every joint has score 1' in drawn_clip['note']
+  assert [v.stream for v in saved['volumes']] == ['keypoint']
+  assert 'bare has no limbs' in saved['note']
+  assert 'every joint has score 1' in saved['note']
 
 
 @pytest.mark.parametrize('module', ['matplotlib', 'PIL'])
-def test_a_missing_package_is_named(draw, monkeypatch, module):
+def test_missing_package_is_named(draw, monkeypatch, module):
   find = command.importlib.util.find_spec
   monkeypatch.setattr(
     command.importlib.util,
     'find_spec',
     lambda name: None if name == module else find(name),
   )
-  with pytest.raises(errors.UserError, match=r'skeljax\[pictures\]'):
+  with pytest.raises(errors.UserError, match=r'skeljax\[plots\]'):
     draw()
 
 
@@ -227,18 +227,18 @@ def test_a_missing_package_is_named(draw, monkeypatch, module):
     ('x.y', 'x.y'),
   ],
 )
-def test_output_is_a_folder_or_the_name_of_the_files(output, stem):
+def test_output_is_a_directory_or_a_file_path(output, stem):
   assert command.file_stem(output, 'id') == stem
 
 
-def test_compressed_annotations_can_be_drawn(tmp_path):
-  skeletons_seen = np.random.default_rng(0).uniform(1, 99, (4, 17, 3))
+def test_compressed_annotations(tmp_path):
+  keypoint = np.random.default_rng(0).uniform(1, 99, (4, 17, 3))
   item = dict(
     frame_dir='walk',
     frame_inds=np.array([0, 0, 1, 3]),
     box_score=np.ones(4),
     valid={0.5: 3},
-    keypoint=skeletons_seen.astype(np.float16),
+    keypoint=keypoint.astype(np.float16),
     label=-1,
     total_frames=4,
     img_shape=(100, 100),

@@ -1,4 +1,4 @@
-"""The confusion matrix becomes a readable PNG without display or pyplot."""
+"""The confusion matrix is drawn as a PNG without display or pyplot."""
 
 import sys
 
@@ -8,7 +8,7 @@ import pytest
 from skeljax import errors
 
 
-def test_png_grows_with_the_classes(tmp_path):
+def test_png_size_grows_with_the_number_of_classes(tmp_path):
   pytest.importorskip('matplotlib')
   from matplotlib import image
 
@@ -29,15 +29,15 @@ def test_png_grows_with_the_classes(tmp_path):
   assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_names_must_fit(tmp_path):
+def test_number_of_names_must_match(tmp_path):
   pytest.importorskip('matplotlib')
   from skeljax.visualize import confusion
 
-  with pytest.raises(errors.UserError, match='drawn with 2 class names'):
+  with pytest.raises(errors.UserError, match='2 class names'):
     confusion.save(tmp_path / 'x.png', np.eye(3), ['a', 'b'])
 
 
-def test_says_when_matplotlib_is_missing(tmp_path, monkeypatch):
+def test_missing_matplotlib_raises(tmp_path, monkeypatch):
   from skeljax.visualize import confusion
 
   monkeypatch.setitem(sys.modules, 'matplotlib', None)
