@@ -10,10 +10,10 @@ from typing import Any
 
 from absl import logging
 
-from data_prep import demo
 from data_prep import input_hashes
 from data_prep import shards
 from data_prep import sources
+from data_prep.demo import annotations as demo
 from skeljax import errors
 from skeljax import skeletons
 from skeljax.datasets import class_names as class_names_lib

@@ -13,7 +13,6 @@ import tensorflow_datasets as tfds
 
 from data_prep import builder as builder_lib
 from data_prep import clip_tables
-from data_prep import demo
 from data_prep import jobs
 from data_prep import options as options_lib
 from data_prep import scratch
@@ -22,6 +21,7 @@ from data_prep import summary
 from data_prep import table_scratch
 from data_prep import tables
 from data_prep import workspace
+from data_prep.demo import annotations as demo
 from skeljax import errors
 from skeljax import skeletons
 from skeljax.datasets import prepared

@@ -33,6 +33,8 @@ def field(
   minimum: float | None = None,
   maximum: float | None = None,
   above: float | None = None,
+  below: float | None = None,
+  **metadata: Any,
 ) -> Any:
   """Declare a field of an options dataclass.
 
@@ -43,10 +45,12 @@ def field(
     minimum: smallest allowed value, of every element if the field is a tuple.
     maximum: largest allowed value.
     above: lower bound that is not itself allowed.
+    below: upper bound that is not itself allowed.
+    **metadata: further entries of the field's metadata, for the caller.
   """
-  metadata = dict(
+  metadata.update(
     help=help, choices=tuple(choices), minimum=minimum, maximum=maximum,
-    above=above,
+    above=above, below=below,
   )  # fmt: skip
   return dataclasses.field(default=default, metadata=metadata)
 
@@ -156,6 +160,7 @@ def _violation(value: Any, hint: Any, rules: Any) -> str:
     ('at least', rules['minimum'], lambda v, b: v >= b),
     ('at most', rules['maximum'], lambda v, b: v <= b),
     ('more than', rules['above'], lambda v, b: v > b),
+    ('less than', rules['below'], lambda v, b: v < b),
   ]
   bounds = [b for b in bounds if b[1] is not None]
   # Written so that NaN fails too.

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from data_prep import demo
+from data_prep.demo import annotations as demo
 from skeljax import cli
 from skeljax import errors
 from skeljax import main

@@ -250,7 +250,7 @@ def test_ones_own_layout_travels_with_the_dataset(
 
 @pytest.mark.parametrize('layout', ['nturgb+d', 'coco'])
 def test_the_demo_walks_the_same_path(layout, make_options, run, monkeypatch):
-  from data_prep import demo
+  from data_prep.demo import annotations as demo
 
   monkeypatch.setattr(demo, 'CLIPS', {'train': 2, 'val': 1})
   options = make_options('', source='demo', inputs={}, layout=layout)

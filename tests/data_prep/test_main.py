@@ -8,10 +8,10 @@ import sys
 
 import pytest
 
-from data_prep import demo
 from data_prep import main
 from data_prep import options as options_lib
 from data_prep import sources
+from data_prep.demo import annotations as demo
 from skeljax import errors
 from skeljax.datasets import prepared
 

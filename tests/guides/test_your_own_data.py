@@ -32,7 +32,7 @@ def type_in(commands: list[str], folder: pathlib.Path) -> str:
   """What the commands print, one after the other in one shell."""
   script = '\n'.join(commands)
   for text, replacement in (
-    ('demo_clips --output=my_clips', '{} --clips_per_action=3'),
+    ('demo.clips --output=my_clips', '{} --clips_per_action=3'),
     ('EPOCHS=30', 'EPOCHS=1'),
   ):
     assert script.count(text) <= 1
@@ -66,7 +66,7 @@ def printed(folder):
 
 def test_what_is_shortened_is_in_the_guide():
   script = '\n'.join(COMMANDS)
-  assert script.count('demo_clips --output=my_clips') == 1
+  assert script.count('demo.clips --output=my_clips') == 1
   assert script.count('EPOCHS=30') == 1
   assert sum(PUBLISHED in c for c in COMMANDS) == 1
 

@@ -57,19 +57,19 @@ def load_clips(family: str, seed: int) -> Clips:
       if item['label'] < networks.NUM_CLASSES
     ]
   else:
-    from data_prep import demo_actions
-    from data_prep import demo_body
-    from data_prep import demo_motion
+    from data_prep.demo import actions
+    from data_prep.demo import body as body_lib
+    from data_prep.demo import motion as motion_lib
 
     layout = 'nturgb+d'
     rng = np.random.default_rng([seed, 3])
-    names = sorted(demo_actions.MOTIONS)[: networks.NUM_CLASSES]
+    names = sorted(actions.MOTIONS)[: networks.NUM_CLASSES]
     items = []
     for i in range(8 * networks.NUM_CLASSES):
       label = i % networks.NUM_CLASSES
-      bodies = [demo_body.draw_body(rng) for _ in range(2)]
-      motion = demo_motion.perform(names[label], bodies, rng)
-      motion = motion[:, :, : demo_body.KINECT_JOINTS]
+      bodies = [body_lib.draw_body(rng) for _ in range(2)]
+      motion = motion_lib.perform(names[label], bodies, rng)
+      motion = motion[:, :, : body_lib.KINECT_JOINTS]
       # What stands still would tie in a max-pooling; Kinect trembles by 7 mm.
       motion = motion + rng.normal(scale=0.007, size=motion.shape)
       items.append((motion, label))

@@ -15,6 +15,7 @@ class _Options:
   name: str = option.field(help='Name of the dataset.')
   count: int = option.field(0, 'Number of files.', minimum=0)
   ratio: float | None = option.field(None, 'A ratio.', above=0, maximum=1)
+  part: float = option.field(0.5, 'A part.', below=1, unit='clips')
   angles: tuple[float, ...] = option.field((), 'Angles.', minimum=0)
   mode: str = option.field('a', 'Mode.', choices=('a', 'b'))
   overwrite: bool = option.field(False, 'Replace it.')
@@ -31,6 +32,7 @@ class _Options:
     ('count', True, '--count=True: expected a whole number'),
     ('ratio', 0, '--ratio=0: expected a number at most 1 and more than 0'),
     ('ratio', float('nan'), '--ratio=nan: expected a number'),
+    ('part', 1.0, '--part=1.0: expected a number less than 1'),
     ('ratio', 'x', '--ratio=x: expected a number'),
     ('angles', (1, -2), '--angles=(1,-2): expected a number at least 0'),
     ('angles', 3, '--angles=3: expected a tuple'),
@@ -50,7 +52,7 @@ def test_flags_build_the_dataclass():
     ['x', '--name=n', '--count=3', '--ratio=0.5', '--mode=b', '--overwrite']
   )
   assert option.from_flags(_Options, values, angles=(1.0,)) == _Options(
-    'n', 3, 0.5, (1.0,), 'b', True
+    'n', 3, 0.5, 0.5, (1.0,), 'b', True
   )
   assert values['count'].help == 'Number of files.'
 

@@ -3,32 +3,32 @@
 import numpy as np
 import pytest
 
-from data_prep import demo_actions
-from data_prep import demo_body
-from data_prep import demo_motion
+from data_prep.demo import actions
+from data_prep.demo import body as body_lib
+from data_prep.demo import motion as motion_lib
 
-NAMES = tuple(demo_actions.MOTIONS)
+NAMES = tuple(actions.MOTIONS)
 FORWARD = tuple(
-  a.name for a, backwards in demo_actions.MOTIONS.values() if not backwards
+  a.name for a, backwards in actions.MOTIONS.values() if not backwards
 )
 
 
 def perform(name, seed):
   rng = np.random.default_rng(seed)
-  bodies = [demo_body.draw_body(rng) for _ in range(2)]
-  return demo_motion.perform(name, bodies, rng), bodies
+  bodies = [body_lib.draw_body(rng) for _ in range(2)]
+  return motion_lib.perform(name, bodies, rng), bodies
 
 
 def joint(points, name):
-  return points[..., demo_body.JOINTS.index(name), :]
+  return points[..., body_lib.JOINTS.index(name), :]
 
 
 def test_a_body_has_human_measures():
   rng = np.random.default_rng(0)
-  stand = np.array([[demo_actions.STAND[c] for c in demo_body.CHANNELS]])
+  stand = np.array([[actions.STAND[c] for c in body_lib.CHANNELS]])
   for _ in range(20):
-    body = demo_body.draw_body(rng)
-    points = demo_body.plant(demo_body.forward_kinematics(stand, body), body)[0]
+    body = body_lib.draw_body(rng)
+    points = body_lib.plant(body_lib.forward_kinematics(stand, body), body)[0]
     assert 1.5 <= body.height <= 1.95
     # The joint of the head is its middle, some 7 % below the crown.
     assert 0.88 < joint(points, 'head')[1] / body.height < 0.98
@@ -61,10 +61,10 @@ def test_a_body_has_human_measures():
 def test_an_angle_moves_its_joint_the_anatomical_way(
   channel, degrees, name, axis, sign
 ):
-  body = demo_body.draw_body(np.random.default_rng(0))
-  angles = np.zeros((2, len(demo_body.CHANNELS)))
-  angles[1, demo_body.CHANNELS.index(channel)] = degrees
-  before, after = joint(demo_body.forward_kinematics(angles, body), name)
+  body = body_lib.draw_body(np.random.default_rng(0))
+  angles = np.zeros((2, len(body_lib.CHANNELS)))
+  angles[1, body_lib.CHANNELS.index(channel)] = degrees
+  before, after = joint(body_lib.forward_kinematics(angles, body), name)
   assert sign * (after - before)[axis] > 0.02
 
 
@@ -72,14 +72,14 @@ def test_an_angle_moves_its_joint_the_anatomical_way(
 def test_bones_keep_their_lengths_and_joints_human_speeds(name):
   for seed in range(4):
     points, _ = perform(name, seed)
-    for bone in demo_body.BONES:
+    for bone in body_lib.BONES:
       ends = [joint(points, end) for end in bone.split('-')]
       length = np.linalg.norm(ends[0] - ends[1], axis=-1)
       np.testing.assert_allclose(
         length, length[:, :1].repeat(length.shape[1], 1)
       )
     speed = np.linalg.norm(np.diff(points, axis=1), axis=-1)
-    assert speed.max() * demo_motion.FRAME_RATE < 9
+    assert speed.max() * motion_lib.FRAME_RATE < 9
 
 
 @pytest.mark.parametrize('name', FORWARD)
@@ -104,7 +104,7 @@ def test_the_lower_foot_stands_on_the_floor_without_sliding(name):
 
 @pytest.mark.parametrize('name', NAMES)
 def test_a_reverse_is_the_same_motion_backwards(name):
-  action, backwards = demo_actions.MOTIONS[name]
+  action, backwards = actions.MOTIONS[name]
   if not action.reverse:
     assert not backwards
     return
@@ -115,20 +115,20 @@ def test_a_reverse_is_the_same_motion_backwards(name):
 
 
 def test_at_least_three_pairs_are_reversals():
-  assert sum(bool(a.reverse) for a, _ in demo_actions.MOTIONS.values()) >= 2 * 3
+  assert sum(bool(a.reverse) for a, _ in actions.MOTIONS.values()) >= 2 * 3
   assert 'stand up' in NAMES and 'put down' in NAMES and 'leave' in NAMES
 
 
 def test_the_mirrored_motion_is_the_mirror_image():
   rng = np.random.default_rng(5)
-  body = demo_body.draw_body(rng)
-  angles = rng.uniform(-40, 40, (3, len(demo_body.CHANNELS)))
-  points = demo_body.forward_kinematics(angles, body)
-  mirrored = demo_body.forward_kinematics(demo_motion._mirror(angles), body)
+  body = body_lib.draw_body(rng)
+  angles = rng.uniform(-40, 40, (3, len(body_lib.CHANNELS)))
+  points = body_lib.forward_kinematics(angles, body)
+  mirrored = body_lib.forward_kinematics(motion_lib._mirror(angles), body)
   other = {'l_': 'r_', 'r_': 'l_'}
   swap = [
-    demo_body.JOINTS.index(other.get(j[:2], j[:2]) + j[2:])
-    for j in demo_body.JOINTS
+    body_lib.JOINTS.index(other.get(j[:2], j[:2]) + j[2:])
+    for j in body_lib.JOINTS
   ]
   np.testing.assert_allclose(mirrored, points[:, swap] * [-1, 1, 1], atol=1e-12)
 
@@ -168,8 +168,8 @@ def test_clips_have_the_promised_lengths_and_onsets_vary():
     points, _ = perform(NAMES[seed % len(NAMES)], seed)
     lengths.add(points.shape[1])
     starts.append(np.linalg.norm(np.diff(points[0, :3], axis=0), axis=-1).max())
-  assert min(lengths) >= demo_motion.MIN_FRAMES
-  assert max(lengths) <= demo_motion.MAX_FRAMES
+  assert min(lengths) >= motion_lib.MIN_FRAMES
+  assert max(lengths) <= motion_lib.MAX_FRAMES
   assert len(lengths) > 25
   assert np.ptp(starts) > 0.01
 
@@ -178,7 +178,7 @@ def test_interpolation_meets_its_keyframes_and_stays_between_them():
   times = np.array([0, 0.3, 0.5, 1])
   values = np.array([[0, 5], [10, 5], [10, -3], [40, 0]], float)
   at = np.linspace(-0.2, 1.2, 281)[:, None].repeat(2, axis=1)
-  curve = demo_motion._interpolate(times, values, at)
+  curve = motion_lib._interpolate(times, values, at)
   for moment, value in zip(times, values):
     row = np.abs(at[:, 0] - moment).argmin()
     np.testing.assert_allclose(curve[row], value, atol=1e-9)

@@ -1,7 +1,7 @@
 """What the demo's people do: keyframes of joint angles and how they are played.
 
 To add an action, append an `Action` to `_TABLE`: a few poses, each the angles
-that differ from standing (demo_body names them; without l_ or r_ both sides),
+that differ from standing (body_lib names them; without l_ or r_ both sides),
 and the moment at which each is reached, 0 the beginning and 1 the end of the
 motion. Write it right-handed; half of the clips are mirrored. With `reverse`
 the same motion played backwards is a second action, so that nothing but the
@@ -10,7 +10,7 @@ order of the frames tells the two apart.
 
 import dataclasses
 
-from data_prep import demo_body
+from data_prep.demo import body as body_lib
 
 Pose = dict[str, float]
 
@@ -20,7 +20,7 @@ class Beat:
   """A joint that swings to and fro during part of a motion.
 
   Attributes:
-    channel: a name of demo_body.CHANNELS.
+    channel: a name of body_lib.CHANNELS.
     degrees: amplitude.
     hertz: range of the frequency.
     start: where in the motion it fades in.
@@ -66,7 +66,7 @@ class Action:
 
 def pose(**angles: float) -> Pose:
   """A pose, given by the angles that differ from standing at ease."""
-  out = dict.fromkeys(demo_body.CHANNELS, 0.0)
+  out = dict.fromkeys(body_lib.CHANNELS, 0.0)
   easy = dict(spread=8, elbow=14, turn=12, wrist=6, thigh=3, knee=6, straddle=3)
   for name, degrees in (easy | angles).items():
     names = [n for n in (name, f'l_{name}', f'r_{name}') if n in out]

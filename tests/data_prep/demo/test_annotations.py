@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from data_prep import demo
+from data_prep.demo import annotations as demo
 from skeljax import errors
 from skeljax import models
 from skeljax import skeletons

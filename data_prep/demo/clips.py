@@ -1,6 +1,6 @@
 """Demo motions as a pose tool leaves them: one JSON file a clip, and a CSV.
 
-    python -m data_prep.demo_clips --output=my_clips
+    python -m data_prep.demo.clips --output=my_clips
 
 The files have the form that MMPose's inferencer writes of a video; labels.csv
 beside them says what each shows and who does it. They stand in for clips of
@@ -17,7 +17,7 @@ from typing import Any
 from absl import flags
 import numpy as np
 
-from data_prep import demo
+from data_prep.demo import annotations as demo
 from skeljax import atomic_file
 from skeljax import cli
 from skeljax import errors
@@ -99,7 +99,7 @@ def _instance(points: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
 
 
 def define_flags() -> None:
-  """Flags of `python -m data_prep.demo_clips`."""
+  """Flags of `python -m data_prep.demo.clips`."""
   flags.DEFINE_string('output', None, 'Folder to write the clips to.')
   flags.DEFINE_integer('clips_per_action', 40, 'How many clips of each action.')
   flags.DEFINE_integer('seed', 0, 'Other seeds give other clips.')

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from data_prep import demo
-from data_prep import demo_clips
+from data_prep.demo import annotations as demo
+from data_prep.demo import clips
 from skeljax import errors
 
 
@@ -22,12 +22,12 @@ def annotations():
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
   path = tmp_path_factory.mktemp('clips')
-  assert demo_clips.write_clips(str(path), 2) == 2 * len(demo.ACTIONS)
+  assert clips.write_clips(str(path), 2) == 2 * len(demo.ACTIONS)
   return path
 
 
 def _rows(folder):
-  with open(folder / demo_clips.LABELS, encoding='utf-8', newline='') as f:
+  with open(folder / clips.LABELS, encoding='utf-8', newline='') as f:
     return list(csv.DictReader(f))
 
 
@@ -68,7 +68,7 @@ def test_files_hold_the_persons_who_were_detected(folder, annotations):
 
 
 def test_the_same_seed_writes_the_same_bytes(folder, tmp_path):
-  demo_clips.write_clips(str(tmp_path), 2)
+  clips.write_clips(str(tmp_path), 2)
   for path in folder.iterdir():
     assert (tmp_path / path.name).read_bytes() == path.read_bytes()
 
@@ -76,4 +76,4 @@ def test_the_same_seed_writes_the_same_bytes(folder, tmp_path):
 @pytest.mark.parametrize('count', [0, 47])
 def test_a_number_of_clips_that_the_demo_has_not_is_told(tmp_path, count):
   with pytest.raises(errors.UserError, match='from 1 to 46'):
-    demo_clips.write_clips(str(tmp_path), count)
+    clips.write_clips(str(tmp_path), count)

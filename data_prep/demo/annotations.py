@@ -1,7 +1,7 @@
 """Procedural demo motions as an ordinary annotation file.
 
 A few hundred clips of people who do everyday things in front of a depth camera,
-made from nothing but joint angles (demo_actions) and bodies (demo_body), so
+made from nothing but joint angles (actions) and bodies (body_lib), so
 that the whole way from a file to a trained model can be walked without a
 download. All actions but one come in pairs, each the other played backwards:
 who ignores the order of the frames cannot tell them apart.
@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from data_prep import demo_actions
-from data_prep import demo_body
-from data_prep import demo_motion
+from data_prep.demo import actions
+from data_prep.demo import body as body_lib
+from data_prep.demo import motion as motion_lib
 from skeljax import atomic_file
 from skeljax import errors
 
@@ -27,7 +27,7 @@ from skeljax import errors
 # changes a clip.
 DEMO_VERSION = '1'
 
-ACTIONS = tuple(demo_actions.MOTIONS)
+ACTIONS = tuple(actions.MOTIONS)
 LAYOUTS = ('nturgb+d', 'coco')
 
 # Clips of each action; subjects and cameras by number.
@@ -39,7 +39,7 @@ IMAGE_SHAPE = (1080, 1920)  # height, width, pixels
 _FOCAL_LENGTH = 1060.0  # pixels, about that of Kinect's colour camera
 
 _COCO = [
-  demo_body.JOINTS.index(joint)
+  body_lib.JOINTS.index(joint)
   for joint in (
     'nose l_eye r_eye l_ear r_ear l_shoulder r_shoulder l_elbow r_elbow '
     'l_wrist r_wrist l_hip r_hip l_knee r_knee l_ankle r_ankle'
@@ -48,7 +48,7 @@ _COCO = [
 
 # What a depth camera loses: the ends of the limbs, never the trunk.
 _LOSABLE = [
-  demo_body.JOINTS.index(f'{side}_{joint}')
+  body_lib.JOINTS.index(f'{side}_{joint}')
   for side in 'lr'
   for joint in 'elbow wrist hand tip thumb knee ankle foot'.split()
 ]
@@ -82,7 +82,7 @@ class Cast:
   """
 
   seed: int
-  bodies: Mapping[int, demo_body.Body]
+  bodies: Mapping[int, body_lib.Body]
   cameras: Mapping[int, Camera]
 
 
@@ -139,7 +139,7 @@ def draw_cast(seed: int) -> Cast:
   """The subjects and cameras of a demo; no split shares any with another."""
   rng = np.random.default_rng([1, seed])
   numbers = [n for subjects in SUBJECTS.values() for n in subjects]
-  bodies = {number: demo_body.draw_body(rng) for number in numbers}
+  bodies = {number: body_lib.draw_body(rng) for number in numbers}
   cameras = {}
   for numbers in CAMERAS.values():
     # The cameras of a split stand in a half circle before the scene.
@@ -160,12 +160,12 @@ def _clip(
   same camera. What does not look at the order of the frames is right about at
   most one of them, but for luck with the noise. Both layouts show one scene.
   """
-  motion = ACTIONS.index(demo_actions.MOTIONS[ACTIONS[label]][0].name)
+  motion = ACTIONS.index(actions.MOTIONS[ACTIONS[label]][0].name)
   key = [cast.seed, list(CLIPS).index(split_name), repetition, motion]
   rng = np.random.default_rng([2, *key])
   subjects = rng.choice(SUBJECTS[split_name], 2, replace=False)
   camera = rng.choice(CAMERAS[split_name])
-  scene = demo_motion.perform(
+  scene = motion_lib.perform(
     ACTIONS[label], [cast.bodies[s] for s in subjects], rng
   )
   points = _before_camera(scene, cast.cameras[camera], rng)
@@ -191,11 +191,11 @@ def _before_camera(
   """The scene in the axes of a camera: x right in Kinect's mirrored picture."""
   middle = scene[:, :, 0].mean((0, 1)) * [1, 0, 1]
   turn = camera.azimuth + rng.normal(0, 8)
-  points = (scene - middle) @ demo_body.rotation('y', turn).T
+  points = (scene - middle) @ body_lib.rotation('y', turn).T
   # Two people need more room.
   depth = camera.distance + 0.8 * (len(scene) - 1) + rng.normal(0, 0.15)
   points += [rng.normal(0, 0.2), -camera.height, depth]
-  return points @ demo_body.rotation('x', -camera.pitch).T
+  return points @ body_lib.rotation('x', -camera.pitch).T
 
 
 def _losses(
@@ -235,10 +235,10 @@ def _depth(
   points: np.ndarray, seen: np.ndarray, rng: np.random.Generator
 ) -> Mapping[str, Any]:
   """What Kinect reports: 25 joints, metres, zeros for what it lost."""
-  points = points[:, :, : demo_body.KINECT_JOINTS]
-  seen = seen[:, :, : demo_body.KINECT_JOINTS, None]
-  metres = np.full((demo_body.KINECT_JOINTS, 1), 0.007)
-  metres[[i for i in _LOSABLE if i < demo_body.KINECT_JOINTS]] = 0.012
+  points = points[:, :, : body_lib.KINECT_JOINTS]
+  seen = seen[:, :, : body_lib.KINECT_JOINTS, None]
+  metres = np.full((body_lib.KINECT_JOINTS, 1), 0.007)
+  metres[[i for i in _LOSABLE if i < body_lib.KINECT_JOINTS]] = 0.012
   noise = metres * rng.uniform(0.6, 1.4) * _tremble(points.shape, rng)
   return dict(keypoint=((points + noise) * seen).astype(np.float16))
 
@@ -261,7 +261,7 @@ def _picture(
 
   # Farther than the pelvis means likely hidden; the face needs to face us.
   hidden = np.clip((depth[..., 0] - points[..., :1, 2]) / 0.5, 0, 1)
-  nose, head = demo_body.JOINTS.index('nose'), demo_body.JOINTS.index('head')
+  nose, head = body_lib.JOINTS.index('nose'), body_lib.JOINTS.index('head')
   away = points[..., nose, 2] > points[..., head, 2]
   hidden[..., :5] = np.where(away[..., None], 1.0, hidden[..., :5])
   score = 0.92 - 0.35 * hidden + 0.04 * _tremble(seen.shape, rng)

@@ -4,15 +4,15 @@ import math
 
 import numpy as np
 
-from data_prep import demo_actions
-from data_prep import demo_body
+from data_prep.demo import actions
+from data_prep.demo import body as body_lib
 
 FRAME_RATE = 30  # frames per second, as Kinect
 MIN_FRAMES, MAX_FRAMES = 30, 110
 
 
 def perform(
-  name: str, bodies: list[demo_body.Body], rng: np.random.Generator
+  name: str, bodies: list[body_lib.Body], rng: np.random.Generator
 ) -> np.ndarray:
   """One clip of an action as it happens, before any camera sees it.
 
@@ -21,15 +21,15 @@ def perform(
   action's clip of the same rng with its frames in reverse order.
 
   Args:
-    name: a key of demo_actions.MOTIONS.
+    name: a key of actions.MOTIONS.
     bodies: two persons; a one-person action takes the first.
     rng: source of all variation.
 
   Returns:
-    [persons, T, len(demo_body.JOINTS), 3], metres, floor at y = 0, T between
+    [persons, T, len(body_lib.JOINTS), 3], metres, floor at y = 0, T between
     MIN_FRAMES and MAX_FRAMES.
   """
-  action, backwards = demo_actions.MOTIONS[name]
+  action, backwards = actions.MOTIONS[name]
   bodies = bodies[: action.persons]
   moment = _timeline(action, rng)
   beats = _beats(action, moment, rng)  # Two who shake hands keep time.
@@ -47,14 +47,12 @@ def perform(
   return out[:, ::-1] if backwards else out
 
 
-def _move(angles: np.ndarray, body: demo_body.Body) -> np.ndarray:
+def _move(angles: np.ndarray, body: body_lib.Body) -> np.ndarray:
   """[T, joints, 3] a person on the floor."""
-  return demo_body.plant(demo_body.forward_kinematics(angles, body), body)
+  return body_lib.plant(body_lib.forward_kinematics(angles, body), body)
 
 
-def _timeline(
-  action: demo_actions.Action, rng: np.random.Generator
-) -> np.ndarray:
+def _timeline(action: actions.Action, rng: np.random.Generator) -> np.ndarray:
   """[T] moment of the motion in every frame: < 0 before it, > 1 after it."""
   frames = FRAME_RATE * rng.uniform(*action.seconds)
   before, after = rng.uniform(-0.12, 0.35, 2)
@@ -64,20 +62,20 @@ def _timeline(
 
 
 def _angles(
-  action: demo_actions.Action, moment: np.ndarray, rng: np.random.Generator
+  action: actions.Action, moment: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
   """[T, channels] joint angles of one person's own way to do it."""
   times = np.array([t for t, _ in action.keyframes])
   poses = np.array(
-    [[p[c] for c in demo_body.CHANNELS] for _, p in action.keyframes]
+    [[p[c] for c in body_lib.CHANNELS] for _, p in action.keyframes]
   )
-  stand = np.array([demo_actions.STAND[c] for c in demo_body.CHANNELS])
+  stand = np.array([actions.STAND[c] for c in body_lib.CHANNELS])
   channels = len(stand)
 
   # Nobody does it twice alike. What changes in a leg changes in the other one,
   # or a foot would leave the floor.
-  legs = np.array([c[2:] in demo_body.LEG for c in demo_body.CHANNELS])
-  left = np.array([c[:2] == 'l_' for c in demo_body.CHANNELS])
+  legs = np.array([c[2:] in body_lib.LEG for c in body_lib.CHANNELS])
+  left = np.array([c[:2] == 'l_' for c in body_lib.CHANNELS])
   scale = rng.uniform(0.9, 1.1) + rng.normal(0, 0.06, poses.shape)
   scale[:, legs & left] = scale[:, legs & ~left]
   poses = stand + scale * (poses - stand)
@@ -95,17 +93,17 @@ def _angles(
 
 
 def _beats(
-  action: demo_actions.Action, moment: np.ndarray, rng: np.random.Generator
+  action: actions.Action, moment: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
   """[T, channels] what the oscillations add to the keyframes."""
-  out = np.zeros((len(moment), len(demo_body.CHANNELS)))
+  out = np.zeros((len(moment), len(body_lib.CHANNELS)))
   seconds = np.arange(len(moment)) / FRAME_RATE
   for beat in action.beats:
     fade = _ease((moment - beat.start) / 0.1)
     fade *= _ease((beat.stop - moment) / 0.1)
     phase = seconds * rng.uniform(*beat.hertz) + rng.random()
     swing = beat.degrees * rng.uniform(0.7, 1.3) * np.sin(2 * math.pi * phase)
-    out[:, demo_body.CHANNELS.index(beat.channel)] += fade * swing
+    out[:, body_lib.CHANNELS.index(beat.channel)] += fade * swing
   return out
 
 
@@ -155,7 +153,7 @@ def _ease(u: np.ndarray) -> np.ndarray:
 
 
 def _walk(
-  action: demo_actions.Action, moment: np.ndarray, rng: np.random.Generator
+  action: actions.Action, moment: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
   """[T, channels] what a few steps add to the angles of standing.
 
@@ -169,7 +167,7 @@ def _walk(
   strength = _ease(u / 0.2) * _ease((1 - u) / 0.2) * rng.uniform(0.8, 1.15)
   phase = rng.random() + steps / 2 * u
 
-  out = np.zeros((len(moment), len(demo_body.CHANNELS)))
+  out = np.zeros((len(moment), len(body_lib.CHANNELS)))
   for side, shift in (('l', 0.0), ('r', 0.5)):
     p = phase + shift
     swing = np.cos(2 * math.pi * p)
@@ -177,7 +175,7 @@ def _walk(
     foot = 12 * _bump(p, 0.05) - 45 * _bump(p - 0.6, 0.07)
     curves = dict(thigh=5 + 22 * swing, knee=knee, foot=foot, lift=-14 * swing)
     for name, curve in curves.items():
-      out[:, demo_body.CHANNELS.index(f'{side}_{name}')] = strength * curve
+      out[:, body_lib.CHANNELS.index(f'{side}_{name}')] = strength * curve
   return out
 
 
@@ -199,17 +197,17 @@ def _sway(frames: int, channels: int, rng: np.random.Generator) -> np.ndarray:
 def _mirror(angles: np.ndarray) -> np.ndarray:
   """The angles of the mirrored motion: sides swap, turns change sign."""
   swap = {'l_': 'r_', 'r_': 'l_'}
-  names = [swap.get(c[:2], c[:2]) + c[2:] for c in demo_body.CHANNELS]
+  names = [swap.get(c[:2], c[:2]) + c[2:] for c in body_lib.CHANNELS]
   sign = [-1 if c in ('side', 'twist', 'look') else 1 for c in names]
-  return angles[:, [demo_body.CHANNELS.index(n) for n in names]] * sign
+  return angles[:, [body_lib.CHANNELS.index(n) for n in names]] * sign
 
 
 def _level_hands(
-  angles: list[np.ndarray], bodies: list[demo_body.Body], meeting: int
+  angles: list[np.ndarray], bodies: list[body_lib.Body], meeting: int
 ) -> list[np.ndarray]:
   """The right hands lifted or lowered until they are equally high as they meet."""
-  hand, shoulder = map(demo_body.JOINTS.index, ('r_hand', 'r_shoulder'))
-  lift = demo_body.CHANNELS.index('r_lift')
+  hand, shoulder = map(body_lib.JOINTS.index, ('r_hand', 'r_shoulder'))
+  lift = body_lib.CHANNELS.index('r_lift')
   for _ in range(2):  # Newton's method; what is left is millimetres.
     at = [_move(a[[meeting]], b)[0] for a, b in zip(angles, bodies)]
     height = np.mean([p[hand, 1] for p in at])
@@ -226,7 +224,7 @@ def _level_hands(
 
 
 def _face_each_other(
-  action: demo_actions.Action,
+  action: actions.Action,
   people: list[np.ndarray],
   meeting: int,
   hand: str,
@@ -234,10 +232,10 @@ def _face_each_other(
 ) -> list[np.ndarray]:
   """Both placed so that at the meeting they are `gap` apart or hands touch."""
   apart = rng.uniform(*action.gap) if action.gap else 0
-  anchor = demo_body.JOINTS.index('pelvis' if action.gap else hand)
+  anchor = body_lib.JOINTS.index('pelvis' if action.gap else hand)
   out = []
   for points, heading in zip(people, (-90, 90)):
-    turned = points @ demo_body.rotation('y', heading + rng.normal(0, 4)).T
+    turned = points @ body_lib.rotation('y', heading + rng.normal(0, 4)).T
     turned -= turned[meeting, anchor] * [1, 0, 1]
     # Who has heading -90 looks along +x, and stands at negative x.
     turned[..., 0] += math.copysign(apart / 2, heading)

@@ -1,0 +1,1 @@
+"""Procedural demo motions: skeleton clips for a first run without a download."""
