@@ -1,9 +1,9 @@
-"""One wrapper for every command: what the user can mend becomes a paragraph.
+"""Entry point shared by all commands.
 
-Configuration and user errors are printed without a traceback and end with
-status 2; any other exception is a defect and keeps its traceback. Each command
-calls `run(main, define_flags)` under `if __name__ == '__main__'`, so that two
-commands can be imported into one process without defining a flag twice.
+Each command calls `run(main, define_flags)` under `if __name__ == '__main__'`,
+so that two commands can be imported into one process without defining a flag
+twice. User errors are printed without a traceback and exit with status 2; any
+other exception is a bug and keeps its traceback.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,72 +31,68 @@ def run(
   define_flags: Callable[[], None] | None = None,
   flags_parser: Callable[[Sequence[str]], Sequence[str]] | None = None,
 ) -> None:
-  """Runs a command under absl and exits with its status.
+  """Run a command under absl and exit with its status.
 
   Args:
-    main: takes argv without the parsed flags, returns the exit status (None
-      means 0). UserError raised inside ends with status 2.
-    define_flags: defines the command's absl flags.
-    flags_parser: takes argv, returns what main gets; a command that takes
-      arguments besides flags gives its own, absl's alone refuses them.
+    main: takes argv without the parsed flags and returns the exit status (None
+      means 0).
+    define_flags: defines the absl flags of the command.
+    flags_parser: takes argv and returns what is passed to main. The default
+      accepts flags only; a command with positional arguments passes its own.
   """
+
+  def guarded(argv):
+    setup_logging()
+    try:
+      return main(argv) or 0
+    except errors.UserError as error:
+      return report(error)
+
   if define_flags is not None:
     define_flags()
-  parser = flags_parser or flags.FLAGS
+  parser = flags_parser or _parse_flags_only
   try:
     try:
-      app.run(
-        lambda argv: _guarded(main, argv),
-        flags_parser=lambda argv: parse_flags(argv, parser),
-      )
+      app.run(guarded, flags_parser=lambda argv: parse_flags(argv, parser))
     finally:
       sys.stdout.flush()
   except BrokenPipeError:
-    # Whoever read our output, such as head, has seen enough. Python would
-    # flush once more at exit, and complain.
+    # The reader of our output, for example head, has exited. Redirect stdout,
+    # because Python flushes it once more at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(1)
 
 
-def _guarded(main: Callable[[Sequence[str]], int | None], argv) -> int:
-  setup_logging()
-  try:
-    return main(argv) or 0
-  except errors.UserError as error:
-    return report(error)
-
-
-def report(error: Exception) -> int:
-  """Prints an error as one paragraph on stderr, returns the exit status."""
+def report(error: Exception | str) -> int:
+  """Print an error to stderr, wrapped to the terminal; return the status."""
   logging.flush()
-  width = 100 if not sys.stderr.isatty() else os.get_terminal_size(2).columns
-  paragraphs = str(error).strip().split('\n')
-  lines = [
+  width = os.get_terminal_size(2).columns if sys.stderr.isatty() else 100
+  paragraphs = [
     textwrap.fill(
       p, max(width, 40), break_long_words=False, break_on_hyphens=False
     )
-    for p in paragraphs
+    for p in str(error).strip().split('\n')
   ]
-  print('error: ' + '\n'.join(lines), file=sys.stderr)
+  print('error: ' + '\n'.join(paragraphs), file=sys.stderr)
   return USER_ERROR_STATUS
 
 
 def setup_logging() -> None:
-  """Logs our own lines at INFO to stderr, libraries only from WARNING up."""
+  """Log to stderr: our own messages from INFO, libraries' from WARNING."""
   logging.set_verbosity(logging.INFO)
   handler = logging.get_absl_handler()
   handler.python_handler.stream = sys.stderr
   handler.setFormatter(
     python_logging.Formatter('%(asctime)s %(message)s', '%H:%M:%S')
   )
-  handler.addFilter(_is_ours_or_serious)
+  handler.addFilter(_is_shown)
 
 
-def _is_ours_or_serious(record: python_logging.LogRecord) -> bool:
+def _is_shown(record: python_logging.LogRecord) -> bool:
   folders = re.split(r'[\\/]', record.pathname)
   if any(name in folders for name in _OUR_PACKAGES):
     return True
-  # Orbax warns of what is meant so, such as reading a checkpoint only.
+  # Orbax warns about intended uses, such as opening a checkpoint read-only.
   is_orbax = 'orbax' in folders
   return record.levelno >= (
     python_logging.ERROR if is_orbax else python_logging.WARNING
@@ -106,76 +102,70 @@ def _is_ours_or_serious(record: python_logging.LogRecord) -> bool:
 def parse_flags(
   argv: Sequence[str], parser: Callable[[Sequence[str]], Sequence[str]]
 ) -> Sequence[str]:
-  """Parses argv; a mistyped flag or field ends with a paragraph, status 2."""
+  """Parse argv; a wrong flag or config field exits with status 2."""
   try:
-    rest = parser(list(argv))
+    return parser(list(argv))
+  except errors.UserError as error:
+    sys.exit(report(error))
   except flags.Error as error:
     user_error = _find_user_error(error)
     if user_error is None and 'Error whilst parsing config file' in str(error):
-      raise  # A config file that crashes is a defect: keep its traceback.
-    sys.exit(report(user_error or _flag_error(error)))
+      raise  # A bug in a config file keeps its traceback.
+    if user_error is None and type(error).__name__ == 'FlagOrderError':
+      user_error = f'{error}. Put --config=FILE before --config.FIELD=VALUE.'
+    sys.exit(report(user_error or f'{error}. --help lists the flags.'))
   except (AttributeError, KeyError) as error:
-    # This is how ml_collections says that an override names no field.
-    field = re.search(r'\w+', str(error))  # Quoted, and quoted again.
-    unknown = _unknown_field(argv, field.group()) if field else None
-    if unknown is None:
+    # ml_collections raises these for an override of an unknown field.
+    message = _unknown_field(argv, str(error))
+    if message is None:
       raise
-    sys.exit(report(unknown))
-  if len(rest) > 1 and parser is flags.FLAGS:
-    unexpected = ', '.join(repr(a) for a in rest[1:])
-    sys.exit(
-      report(
-        errors.UserError(
-          f'Unexpected argument {unexpected}: this command takes flags'
-          ' only, as --name=value. --help lists them.'
-        )
-      )
+    sys.exit(report(message))
+
+
+def _parse_flags_only(argv: Sequence[str]) -> Sequence[str]:
+  rest = flags.FLAGS(argv)
+  if len(rest) > 1:
+    raise errors.UserError(
+      f'Unexpected argument {", ".join(map(repr, rest[1:]))}: this command takes'
+      ' only flags, as --name=value. --help lists them.'
     )
   return rest
 
 
 def _find_user_error(error: BaseException | None) -> errors.UserError | None:
+  """The innermost UserError, which ml_collections wraps in its own types."""
   found = None
   while error is not None:
     if isinstance(error, errors.UserError):
-      found = error  # The innermost: ml_collections wraps it in its own type.
+      found = error
     error = error.__cause__ or error.__context__
   return found
 
 
-def _flag_error(error: flags.Error) -> errors.UserError:
-  if type(error).__name__ == 'FlagOrderError':
-    return errors.UserError(
-      f'{error}. Put --config=FILE before the --config.x=y that change it.'
-    )
-  return errors.UserError(f'{error}. --help lists the flags.')
-
-
-def _unknown_field(argv: Sequence[str], key: str) -> errors.UserError | None:
-  """The paragraph for a --config.x.y that names no field, with a proposal."""
-  overrides = [
-    m.group(1)
-    for m in (re.match(r'--?config\.([^=]+)', a) for a in argv)
-    if m is not None
-  ]
-  wrong = [o for o in overrides if key in re.split(r'[.\[]', o)]
-  config_path = next(
-    (a.split('=', 1)[1] for a in argv if re.match(r'--?config=', a)), None
-  )
-  if not wrong or config_path is None:
+def _unknown_field(argv: Sequence[str], error: str) -> str | None:
+  """The message for a --config.x.y that is not a field of the config."""
+  key = re.search(r'\w+', error)
+  config_path = wrong = None
+  for argument in argv:
+    name, _, value = argument.lstrip('-').partition('=')
+    if name == 'config':
+      config_path = value
+    elif name.startswith('config.') and key and wrong is None:
+      field = name.removeprefix('config.')
+      wrong = field if key[0] in re.split(r'[.\[]', field) else None
+  if wrong is None or config_path is None:
     return None
-  known = _field_names(load_config(config_path))
-  # The demo preset repeats fields of the other sections.
-  known = [name for name in known if not name.startswith('demo.')]
-  near = difflib.get_close_matches(wrong[0], known, n=3, cutoff=0.5)
-  proposal = (
-    'Did you mean ' + ' or '.join(f'--config.{n}' for n in near) + '?'
-    if near
-    else f'Its fields are {", ".join(known)}.'
-  )
-  return errors.UserError(
-    f'--config.{wrong[0]}: {config_path} has no field {wrong[0]!r}. {proposal}'
-  )
+  # config.demo repeats fields of the other sections.
+  known = [
+    name
+    for name in _field_names(load_config(config_path))
+    if not name.startswith('demo.')
+  ]
+  near = difflib.get_close_matches(wrong, known, n=3, cutoff=0.5)
+  hint = f'Its fields are {", ".join(known)}.'
+  if near:
+    hint = f'Did you mean {" or ".join(f"--config.{n}" for n in near)}?'
+  return f'--config.{wrong}: {config_path} has no field {wrong!r}. {hint}'
 
 
 def load_config(path_and_words: str) -> config_dict.ConfigDict:

@@ -1,10 +1,9 @@
-"""The one exception that means: the user can mend this."""
+"""The exception for user errors."""
 
 
 class UserError(ValueError):
-  """Bad input or configuration; its text is one paragraph for the user.
+  """Invalid input or configuration that the user can fix.
 
-  The text names the file, sample or field, says what was expected, and how to
-  mend it. Commands print it without a traceback and exit with status 2
-  (skeljax.cli); any other exception is a defect and keeps its traceback.
+  The message names the file, sample or field, what was expected, and the fix.
+  Commands print it without a traceback and exit with status 2 (skeljax.cli).
   """

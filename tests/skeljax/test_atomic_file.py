@@ -1,4 +1,4 @@
-"""Files appear whole or not at all, and say where they cannot."""
+"""Atomic writes: complete or not at all, with errors that name the path."""
 
 import pathlib
 
@@ -13,7 +13,7 @@ def _write(path, text: str) -> None:
     pathlib.Path(temporary).write_text(text)
 
 
-def test_folder_is_made_and_the_file_replaced(tmp_path):
+def test_directory_is_created_and_the_file_replaced(tmp_path):
   path = tmp_path / 'new' / 'file.txt'
   _write(path, 'old')
   _write(path, 'new')
@@ -21,7 +21,7 @@ def test_folder_is_made_and_the_file_replaced(tmp_path):
   assert list(path.parent.iterdir()) == [path]
 
 
-def test_exception_inside_leaves_what_was_there(tmp_path):
+def test_exception_keeps_the_old_content(tmp_path):
   path = tmp_path / 'file.txt'
   path.write_text('old')
   with pytest.raises(ValueError), atomic_file.replacing(path) as temporary:
@@ -32,7 +32,7 @@ def test_exception_inside_leaves_what_was_there(tmp_path):
 
 
 @pytest.mark.parametrize('place', ['folder', 'file/below.txt'])
-def test_a_place_that_cannot_be_written_is_named(tmp_path, place):
+def test_unwritable_path_is_named(tmp_path, place):
   (tmp_path / 'folder').mkdir()
   (tmp_path / 'file').touch()
   with pytest.raises(errors.UserError, match=f'{place} cannot be written'):

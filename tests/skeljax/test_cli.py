@@ -1,4 +1,4 @@
-"""What a user reads when a command line is wrong."""
+"""Error messages and exit status of commands."""
 
 import os
 import subprocess
@@ -22,8 +22,8 @@ _COMMAND = textwrap.dedent("""
   def main(argv):
     if flags.FLAGS.mode == 'user':
       raise errors.UserError('file x: field y is 3, expected 4.')
-    if flags.FLAGS.mode == 'defect':
-      raise ValueError('a defect')
+    if flags.FLAGS.mode == 'bug':
+      raise ValueError('a bug')
     print('done', flags.FLAGS.config.optim.base_lr)
 
   cli.run(main, define_flags)
@@ -42,7 +42,7 @@ def command(tmp_path_factory):
       def get_config(words=''):
         if words == 'user':
           raise errors.UserError('word user is unknown.')
-        if words == 'defect':
+        if words == 'bug':
           raise ValueError('the file is broken')
         return config_dict.create(optim=dict(base_lr=0.1, milestones=(3, 4)))
     """)
@@ -63,7 +63,7 @@ def command(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-  'arguments, words',
+  'arguments, message',
   [
     (
       ('--config=config.py', '--config.optim.base_rl=1'),
@@ -77,33 +77,33 @@ def command(tmp_path_factory):
     (('--config=config.py', 'stray'), "Unexpected argument 'stray'"),
   ],
 )
-def test_user_mistake_is_one_paragraph_and_status_2(command, arguments, words):
+def test_user_error_is_one_paragraph_and_status_2(command, arguments, message):
   done = command(*arguments)
   assert done.returncode == 2, done.stderr
   text = ' '.join(done.stderr.split())
   assert text.startswith('error: ')
-  assert words in text
+  assert message in text
   assert 'Traceback' not in text
 
 
 @pytest.mark.parametrize(
-  'arguments', [('--config=config.py', '--mode=defect'),
-                ('--config=config.py:defect',)]
+  'arguments', [('--config=config.py', '--mode=bug'),
+                ('--config=config.py:bug',)]
 )  # fmt: skip
-def test_defect_keeps_its_traceback(command, arguments):
+def test_bug_keeps_its_traceback(command, arguments):
   done = command(*arguments)
   assert done.returncode not in (0, 2)
   assert 'Traceback' in done.stderr
 
 
-def test_good_command_line_passes_overrides_and_exits_0(command):
+def test_valid_command_line_passes_overrides_and_exits_0(command):
   done = command('--config=config.py', '--config.optim.base_lr=2')
   assert (done.returncode, done.stdout) == (0, 'done 2.0\n')
 
 
-def test_reader_that_has_seen_enough_is_no_error(command):
+def test_closed_stdout_is_not_reported(command):
   reader, writer = os.pipe()
-  os.close(reader)  # As head does after its lines.
+  os.close(reader)  # As head does.
   done = command('--config=config.py', stdout=writer)
   os.close(writer)
   assert (done.returncode, done.stderr) == (1, '')
