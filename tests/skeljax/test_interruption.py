@@ -1,4 +1,4 @@
-"""Runs of the real command that are killed, stopped, and continued."""
+"""Kill, stop and resume `python -m skeljax.main` in a subprocess."""
 
 import dataclasses
 import json
@@ -33,7 +33,7 @@ _CONFIG = """
 
 @pytest.fixture(scope='module')
 def start(tiny_root, tmp_path_factory):
-  """Starts `python -m skeljax.main` on the tiny dataset; gives the process."""
+  """Return a function that starts training on the tiny dataset."""
   folder = tmp_path_factory.mktemp('command')
   conftest = str(pathlib.Path(__file__).with_name('conftest.py'))
   config = folder / 'tiny.py'
@@ -48,7 +48,7 @@ def start(tiny_root, tmp_path_factory):
   )
 
   def run(workdir):
-    # A file, because a pipe that nobody empties stops its writer when full.
+    # A file, because writing to a full pipe blocks.
     with open(folder / f'{workdir.name}.log', 'a') as log:
       process = subprocess.Popen(
         [sys.executable, '-m', 'skeljax.main', f'--config={config}',
@@ -62,29 +62,29 @@ def start(tiny_root, tmp_path_factory):
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-  """A started command and the file that it writes to."""
+  """A running command and its log file."""
 
   process: subprocess.Popen
   log: pathlib.Path
 
   def finish(self, timeout: float) -> str:
-    """Waits for the end; what the command wrote."""
+    """Wait for the command to exit and return its output."""
     try:
       self.process.wait(timeout)
     except subprocess.TimeoutExpired:
-      self.abort(f'no end after {timeout} s')
+      self.abort(f'still running after {timeout} s')
     return self.log.read_text()
 
   def abort(self, reason: str) -> None:
-    """Fails, with the stacks of all threads of the command."""
+    """Fail with the stack traces of all threads of the command."""
     self.process.send_signal(signal.SIGABRT)
     self.process.wait()
     raise AssertionError(f'{reason}:\n{self.log.read_text()}')
 
 
 @pytest.fixture(scope='module')
-def straight_run(start, tmp_path_factory):
-  workdir = tmp_path_factory.mktemp('runs') / 'straight'
+def uninterrupted_run(start, tmp_path_factory):
+  workdir = tmp_path_factory.mktemp('runs') / 'uninterrupted'
   command = start(workdir)
   text = command.finish(timeout=300)
   assert command.process.returncode == 0, text
@@ -100,7 +100,7 @@ def _wait_for_step(command, workdir, step) -> None:
     if lines and json.loads(lines[-1])['step'] >= step:
       return
     time.sleep(0.02)
-  command.abort(f'step {step} was not reached')
+  command.abort(f'step {step} not reached')
 
 
 def _final_state(workdir) -> list[np.ndarray]:
@@ -115,12 +115,14 @@ def _final_state(workdir) -> list[np.ndarray]:
   return [np.asarray(leaf) for leaf in jax.tree.leaves(restored)]
 
 
-def _assert_same_end(workdir, straight) -> None:
-  for a, b in zip(_final_state(workdir), _final_state(straight), strict=True):
+def _assert_same_final_state(workdir, uninterrupted) -> None:
+  for a, b in zip(
+    _final_state(workdir), _final_state(uninterrupted), strict=True
+  ):
     np.testing.assert_array_equal(a, b)
 
 
-def test_killed_run_continues_to_the_same_bits(start, straight_run, tmp_path):
+def test_killed_run_resumes_bit_identically(start, uninterrupted_run, tmp_path):
   step = random.randint(2, 13)
   print('killed after step', step)
   workdir = tmp_path / 'killed'
@@ -128,14 +130,14 @@ def test_killed_run_continues_to_the_same_bits(start, straight_run, tmp_path):
   _wait_for_step(killed, workdir, step)
   killed.process.send_signal(signal.SIGKILL)
   killed.process.wait()
-  again = start(workdir)
-  text = again.finish(timeout=300)
-  assert again.process.returncode == 0, text
-  _assert_same_end(workdir, straight_run)
+  resumed = start(workdir)
+  text = resumed.finish(timeout=300)
+  assert resumed.process.returncode == 0, text
+  _assert_same_final_state(workdir, uninterrupted_run)
 
 
-def test_sigterm_saves_exits_143_and_the_same_command_continues(
-  start, straight_run, tmp_path
+def test_sigterm_saves_exits_with_143_and_the_run_resumes(
+  start, uninterrupted_run, tmp_path
 ):
   workdir = tmp_path / 'stopped'
   stopped = start(workdir)
@@ -144,15 +146,15 @@ def test_sigterm_saves_exits_143_and_the_same_command_continues(
   text = stopped.finish(timeout=120)
   assert stopped.process.returncode == 143, text
   assert 'the same command continues' in text
-  again = start(workdir)
-  text = again.finish(timeout=300)
-  assert again.process.returncode == 0, text
+  resumed = start(workdir)
+  text = resumed.finish(timeout=300)
+  assert resumed.process.returncode == 0, text
   assert 'continuing from step' in text
-  _assert_same_end(workdir, straight_run)
+  _assert_same_final_state(workdir, uninterrupted_run)
 
 
-def test_finished_run_says_so_and_exits_0(start, straight_run):
-  command = start(straight_run)
+def test_finished_run_exits_with_0(start, uninterrupted_run):
+  command = start(uninterrupted_run)
   text = command.finish(timeout=120)
   assert command.process.returncode == 0, text
   assert 'is done' in text

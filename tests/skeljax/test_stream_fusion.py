@@ -1,4 +1,4 @@
-"""The README's two-stream and four-stream commands, on a small network."""
+"""Two-stream and four-stream commands of the README, on a small network."""
 
 import pathlib
 import re
@@ -22,19 +22,19 @@ _FUSE = re.findall(
 
 @pytest.fixture(scope='module')
 def streams() -> list[str]:
-  """The streams that the README's loop trains."""
+  """Return the streams that the loop in the README trains."""
   loop = re.search(r'for stream in (.+); do\n.+stgcnpp\.py', _README)
   return loop[1].split()
 
 
 @pytest.fixture(scope='module')
 def folder(streams, tiny_root, tmp_path_factory) -> pathlib.Path:
-  """Holds runs/STREAM of every stream."""
+  """Return a folder with runs/STREAM of every stream."""
   folder = tmp_path_factory.mktemp('fusion')
   for stream in streams:
     config = stgcnpp.get_config(stream)
     conftest.shrink(config, tiny_root)
-    # The streams are what counts here, and six branches compile for long.
+    # One temporal branch compiles faster than six.
     config.model.tcn_type = 'unit_tcn'
     config.model.num_stages = 2
     config.model.down_stages = ()
@@ -49,7 +49,7 @@ def test_readme_trains_all_four_streams(streams):
 
 
 @pytest.mark.parametrize('command', _FUSE)
-def test_fusion_of_the_readme_is_the_weighted_sum(command, folder):
+def test_fused_scores_are_the_weighted_sum(command, folder):
   done = subprocess.run(
     ['bash', '-c', f'{sys.executable} -m {command} --output=fused.npz'],
     cwd=folder,
@@ -59,9 +59,9 @@ def test_fusion_of_the_readme_is_the_weighted_sum(command, folder):
   )
   assert done.returncode == 0, done.stderr
   names = re.search(r'\{(.+?)\}', command)[1].split(',')
-  given = re.search(r'--weights=(\S+)', command)
+  option = re.search(r'--weights=(\S+)', command)
   weights = (
-    [float(w) for w in given[1].split(',')] if given else [1] * len(names)
+    [float(w) for w in option[1].split(',')] if option else [1] * len(names)
   )
   parts = [
     score_file.read(str(folder / 'runs' / name / 'scores_val.npz'))

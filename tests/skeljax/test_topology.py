@@ -1,10 +1,10 @@
-"""One device, four devices and two processes train the same model.
+"""Training on one device, four devices and two processes agrees.
 
-Float32 trajectories of these networks diverge by nature, so the claims are:
-one step's gradients and BatchNorm statistics in float32, with the statistics in
-groups as the published recipes have them, and twenty steps in float64, with
-statistics over the whole batch. (Float32 gradients of the whole-batch form
-differ from exact ones by up to 1e-6 on any topology.)
+Float32 trajectories of these networks diverge, so the tests compare gradients
+and BatchNorm statistics of one float32 step, with grouped statistics as in the
+published recipes, and parameters after twenty float64 steps, with statistics
+over the whole batch. (Float32 gradients with whole-batch statistics differ from
+exact ones by up to 1e-6 on any topology.)
 """
 
 import os
@@ -32,7 +32,7 @@ def _start(root, output, **options):
     env={
       'PYTHONPATH': str(_REPOSITORY),
       'PATH': '',
-      # What one run of a topology has compiled its next run loads.
+      # Reuse what an earlier run of the same topology compiled.
       **{k: v for k, v in os.environ.items() if 'COMPILATION_CACHE' in k},
     },
     stdout=subprocess.PIPE,
@@ -59,7 +59,7 @@ def _free_port() -> int:
 
 @pytest.fixture(scope='module')
 def runs(tiny_root, tmp_path_factory):
-  """Arrays by topology, and the workdir that two processes left at step 4."""
+  """Return arrays by topology and the workdir of the two-process run."""
   folder = tmp_path_factory.mktemp('topology')
   workdir = folder / 'two_processes'
   port = _free_port()
@@ -83,16 +83,16 @@ def runs(tiny_root, tmp_path_factory):
 
 
 def _is_zero(arrays, name: str) -> bool:
-  """Whether a gradient vanishes in exact arithmetic, as float64 shows.
+  """Return whether a gradient is zero in float64.
 
-  So does that of a bias before a BatchNorm: what float32 gives is rounding,
-  and has no digits to agree in.
+  The gradient of a bias before a BatchNorm is: in float32 it is only rounding
+  error.
   """
   return np.linalg.norm(arrays[name.replace('one', 'twenty', 1)]) < 1e-12
 
 
 def _differences(a, b, prefix: str) -> dict[str, float]:
-  """Norm of the difference by tensor, in units of the tensor's norm."""
+  """Return the relative norm of the difference of each tensor."""
   assert sorted(a.files) == sorted(b.files)
   result = {}
   for name in a.files:
@@ -104,7 +104,7 @@ def _differences(a, b, prefix: str) -> dict[str, float]:
 
 
 @pytest.mark.parametrize('other', ['four', 'two_processes'])
-def test_one_steps_gradients_agree_to_1e_6_of_each_tensors_norm(runs, other):
+def test_gradients_of_one_step_agree_to_1e_6(runs, other):
   one, other = runs[0]['one'], runs[0][other]
   for name, difference in _differences(one, other, "one['gradient']").items():
     if _is_zero(one, name):
@@ -114,7 +114,7 @@ def test_one_steps_gradients_agree_to_1e_6_of_each_tensors_norm(runs, other):
 
 
 @pytest.mark.parametrize('other', ['four', 'two_processes'])
-def test_one_steps_statistics_agree_to_1e_6_of_each_tensors_norm(runs, other):
+def test_batch_stats_of_one_step_agree_to_1e_6(runs, other):
   one, other = runs[0]['one'], runs[0][other]
   for name, difference in _differences(one, other, "one['batch_stat").items():
     assert difference <= 1e-6, name
@@ -127,7 +127,7 @@ def test_twenty_float64_steps_agree_to_1e_10(runs, other):
     assert difference <= 1e-10, name
 
 
-def test_run_of_two_processes_resumes_on_one(runs, tiny_config):
+def test_run_of_two_processes_resumes_on_one_process(runs, tiny_config):
   result = train.train(tiny_config, runs[1])
   assert not result.interrupted
   assert int(result.state.step) == 8

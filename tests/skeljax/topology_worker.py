@@ -1,4 +1,8 @@
-"""One process of test_topology.py: the same steps on a given topology."""
+"""One process of test_topology.py: the same steps on a given topology.
+
+Writes gradients and statistics of one float32 step and parameters after twenty
+float64 steps.
+"""
 
 import argparse
 import importlib.util
@@ -48,14 +52,14 @@ spec.loader.exec_module(tiny)
 def make_config(dtype=jnp.float32, norm_group: int = 0):
   config = tiny.make_tiny_config(args.root)
   config.model.update(dtype=jnp.dtype(dtype).name, norm_group=norm_group)
-  # Two stages have all there is to a stage, and compile in two thirds.
+  # Two stages cover every kind of stage and compile faster than three.
   config.model.update(num_stages=2, inflate_stages=(2,), down_stages=(2,))
-  config.optim.weight_decay = 0.0  # Then the first momentum is the gradient.
+  config.optim.weight_decay = 0.0  # The first momentum is then the gradient.
   return config
 
 
 def first_state() -> train_state.TrainState:
-  """The state that all runs start from; one, as compiling it takes seconds."""
+  """Return the initial state of both runs; compiling it takes seconds."""
   config = make_config()
   dataset = recipe.open_dataset(config)
   facts = recipe.facts_of(dataset, config)
@@ -71,14 +75,21 @@ def first_state() -> train_state.TrainState:
 def run_steps(
   state: train_state.TrainState, count: int, dtype, norm_group: int
 ) -> train_state.TrainState:
-  """The state after some steps, BatchNorm statistics in groups of clips."""
+  """Return the state after `count` steps in `dtype`.
+
+  Args:
+    state: initial state; not donated.
+    count: number of steps.
+    dtype: of parameters and computation.
+    norm_group: clips per BatchNorm group; 0: the whole batch.
+  """
   config = make_config(dtype, norm_group)
   mesh = sharding.make_mesh()
   dataset = recipe.open_dataset(config)
   facts = recipe.facts_of(dataset, config)
   training = training_plan.build(config, dataset.num_clips['train'])
   model = recipe.build_model(config, facts)
-  # A copy besides: a step gives the memory of its state away.
+  # Copy every leaf, because a step donates its state.
   state = jax.jit(
     lambda s: jax.tree.map(
       lambda a: (
