@@ -1,6 +1,6 @@
 """Scores every clip of a split exactly once, and writes what came out.
 
-    python -m skeljax.evaluate --checkpoint=runs/agcn_bone-demo_3d \\
+    python -m skeljax.evaluate --checkpoint=runs/agcn_bone-bone-demo_3d_mmaction0x \\
         --output=bone.npz
 
 The checkpoint knows its configuration, layout and classes.
@@ -200,7 +200,7 @@ def main(argv: Sequence[str]) -> int:
   if not args.checkpoint:
     raise errors.UserError(
       '--checkpoint=WORKDIR_OR_PTH is missing, for example'
-      ' --checkpoint=runs/agcn_bone-demo_3d.'
+      ' --checkpoint=runs/agcn_bone-bone-demo_3d_mmaction0x.'
     )
   if args.output and not args.output.endswith('.npz'):
     raise errors.UserError(

@@ -134,7 +134,7 @@ def facts_of(
   if dataset.normalize != config.data.normalize:
     raise errors.UserError(
       f'{dataset.directory} was prepared with --normalize={dataset.normalize},'
-      f' but the {config.recipe} recipe of {config.name} needs'
+      f' but {config.name} needs'
       f' --normalize={config.data.normalize}. Prepare it again: python -m'
       ' data_prep.main --source=pickle --input=FILE --protocol=PROTOCOL'
       f' --layout={dataset.layout.name}'

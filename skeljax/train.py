@@ -180,10 +180,8 @@ def _log_start(
   training: training_plan.TrainingPlan,
 ) -> None:
   logging.info(
-    '%s (%s recipe, %s stream) on %s: %d training and %d validation clips,'
-    ' %d classes',
+    '%s (%s stream) on %s: %d training and %d validation clips, %d classes',
     config.name,
-    config.recipe,
     config.input.stream,
     dataset.directory,
     dataset.num_clips['train'],

@@ -94,7 +94,7 @@ def find(
   else:
     notes.append(
       'the file does not say how its input was made: taken for the'
-      f' {found["features"]["stream"]} stream with the published test pipeline'
+      f' {found["input"]["stream"]} stream with the published test pipeline'
       f' of {architecture.naming} (--config=FILE overrides)'
     )
   said = 0 if sections is not None else published_config.num_persons(pipeline)

@@ -88,9 +88,9 @@ def prepared(tmp_path_factory):
   return function
 
 
-def _config(root, dataset, words=''):
+def _config(root, dataset):
   """The published configuration with a network of two narrow blocks."""
-  config = posec3d_ntu60_keypoint.get_config(words)
+  config = posec3d_ntu60_keypoint.get_config()
   config.data.update(dir=root, dataset=dataset, clip_len=4, num_clips=4)
   config.input.update(short_side=10, size=8, test_size=8)
   config.model.update(
@@ -228,9 +228,9 @@ def test_3d_skeletons_are_refused(tiny_root, tmp_path):
 def test_layout_without_limbs_is_refused_by_a_limb_config():
   layout = dataclasses.replace(FACTS.layout, limbs=())
   facts = dataclasses.replace(FACTS, layout=layout)
-  recipe.feature_options(posec3d_ntu60_keypoint.get_config(''), facts)
+  recipe.feature_options(posec3d_ntu60_keypoint.get_config(), facts)
   with pytest.raises(errors.UserError, match='limbs'):
-    recipe.feature_options(posec3d_gym_limb.get_config(''), facts)
+    recipe.feature_options(posec3d_gym_limb.get_config(), facts)
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_layout_without_limbs_is_refused_by_a_limb_config():
   ],
 )
 def test_settings_that_make_no_volume_are_refused(field, value, message):
-  config = posec3d_ntu60_keypoint.get_config('')
+  config = posec3d_ntu60_keypoint.get_config()
   config.input[field] = value
   with pytest.raises(errors.UserError, match=message):
     recipe.feature_options(config, FACTS)
@@ -261,7 +261,7 @@ def test_settings_that_make_no_volume_are_refused(field, value, message):
 def test_sizes_that_strides_do_not_divide_are_refused_for_training_only(
   changes, message
 ):
-  config = posec3d_ntu60_keypoint.get_config('')
+  config = posec3d_ntu60_keypoint.get_config()
   config.update_from_flattened_dict(changes)
   options = recipe.feature_options(config, FACTS)
   model = recipe.build_model(config, FACTS)
@@ -270,7 +270,7 @@ def test_sizes_that_strides_do_not_divide_are_refused_for_training_only(
 
 
 def test_pooling_that_is_left_out_divides_nothing():
-  config = posec3d_ntu60_keypoint.get_config('')
+  config = posec3d_ntu60_keypoint.get_config()
   config.model.update(pool1_stride=(1, 2), with_pool1=False)
   volume_recipe.check_sizes(
     recipe.build_model(config, FACTS), recipe.feature_options(config, FACTS)
@@ -280,7 +280,7 @@ def test_pooling_that_is_left_out_divides_nothing():
 def test_finetuning_recipe_names_the_published_weights_it_starts_from(
   run, tmp_path
 ):
-  config = posec3d_ucf101_keypoint.get_config('')
+  config = posec3d_ucf101_keypoint.get_config()
   config.data.update(dir=run[0].data.dir, dataset='tiny_2d')
   with pytest.raises(errors.UserError, match='k400_posec3d-041f49c6.pth'):
     train.train(config, str(tmp_path / 'run'))

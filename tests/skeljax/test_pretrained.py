@@ -10,6 +10,9 @@ from ml_collections import config_dict
 import numpy as np
 import pytest
 
+from configs import agcn_joint
+from configs import agcn_mmaction1x
+from configs import stgcn_joint_3d
 from skeljax import errors
 from skeljax import pretrained
 from skeljax import recipe
@@ -40,9 +43,7 @@ OTHER_CLASSES = dataclasses.replace(
 @pytest.fixture(scope='module')
 def config():
   """An ST-GCN of two narrow stages; nothing is trained with it."""
-  from configs import stgcn_joint_3d
-
-  config = stgcn_joint_3d.get_config('')
+  config = stgcn_joint_3d.get_config()
   config.model.update(
     base_channels=8,
     num_stages=2,
@@ -194,14 +195,16 @@ def test_another_network_is_refused_by_all_that_differs(config):
   assert 'inflate_stages' not in text
 
 
-@pytest.mark.parametrize('recipe_word', ['', 'u100'])
-def test_the_input_norm_of_agcn_may_be_implied(recipe_word):
-  """As it is in its configurations, and never in a PyTorch file."""
-  from configs import agcn_joint
-
-  ours = agcn_joint.get_config(recipe_word)
+@pytest.mark.parametrize('recipe', [agcn_joint, agcn_mmaction1x])
+def test_the_input_norm_of_agcn_may_be_implied(recipe):
+  """In a PyTorch file it never is."""
+  ours = recipe.get_config()
   ours.model.update(
-    base_channels=8, num_stages=1, inflate_stages=(), down_stages=()
+    base_channels=8,
+    num_stages=1,
+    inflate_stages=(),
+    down_stages=(),
+    data_bn='',
   )
   ours.data.clip_len = 4
   implied = agcn.VARIANTS[ours.model.variant].data_bn
@@ -219,9 +222,7 @@ def test_a_stride_counts_though_it_changes_no_array(config):
 
 
 def test_another_family_is_refused(config):
-  from configs import agcn_joint
-
-  other = agcn_joint.get_config('')
+  other = agcn_joint.get_config()
   other.data.clip_len = 4
   text = refusal(config, FACTS, make_pretrained(other, FACTS))
   assert 'the network is agcn there and stgcn here' in text

@@ -36,7 +36,7 @@ def make_config(stream='keypoint', **model):
   """The configuration of UCF101, narrow and small; nothing is trained."""
   from configs import posec3d_ucf101_keypoint
 
-  config = posec3d_ucf101_keypoint.get_config('')
+  config = posec3d_ucf101_keypoint.get_config()
   config.input.update(stream=stream, size=16, test_size=16)
   config.data.clip_len = 4
   config.model.update(
@@ -48,7 +48,7 @@ def make_config(stream='keypoint', **model):
 def graph_config():
   from configs import stgcn_joint_2d
 
-  config = stgcn_joint_2d.get_config('')
+  config = stgcn_joint_2d.get_config()
   config.model.update(
     base_channels=4, num_stages=1, inflate_stages=(), down_stages=()
   )
@@ -159,9 +159,7 @@ def test_joints_and_limbs_are_other_channels_though_there_are_as_many(log):
   known = make_pretrained(make_config(), FACTS, is_assumed=False)
   with pytest.raises(errors.UserError) as error:
     warm_start.check(known, limb, FACTS)
-  assert "features.stream is 'keypoint' there and 'limb' here" in str(
-    error.value
-  )
+  assert "input.stream is 'keypoint' there and 'limb' here" in str(error.value)
   told = make_pretrained(
     make_config(), FACTS, meta={'torch': {'is_stream_told': True}}
   )
@@ -217,13 +215,3 @@ def test_clips_without_the_size_of_their_picture_are_not_scored():
   dataset.has_img_shape = False
   with pytest.raises(errors.UserError, match='without the size of their pict'):
     make_pretrained(make_config(), FACTS).facts_for(dataset)
-
-
-def test_a_checkpoint_from_before_heatmaps_has_no_word_of_them():
-  config = graph_config()
-  del config.eval['mirrored'], config.eval['views_at_once']
-  old = pretrained._of_meta(
-    'old', recipe.checkpoint_meta(config, FACTS), variables={}
-  )
-  assert not old.config.eval.mirrored
-  assert old.config.eval.views_at_once == 0

@@ -2,7 +2,8 @@
 
 import pytest
 
-from configs import agcn_joint
+from configs import agcn_ctrgcn
+from configs import agcn_mmaction1x
 from skeljax import errors
 from skeljax import recipe
 from skeljax import skeletons
@@ -19,9 +20,11 @@ FACTS = recipe.Facts(
 )
 
 
-@pytest.mark.parametrize('words, needed', [('ucla', True), ('u100', False)])
-def test_whole_clips_go_with_the_features_that_need_them(words, needed):
-  config = agcn_joint.get_config(words)
+@pytest.mark.parametrize(
+  'published, needed', [(agcn_ctrgcn, True), (agcn_mmaction1x, False)]
+)
+def test_whole_clips_go_with_the_features_that_need_them(published, needed):
+  config = published.get_config()
   assert recipe.feature_options(config, FACTS).needs_whole_clip == needed
   config.data.whole_clip = not needed
   with pytest.raises(
