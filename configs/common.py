@@ -34,9 +34,9 @@ def parse_args(
   """Parse the 'key=value,key=value' that follows the colon of --config.
 
   Args:
-    arg: the text; 'help' prints the arguments and fields of the config, exits.
+    arg: the text; 'help' prints the arguments and fields, then exits.
     get_config: the caller.
-    **defaults: every key with its default, whose type the value must have.
+    **defaults: every key with its default.
 
   Returns:
     A namespace with the keys of `defaults`.
@@ -50,15 +50,13 @@ def parse_args(
   values = dict(defaults)
   for item in filter(None, arg.replace(' ', '').split(',')):
     key, _, text = item.partition('=')
-    choices = {str(v): v for v in _CHOICES.get(key, [text])}
-    if key == 'demo':
-      text = text or 'True'
-    if key not in defaults or not text or text not in choices:
+    allowed = {str(v): v for v in _CHOICES.get(key, [text])}
+    if key not in defaults or not text or text not in allowed:
       raise errors.UserError(
         f'Config argument {item!r} is not allowed. Arguments:\n'
         + '\n'.join(_describe(defaults))
       )
-    values[key] = choices[text]
+    values[key] = allowed[text]
   return types.SimpleNamespace(**values)
 
 

@@ -5,8 +5,7 @@ Recognition, ACM Multimedia 2022.
 Recipe: Chen et al., Channel-wise Topology Refinement Graph Convolution for
 Skeleton-Based Action Recognition, ICCV 2021.
 
-This network has no published accuracy on NW-UCLA; benchmarks/nw_ucla.md has
-accuracies and times of short runs.
+This network has no published accuracy on NW-UCLA.
 
 Prepare the data once, then train:
 python -m data_prep.main --source=ucla --input=all_sqe --protocol=xview \\
