@@ -34,6 +34,7 @@ from skeljax.datasets import pipeline
 from skeljax.datasets import prepared
 from skeljax.datasets import records
 from skeljax.datasets import sampling
+from skeljax.datasets.spec import DataSpec
 
 COCO = skeletons.LAYOUTS['coco']
 PICTURE = (1080, 1920)
@@ -68,9 +69,17 @@ class Ours:
   """skeljax: batches from the file, volumes from a compiled program."""
 
   def __init__(self, path: str, persons: int, stream: str):
-    spec = records.RecordSpec(COCO.num_joints, 2, 'float16', 'float16')
+    spec = DataSpec(
+      COCO,
+      ('a',),
+      num_channels=2,
+      num_persons=persons,
+      max_frames=NUM_FRAMES,
+      keypoint_dtype='float16',
+      score_dtype='float16',
+    )
     source = prepared.ClipSource([prepared.Shard(path, NUM_CLIPS)], spec)
-    dataset = input_pipeline.BenchmarkDataset(source, persons, NUM_FRAMES)
+    dataset = input_pipeline.BenchmarkDataset(source, spec)
     self._batches = pipeline.train_batches(
       dataset,
       sampling.Sampling('uniform', 48),
@@ -78,9 +87,9 @@ class Ours:
       seed=0,
       num_persons=persons,
     )
-    options = inputs.VolumeOptions(COCO, has_score=True, stream=stream)
+    options = inputs.Heatmaps(spec, stream)
     self._volumes = jax.jit(
-      lambda batch, key: inputs.model_input(batch, options, rng=key, train=True)
+      lambda batch, key: options(batch, rng=key, train=True)
     )
     self._step = 0
     self.batch()
@@ -213,7 +222,15 @@ def main(_):
     for persons in map(int, args.persons):
       clips = make_clips(persons)
       path = os.path.join(folder, f'{persons}.array_record')
-      spec = records.RecordSpec(COCO.num_joints, 2, 'float16', 'float16')
+      spec = DataSpec(
+        COCO,
+        ('a',),
+        num_channels=2,
+        num_persons=persons,
+        max_frames=NUM_FRAMES,
+        keypoint_dtype='float16',
+        score_dtype='float16',
+      )
       writer = array_record_module.ArrayRecordWriter(path, 'group_size:1')
       for clip in clips:
         writer.write(records.encode(clip, spec))

@@ -19,10 +19,12 @@ from absl import flags
 from array_record.python import array_record_module
 import numpy as np
 
+from skeljax import skeletons
 from skeljax.datasets import pipeline
 from skeljax.datasets import prepared
 from skeljax.datasets import records
 from skeljax.datasets import sampling
+from skeljax.datasets.spec import DataSpec
 
 
 class MemorySource:
@@ -59,10 +61,9 @@ class BenchmarkDataset:
 
   name = 'benchmark'
 
-  def __init__(self, source, persons, length):
+  def __init__(self, source, spec):
     self._source = source
-    self.num_persons = persons
-    self.max_frames = length
+    self.spec = spec
     self.num_clips = {'train': len(source)}
 
   def source(self, split):
@@ -77,7 +78,7 @@ def clips_per_second(dataset, options, num_workers, batch_size, steps, busy):
     options,
     batch_size=batch_size,
     seed=0,
-    num_persons=dataset.num_persons,
+    num_persons=dataset.spec.num_persons,
     num_workers=num_workers,
   )
   matrix = np.ones((300, 300), np.float32)
@@ -103,7 +104,13 @@ def main(_):
   args = flags.FLAGS
   shape = (args.persons, args.length, args.joints, args.channels)
   clips = list(make_clips(args.clips, *shape))
-  spec = records.RecordSpec(args.joints, args.channels, 'float32')
+  spec = DataSpec(
+    skeletons.get_layout('nturgb+d'),
+    ('a',),
+    args.channels,
+    args.persons,
+    args.length,
+  )
   options = sampling.Sampling(frames=args.frames, clip_len=args.clip_len)
   with tempfile.TemporaryDirectory() as folder:
     path = os.path.join(folder, 'clips.array_record')
@@ -116,7 +123,7 @@ def main(_):
     print(f'{args.clips} clips {shape}, {args.frames} {args.clip_len} frames,')
     print(f'batches of {args.batch_size}, {os.cpu_count()} cores; clips/s')
     for name, source in sources.items():
-      dataset = BenchmarkDataset(source, args.persons, args.length)
+      dataset = BenchmarkDataset(source, spec)
       for num_workers in map(int, args.num_workers):
         for busy in (False, True):
           rate, waiting = clips_per_second(

@@ -26,6 +26,7 @@ from benchmarks import steps as other
 from skeljax import inputs
 from skeljax import models
 from skeljax import skeletons
+from skeljax.datasets.spec import DataSpec
 from skeljax.training import optim
 from skeljax.training import steps
 from skeljax.training import train_state
@@ -106,7 +107,10 @@ def build_model(settings: argparse.Namespace, dtype, remat: bool):
 
 def compile_step(settings: argparse.Namespace, model):
   """The compiled step, and the bytes of its state and batch."""
-  options = inputs.VolumeOptions(LAYOUT, True, size=settings.size)
+  options = inputs.Heatmaps(
+    DataSpec(LAYOUT, ('a',), 2, num_persons=1, score_dtype='float16'),
+    size=settings.size,
+  )
   optimizer = optim.make_optimizer(
     optax.constant_schedule(0.2),
     momentum=0.9,
@@ -131,7 +135,7 @@ def compile_step(settings: argparse.Namespace, model):
     steps.train_step,
     model=model,
     optimizer=optimizer,
-    options=options,
+    input=options,
     seed=0,
   )
   compiled = jax.jit(step, donate_argnums=0).lower(state, batch).compile()

@@ -87,7 +87,7 @@ class Ours:
   def __init__(self, settings: argparse.Namespace, name: str, precision: str):
     family, options, mode = NETWORKS[name]
     dtype = jnp.bfloat16 if precision == 'bfloat16' else None
-    is_convolutional = not models.takes_graph(family)
+    is_convolutional = models.input_kind(family) == 'heatmaps'
     model = models.build_model(
       family,
       graph=None if is_convolutional else graph_lib.Graph(LAYOUT, mode),

@@ -15,6 +15,7 @@ import os
 from typing import Any
 
 from absl import logging
+import numpy as np
 import tensorflow_datasets as tfds
 
 from data_prep import jobs
@@ -23,8 +24,14 @@ from data_prep import shards
 from data_prep import summary
 from skeljax import errors
 from skeljax import skeletons
+from skeljax.datasets import prepared
 from skeljax.datasets import records
+from skeljax.datasets.spec import DataSpec
 
+# Persons of a whole clip that are kept by default.
+_USUALLY_KEPT = 2
+# Enough clips to tell metres from millimetres.
+_MEASURED_CLIPS = 32
 _DESCRIPTION = 'Human skeletons with the action that they show.'
 
 
@@ -48,7 +55,7 @@ class ClipsConfig(tfds.core.BuilderConfig):
   class_names: tuple[str, ...]
   normalize: str
   project: str
-  spec: records.RecordSpec
+  spec: shards.RecordSpec
   num_shards: dict[str, int]
   notes: dict[str, Any]
 
@@ -94,26 +101,41 @@ class SkeletonClips(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     metadata = dict(config.notes)
     metadata.update(
       schema_version=records.SCHEMA_VERSION,
-      record=dataclasses.asdict(config.spec),
-      layout=config.layout.to_dict(),
-      class_names=list(config.class_names),
-      normalize=config.normalize,
-      project=config.project,
+      spec=self._data_spec().to_dict(),
     )
-    # Where the workers read the clips, these follow when they have.
-    if config.clips.num_persons is not None:
-      metadata.update(
-        num_cut=config.clips.num_cut,
-        has_img_shape=config.clips.has_img_shape or config.project != 'none',
-        num_persons=config.clips.num_persons,
-      )
+    if config.clips.num_cut is not None:
+      metadata.update(num_cut=config.clips.num_cut)
     return tfds.core.DatasetInfo(
       builder=self,
       description=_DESCRIPTION,
-      features=records.features(config.spec, config.class_names),
+      features=records.features(self._data_spec()),
       # In TFDS's words: the order of the annotation file is kept.
       disable_shuffling=True,
       metadata=tfds.core.MetadataDict(metadata),
+    )
+
+  def _data_spec(self) -> DataSpec:
+    """The spec of the dataset; workers may have to complete it."""
+    config = self.builder_config
+    clips, options = config.clips, config.notes.get('options', {})
+    max_persons = options.get('max_persons')
+    in_frame = max_persons
+    if max_persons == _USUALLY_KEPT and not (
+      'skeletons' in options or 'max_persons_as_told' in options
+    ):
+      in_frame = None
+    return DataSpec(
+      layout=config.layout,
+      class_names=config.class_names,
+      num_channels=config.spec.num_channels,
+      num_persons=clips.num_persons or 0,
+      keypoint_dtype=config.spec.keypoint_dtype,
+      score_dtype=config.spec.score_dtype,
+      normalize=config.normalize,
+      project=config.project,
+      has_img_shape=bool(clips.has_img_shape) or config.project != 'none',
+      max_persons=max_persons,
+      max_persons_in_frame=in_frame,
     )
 
   def _split_generators(self, dl_manager) -> dict[str, list[shards.ShardTask]]:
@@ -165,7 +187,12 @@ class SkeletonClips(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       for split, split_tasks in tasks.items()
     }
     self._report()
-    self._complete_metadata()
+    self._complete_metadata(
+      [
+        prepared.Shard(task.path, written[task.path]['num_clips'])
+        for task in tasks['train']
+      ]
+    )
     split_infos = []
     for split, split_tasks in tasks.items():
       results = [written[task.path] for task in split_tasks]
@@ -195,17 +222,35 @@ class SkeletonClips(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         clips.table.max_persons,
       )
 
-  def _complete_metadata(self) -> None:
+  def _complete_metadata(self, shard_files: Sequence[prepared.Shard]) -> None:
     """Adds what only the workers could see."""
     seen = self.seen.values()
     metadata = self.info.metadata
-    metadata['max_frames'] = max(s.max_frames for s in seen)
+    spec = dataclasses.replace(
+      self._data_spec(),
+      max_frames=max(s.max_frames for s in seen),
+      num_persons=max(s.num_persons for s in seen),
+    )
     if self.builder_config.clips.num_persons is None:
       metadata['num_cut'] = sum(s.num_cut for s in seen)
-      metadata['has_img_shape'] = all(s.has_img_shape for s in seen)
-      metadata['num_persons'] = max(s.num_persons for s in seen)
+      spec = dataclasses.replace(
+        spec, has_img_shape=all(s.has_img_shape for s in seen)
+      )
+    body_size = _body_size(prepared.ClipSource(shard_files, spec))
+    spec = dataclasses.replace(spec, body_size=body_size)
+    metadata['spec'] = spec.to_dict()
 
   def _shard_paths(self, split: str) -> list[str]:
     template = self._get_filename_template(split)
     num_shards = self.builder_config.num_shards[split]
     return [str(path) for path in template.sharded_filepaths(num_shards)]
+
+
+def _body_size(source: prepared.ClipSource) -> float:
+  """The median size of a skeleton in a few clips, in their unit."""
+  step = max(1, len(source) // _MEASURED_CLIPS)
+  sizes = [
+    records.body_size(source[i]['keypoint'])
+    for i in range(0, len(source), step)
+  ]
+  return float(np.median([size for size in sizes if size] or [0.0]))

@@ -48,7 +48,7 @@ class ClipTable:
   third_channel: str
   max_persons: int
   drop_empty: bool
-  spec: records.RecordSpec
+  spec: shards.RecordSpec
   first: str
 
   def open(self) -> 'ClipReader':
@@ -146,7 +146,7 @@ def _learn(
       record = _read(file, 0, table)
       if 'keypoint' in record:
         score = record.get('keypoint_score')
-        spec = records.RecordSpec(
+        spec = shards.RecordSpec(
           num_joints=record['keypoint'].shape[2],
           num_channels=record['keypoint'].shape[3],
           keypoint_dtype=record['keypoint'].dtype.name,

@@ -16,6 +16,7 @@ from data_prep import clip_tables
 from data_prep import jobs
 from data_prep import options as options_lib
 from data_prep import scratch
+from data_prep import shards
 from data_prep import sources
 from data_prep import summary
 from data_prep import table_scratch
@@ -25,7 +26,6 @@ from data_prep.demo import annotations as demo
 from skeljax import errors
 from skeljax import skeletons
 from skeljax.datasets import prepared
-from skeljax.datasets import records
 from skeljax.readers import annotations as annotations_lib
 from skeljax.readers import clip_files
 from skeljax.readers import compressed
@@ -249,8 +249,8 @@ def _valid(
 
 
 def _stored_spec(
-  options: options_lib.Options, spec: records.RecordSpec, source: str
-) -> records.RecordSpec:
+  options: options_lib.Options, spec: shards.RecordSpec, source: str
+) -> shards.RecordSpec:
   """How the records are to be coded, which the scratch file codes by `spec`."""
   if options.normalize != 'none':
     if spec.num_channels != 3:
@@ -267,7 +267,7 @@ def _stored_spec(
         f'--project={options.project} makes 2D clips of 3D skeletons, and'
         f' {source} holds 2D keypoints already. Leave --project out.'
       )
-    spec = records.RecordSpec(spec.num_joints, 2, 'float32', 'float16')
+    spec = shards.RecordSpec(spec.num_joints, 2, 'float32', 'float16')
   return spec
 
 
@@ -336,10 +336,10 @@ def _report(options: options_lib.Options) -> None:
     ' and %d frames',
     dataset.directory,
     ' + '.join(f'{n} {split}' for split, n in dataset.num_clips.items()),
-    dataset.num_classes,
-    dataset.layout.num_joints,
-    dataset.num_channels,
-    dataset.keypoint_dtype,
-    dataset.num_persons,
-    dataset.max_frames,
+    dataset.spec.num_classes,
+    dataset.spec.num_joints,
+    dataset.spec.num_channels,
+    dataset.spec.keypoint_dtype,
+    dataset.spec.num_persons,
+    dataset.spec.max_frames,
   )

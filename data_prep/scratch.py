@@ -49,7 +49,7 @@ class CheckedClips:
 
   path: str
   rows: Mapping[str, range]
-  spec: records.RecordSpec
+  spec: shards.RecordSpec
   num_persons: int | None
   max_label: int
   has_img_shape: bool | None
@@ -274,7 +274,7 @@ class _Reading:
     has_score = 'keypoint_score' in record
     if self.spec is None:
       self._first = record['id']
-      self.spec = records.RecordSpec(
+      self.spec = shards.RecordSpec(
         num_joints=record['keypoint'].shape[2],
         num_channels=num_channels,
         keypoint_dtype=self._dtypes['dtype'],

@@ -31,6 +31,27 @@ _ROWS_AT_A_TIME = 64
 
 
 @dataclasses.dataclass(frozen=True)
+class RecordSpec:
+  """How the clips of a scratch file or shard are encoded.
+
+  Attributes:
+    num_joints: V.
+    num_channels: C, the coordinates: 2 or 3.
+    keypoint_dtype: 'float16' or 'float32'.
+    score_dtype: the same for keypoint_score; '' when there are no scores.
+  """
+
+  num_joints: int
+  num_channels: int
+  keypoint_dtype: str
+  score_dtype: str = ''
+
+  @property
+  def has_score(self) -> bool:
+    return bool(self.score_dtype)
+
+
+@dataclasses.dataclass(frozen=True)
 class ShardTask:
   """All that a worker has to know to write one shard.
 
@@ -53,8 +74,8 @@ class ShardTask:
   stop: int
   layout: skeletons.Layout
   normalize: str
-  scratch_spec: records.RecordSpec
-  spec: records.RecordSpec
+  scratch_spec: RecordSpec
+  spec: RecordSpec
   project: str = 'none'
   table: Any = None
 
@@ -145,7 +166,7 @@ def _write(task: ShardTask, path: str) -> dict[str, Any]:
 class _Records(contextlib.AbstractContextManager):
   """Rows that are records already."""
 
-  def __init__(self, spec: records.RecordSpec):
+  def __init__(self, spec: RecordSpec):
     self._spec = spec
 
   def __exit__(self, *unused_error) -> None:

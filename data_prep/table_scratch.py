@@ -18,7 +18,6 @@ from data_prep import scratch
 from data_prep import shards
 from data_prep import tables
 from skeljax import errors
-from skeljax.datasets import records
 from skeljax.readers import annotations as annotations_lib
 from skeljax.readers import clips as clips_lib
 from skeljax.readers import compressed
@@ -70,7 +69,7 @@ def write_scratch(
   return scratch.CheckedClips(
     path=path,
     rows=rows,
-    spec=records.RecordSpec(
+    spec=shards.RecordSpec(
       checks.layout.num_joints, 2, 'float16', score_dtype='float16'
     ),
     num_persons=reading.num_persons,

@@ -1,9 +1,9 @@
-"""Scores every clip of a split exactly once, and writes what came out.
+"""Evaluate a checkpoint: score every clip of a split exactly once.
 
-    python -m skeljax.evaluate --checkpoint=runs/agcn_bone-bone-demo_3d_mmaction0x \\
+    python -m skeljax.evaluate --checkpoint=runs/agcn_bone-demo_3d \\
         --output=bone.npz
 
-The checkpoint knows its configuration, layout and classes.
+The checkpoint contains its config and the DataSpec it was trained on.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,16 +21,15 @@ from ml_collections import config_flags
 from skeljax import cli
 from skeljax import errors
 from skeljax import pretrained
-from skeljax import recipe
+from skeljax import run as run_lib
 from skeljax import score_file
 from skeljax import scoring
-from skeljax import volume_recipe
 from skeljax.datasets import prepared
 from skeljax.training import metric_writer
 from skeljax.training import metrics
 from skeljax.training import sharding
 from skeljax.training import workdir as workdirs
-from skeljax.visualize import confusion as picture
+from skeljax.visualize import confusion as confusion_figure
 
 
 def write_scores(
@@ -40,7 +39,7 @@ def write_scores(
   split: str,
   meta: Mapping[str, Any],
 ) -> None:
-  """Writes a score file with sample ids, for fusing and for comparing."""
+  """Write a score file with sample ids, to fuse or compare."""
   source = dataset.source(split)
   ids = [source[int(i)]['id'] for i in scores.index]
   score_file.write(
@@ -49,17 +48,17 @@ def write_scores(
       ids=tuple(ids),
       scores=scores.scores,
       labels=scores.labels,
-      class_names=tuple(dataset.class_names),
+      class_names=dataset.spec.class_names,
       average=scores.average,
       meta=dict(meta),
     ),
   )
 
 
-def write_pictures(
+def write_figures(
   directory: str, scores: scoring.Scores, class_names: Sequence[str], title: str
 ) -> None:
-  """Writes per_class_accuracy.csv and, with matplotlib, the confusion matrix."""
+  """Write per_class_accuracy.csv and, with matplotlib, confusion_matrix.png."""
   predictions = scores.scores.argmax(-1)
   confusion = metrics.confusion_matrix(
     predictions, scores.labels, len(class_names)
@@ -74,7 +73,7 @@ def write_pictures(
       accuracy = f'{correct / counts[label]:.4f}' if counts[label] else ''
       writer.writerow((label, name, int(counts[label]), correct, accuracy))
   try:
-    picture.save(
+    confusion_figure.save(
       os.path.join(directory, 'confusion_matrix.png'),
       confusion,
       class_names,
@@ -83,7 +82,7 @@ def write_pictures(
   except ModuleNotFoundError as error:
     logging.info(
       'no confusion_matrix.png: %s is not installed; pip install'
-      " 'skeljax[plots]' brings it",
+      " 'skeljax[plots]'",
       error.name,
     )
 
@@ -99,50 +98,45 @@ def _score_with_progress(
 
 def finish_run(
   workdir: str,
-  config: config_dict.ConfigDict,
-  facts: recipe.Facts,
+  run: run_lib.Run,
   dataset: prepared.PreparedDataset,
-  mesh: jax.sharding.Mesh,
   variables: Mapping[str, Any],
   step: int,
   scores: scoring.Scores | None = None,
 ) -> dict[str, float]:
-  """The final evaluation of a run: scores, results and pictures in workdir.
+  """Run the final evaluation: write scores, results and figures to workdir.
 
   Args:
     workdir: of the run.
-    config: of the run.
-    facts: of its data.
+    run: config, spec and mesh.
     dataset: its validation split is evaluated.
-    mesh: the `data` mesh.
     variables: the weights at `step`.
-    step: the last one.
-    scores: of these weights with all views, where they are known already.
+    step: the last step.
+    scores: of these weights with all views, if already known.
 
   Returns:
-    The accuracies (Scores.summary).
+    The metrics (Scores.summary).
   """
+  config = run.config
   if scores is None:
     evaluator = scoring.Evaluator(
-      config,
-      facts,
+      run,
       dataset,
-      mesh,
       num_clips=config.data.num_clips,
       mirrored=config.eval.mirrored,
     )
     scores = _score_with_progress(evaluator, variables)
   summary = scores.summary()
   if jax.process_index() == 0:
-    meta = {'config': config.name, 'stream': config.input.stream}
+    meta = {'config': config.name, 'stream': str(run.input)}
     write_scores(
       os.path.join(workdir, 'scores_val.npz'), scores, dataset, 'val', meta
     )
-    write_pictures(
-      workdir, scores, dataset.class_names, f'{config.name}, step {step}'
+    write_figures(
+      workdir, scores, run.spec.class_names, f'{config.name}, step {step}'
     )
     workdirs.write_json(
-      os.path.join(workdir, 'results.json'),
+      os.path.join(workdir, workdirs.RESULTS_FILE),
       {
         'step': step,
         'split': 'val',
@@ -160,21 +154,23 @@ def _num_views(config: config_dict.ConfigDict) -> int:
 
 
 def define_flags() -> None:
-  """Flags of `python -m skeljax.evaluate`."""
+  """Define the flags of `python -m skeljax.evaluate`."""
   flags.DEFINE_string(
     'checkpoint', None, 'Workdir of a run, or a PyTorch file (.pth).'
   )
-  flags.DEFINE_string('step', 'last', 'Which one: last, best or a step.')
+  flags.DEFINE_string(
+    'step', 'last', 'Checkpoint step: last, best or a number.'
+  )
   flags.DEFINE_string('output', None, 'Score file to write, e.g. joint.npz.')
   flags.DEFINE_string('split', 'val', 'Split of the dataset: val or train.')
   flags.DEFINE_string(
-    'data_dir', '', "Root of prepared datasets; the run's own when empty."
+    'data_dir', '', 'Root of prepared datasets. Default: as in training.'
   )
   flags.DEFINE_string(
-    'dataset', '', "Prepared dataset; the run's own when empty."
+    'dataset', '', 'Prepared dataset. Default: as in training.'
   )
   flags.DEFINE_integer(
-    'num_clips', 0, 'Views a clip; 0: as the configuration says.'
+    'num_clips', 0, 'Test views per clip (0: as in the config).'
   )
   flags.DEFINE_enum(
     'average', '', ['', 'prob', 'score'], 'What to average over the views.'
@@ -182,25 +178,26 @@ def define_flags() -> None:
   flags.DEFINE_bool(
     'mirrored',
     None,
-    "PoseC3D: score each view's mirror image too; unset: as configured.",
+    'PoseC3D: also score the flipped copy of each view. Default: as in the'
+    ' config.',
   )
-  flags.DEFINE_integer('batch_size', 0, 'Clips a step; 0: as configured.')
+  flags.DEFINE_integer('batch_size', 0, 'Batch size (0: as in the config).')
   flags.DEFINE_enum(
-    'distributed', 'auto', ['auto', 'on', 'off'], 'Several processes.'
+    'distributed', 'auto', ['auto', 'on', 'off'], 'Join a multi-process job.'
   )
   config_flags.DEFINE_config_file(
-    'config', None, "Replaces the checkpoint's own data and eval sections."
+    'config', None, 'Replaces the data and eval sections of the checkpoint.'
   )
 
 
 def main(argv: Sequence[str]) -> int:
-  """Evaluates a checkpoint, prints its accuracy, writes its scores."""
+  """Evaluate a checkpoint, print its accuracy and write its scores."""
   del argv
   args = flags.FLAGS
   if not args.checkpoint:
     raise errors.UserError(
       '--checkpoint=WORKDIR_OR_PTH is missing, for example'
-      ' --checkpoint=runs/agcn_bone-bone-demo_3d_mmaction0x.'
+      ' --checkpoint=runs/agcn_bone-demo_3d.'
     )
   if args.output and not args.output.endswith('.npz'):
     raise errors.UserError(
@@ -208,24 +205,21 @@ def main(argv: Sequence[str]) -> int:
       ' --output=joint.npz.'
     )
   sharding.initialize_distributed(args.distributed)
-  mesh = sharding.make_mesh()
   loaded = pretrained.load(args.checkpoint, args.step)
   config = _config_of(loaded, args)
   loaded = dataclasses.replace(loaded, config=config)
-  dataset = recipe.open_dataset(config)
-  facts = loaded.facts_for(dataset)
-  for note in volume_recipe.data_notes(config, dataset):
+  dataset = run_lib.open_dataset(config)
+  run = run_lib.Run(config, loaded.spec_for(dataset))
+  for note in run.input.notes(dataset.metadata.get('num_cut', 0)):
     logging.info('%s', note)
   evaluator = scoring.Evaluator(
-    config,
-    facts,
+    run,
     dataset,
-    mesh,
     split=args.split,
     num_clips=config.data.num_clips,
     mirrored=config.eval.mirrored,
   )
-  variables = jax.device_put(loaded.variables, sharding.replicated(mesh))
+  variables = jax.device_put(loaded.variables, sharding.replicated(run.mesh))
   scores = _score_with_progress(evaluator, variables)
   summary = scores.summary()
   if jax.process_index() == 0:
@@ -235,18 +229,18 @@ def main(argv: Sequence[str]) -> int:
       f' {scoring.format_summary(summary)}'
     )
     if args.output:
-      meta = {'config': config.name, 'stream': config.input.stream}
+      meta = {'config': config.name, 'stream': str(run.input)}
       write_scores(args.output, scores, dataset, args.split, meta)
       print(f'scores written to {args.output}')
   return 0
 
 
 def _config_of(loaded: pretrained.Pretrained, args) -> config_dict.ConfigDict:
-  """The checkpoint's configuration, with what the flags replace."""
+  """Return the config of the checkpoint, with the values of the flags."""
   config = config_dict.ConfigDict(loaded.config.to_dict())
   if args.config is not None:
-    loaded.check_takes(args.config, '--config')
-    # The stream of a PyTorch file is as unknown as its frames.
+    loaded.check_input_kind(args.config, '--config')
+    # A PyTorch file specifies neither its frames nor its stream.
     sections = ('data', 'eval') + ('input',) * loaded.is_assumed
     for section in sections:
       config[section] = args.config[section]

@@ -1,8 +1,4 @@
-"""Weights of any checkpoint: the workdir of a run, or a PyTorch file.
-
-Whoever needs weights asks here and gets them with the configuration and the
-facts that they were trained with.
-"""
+"""Load the weights of any checkpoint: a workdir or a PyTorch file."""
 
 from collections.abc import Mapping
 import dataclasses
@@ -15,102 +11,110 @@ from ml_collections import config_dict
 import numpy as np
 
 from skeljax import errors
-from skeljax import recipe
-from skeljax import volume_recipe
+from skeljax import models
+from skeljax import run as run_lib
 from skeljax.convert import torch_checkpoint
 from skeljax.convert import torch_to_skeljax
 from skeljax.datasets import prepared
+from skeljax.datasets.spec import DataSpec
 from skeljax.training import checkpoints
 from skeljax.training import sharding
 
 
 @dataclasses.dataclass(frozen=True)
 class Pretrained:
-  """Weights and what must be known to use them.
+  """Weights, and the config and data they were trained with.
 
   Attributes:
-    source: names the checkpoint in messages: the path, and the step of a run.
-    config: of the run; of a PyTorch file only the sections that shape the
+    source: names the checkpoint in messages: path, and step of a run.
+    config: of the run; for a PyTorch file only the sections that shape the
       network and its input.
-    facts: what the network knows of its data.
+    spec: of the training data.
     variables: the collections params, batch_stats and graph, NumPy arrays.
-    is_assumed: they come from a PyTorch file, which does not say all of the
-      facts.
-    meta: all that travels with the checkpoint.
-    notes: sentences on what a PyTorch file left open.
+    is_assumed: whether they come from a PyTorch file, which does not specify
+      the whole config and spec.
+    meta: everything that is stored with the checkpoint.
+    notes: sentences on what a PyTorch file does not specify.
   """
 
   source: str
   config: config_dict.ConfigDict
-  facts: recipe.Facts
+  spec: DataSpec
   variables: Mapping[str, Any]
   is_assumed: bool
   meta: Mapping[str, Any]
   notes: tuple[str, ...] = ()
 
-  def facts_for(self, dataset: prepared.PreparedDataset) -> recipe.Facts:
-    """The facts, with what a PyTorch file leaves open taken from a dataset.
+  @property
+  def run(self) -> run_lib.Run:
+    """Model and input of this checkpoint."""
+    return run_lib.Run(self.config, self.spec)
+
+  @property
+  def input_kind(self) -> str:
+    return models.input_kind(self.config.model.name)
+
+  def spec_for(self, dataset: prepared.PreparedDataset) -> DataSpec:
+    """Return the spec to evaluate on a dataset.
+
+    What a PyTorch file does not specify is taken from the dataset, and
+    heatmaps take any number of persons.
 
     Raises:
-      UserError: the network cannot read the dataset's clips.
+      UserError: the model cannot read the clips of the dataset.
     """
-    facts = self.facts
+    spec, data = self.spec, dataset.spec
     if self.is_assumed:
-      facts = dataclasses.replace(
-        facts,
+      spec = dataclasses.replace(
+        spec,
         normalize=self.config.data.normalize,
-        keypoint_dtype=dataset.keypoint_dtype,
-        max_frames=self.config.data.max_frames or dataset.max_frames,
+        keypoint_dtype=data.keypoint_dtype,
+        max_frames=data.max_frames,
       )
-      if not facts.has_class_names and facts.num_classes == dataset.num_classes:
-        facts = dataclasses.replace(
-          facts, class_names=tuple(dataset.class_names)
-        )
-    if volume_recipe.uses_volumes(self.config):
-      # Heatmaps of any number of persons are one volume.
-      facts = dataclasses.replace(facts, num_persons=dataset.num_persons)
+      if not spec.has_class_names and spec.num_classes == data.num_classes:
+        spec = dataclasses.replace(spec, class_names=data.class_names)
+    if self.input_kind == 'heatmaps':
+      spec = dataclasses.replace(spec, num_persons=data.num_persons)
       if self.is_assumed:
-        # Without scores every joint is drawn as if it were certain.
-        facts = dataclasses.replace(facts, has_score=dataset.has_score)
-    recipe.check_same_data(dataset, facts, self.source)
-    if volume_recipe.uses_volumes(self.config):
-      volume_recipe.check_img_shape(dataset, self.source)
-    return facts
+        # Without scores every joint is drawn with score 1.
+        spec = dataclasses.replace(spec, score_dtype=data.score_dtype)
+    differences = data.differences(spec)
+    if differences:
+      raise errors.UserError(
+        f'{dataset.directory} does not fit {self.source}:'
+        + ''.join(f'\n  {d}' for d in differences)
+        + '\nUse a dataset prepared like the training data.'
+      )
+    run_lib.check_img_shape(dataset, self.config)
+    return spec
 
-  def check_takes(self, config: config_dict.ConfigDict, what: str) -> None:
-    """Raises UserError where a configuration is for another kind of input.
+  def check_input_kind(self, config: config_dict.ConfigDict, what: str) -> None:
+    """Raise UserError if a config is for another kind of input.
 
     Args:
-      config: given beside the checkpoint.
-      what: names it in the message, as '--config'.
+      config: given in addition to the checkpoint.
+      what: names it in the message, for example '--config'.
     """
-    theirs, ours = (
-      volume_recipe.uses_volumes(self.config),
-      volume_recipe.uses_volumes(config),
-    )
-    if theirs == ours:
-      return
-    takes = {
-      True: 'heatmaps, as configs/posec3d_*.py',
-      False: 'keypoints, as configs/stgcn_*.py or configs/agcn_*.py',
-    }
-    raise errors.UserError(
-      f'{self.source} holds {self.config.model.name}, which takes'
-      f' {takes[theirs]}, but {what} is {config.name} of {config.model.name},'
-      f' which takes {takes[ours]}. Give weights and configuration of the same'
-      ' network.'
-    )
+    theirs = models.input_kind(config.model.name)
+    if theirs != self.input_kind:
+      raise errors.UserError(
+        f'{self.source} contains {self.config.model.name}, which takes'
+        f' {self.input_kind}, but {what} is {config.name}, whose model'
+        f' {config.model.name} takes {theirs}. Use weights and a config of the'
+        ' same network.'
+      )
 
 
 def load(path: str, step: str = 'last') -> Pretrained:
-  """Reads a checkpoint.
+  """Read a checkpoint.
 
   Args:
-    path: the workdir of a run, what `skeljax.convert` wrote, or a .pth file.
+    path: the workdir of a run, a folder written by `skeljax.convert`, or a
+      PyTorch file.
     step: of a run: last, best or a number.
 
   Raises:
-    UserError: there is no such checkpoint, or none that skeljax can read.
+    UserError: no such checkpoint, or one that cannot be read.
   """
   if os.path.isdir(path):
     return _load_workdir(path, step)
@@ -121,56 +125,50 @@ def load(path: str, step: str = 'last') -> Pretrained:
     )
   if step != 'last':
     raise errors.UserError(
-      f'{path} is a PyTorch file, which holds one set of weights: step {step!r}'
-      ' is for the workdir of a run.'
+      f'{path} is a PyTorch file with one set of weights; step {step!r} needs'
+      ' the workdir of a run.'
     )
   converted = torch_to_skeljax.load(path)
   for note in converted.notes:
     logging.info('%s: %s', path, note)
   if converted.meta['torch']['is_assumed']:
     logging.info(
-      '%s: to say otherwise, convert it first (python -m skeljax.convert'
-      ' --help) and use the folder',
+      '%s: to override, convert it first (python -m skeljax.convert --help) and'
+      ' use the folder',
       path,
     )
   return dataclasses.replace(
-    _of_meta(path, converted.meta, converted.variables), notes=converted.notes
+    _from_meta(path, converted.meta, converted.variables), notes=converted.notes
   )
 
 
 def _load_workdir(path: str, step: str) -> Pretrained:
   if not os.path.isdir(os.path.join(path, checkpoints.FOLDER)):
     raise errors.UserError(
-      f'--checkpoint={path} is no workdir of a run: it has no'
+      f'--checkpoint={path} is not the workdir of a run: it has no'
       f' {checkpoints.FOLDER}/ folder.'
     )
   with checkpoints.Checkpoints(path, read_only=True) as saved:
     number = saved.find_step(step)
     meta = saved.read_meta(number)
+    run = run_lib.Run(
+      config_dict.ConfigDict(meta['config']),
+      DataSpec.from_dict(meta['spec'], source=path),
+    )
     variables = saved.restore_variables(
-      number,
-      recipe.abstract_variables(
-        config_dict.ConfigDict(meta['config']),
-        recipe.Facts.from_dict(meta['facts'], source=path),
-      ),
-      sharding.replicated(sharding.make_mesh()),
+      number, run.abstract_variables(), sharding.replicated(run.mesh)
     )
   variables = jax.tree.map(np.asarray, variables)
-  return _of_meta(f'{path} step {number}', meta, variables)
+  return _from_meta(f'{path} step {number}', meta, variables)
 
 
-def _of_meta(
+def _from_meta(
   source: str, meta: Mapping[str, Any], variables: Mapping[str, Any]
 ) -> Pretrained:
-  config = config_dict.ConfigDict(meta['config'])
-  # Checkpoints from before there were heatmaps lack what is about them.
-  for field, value in (('mirrored', False), ('views_at_once', 0)):
-    if field not in config.eval:
-      config.eval[field] = value
   return Pretrained(
     source=source,
-    config=config,
-    facts=recipe.Facts.from_dict(meta['facts'], source=source),
+    config=config_dict.ConfigDict(meta['config']),
+    spec=DataSpec.from_dict(meta['spec'], source=source),
     variables=variables,
     is_assumed=meta.get('torch', {}).get('is_assumed', False),
     meta=meta,

@@ -1,7 +1,6 @@
 """Scores of every clip of a split, exactly once on any number of devices.
 
-Batches are padded and masked; several views of a clip are averaged as
-published.
+Batches are padded and masked; the views of a clip are averaged as published.
 """
 
 from collections.abc import Mapping
@@ -10,13 +9,11 @@ import functools
 from typing import Any
 
 import jax
-from ml_collections import config_dict
 import numpy as np
 
 from skeljax import errors
-from skeljax import recipe
-from skeljax import volume_recipe
 from skeljax.datasets import pipeline
+from skeljax.run import Run
 from skeljax.training import metrics
 from skeljax.training import sharding
 from skeljax.training import steps
@@ -53,99 +50,94 @@ class Scores:
     }
 
 
-def check_views(
-  config: config_dict.ConfigDict, num_clips: int, mirrored: bool
-) -> int:
-  """The views of a clip that are scored together; 0 for all of them.
+def check_views(run: Run, num_clips: int, mirrored: bool) -> int:
+  """Return the number of views per clip to score at once; 0: all.
 
   Args:
-    config: of the run.
-    num_clips: views of each clip.
-    mirrored: whether the mirror image of each view is scored too.
+    run: its config has the section `eval`.
+    num_clips: views per clip.
+    mirrored: whether the flipped copy of each view is scored too.
 
   Raises:
-    UserError: the network has no mirrored views, eval.views_at_once does not
-      divide the views, or eval.average is no way to average them.
+    UserError: the input has no flipped views, eval.views_at_once does not
+      divide the views, or eval.average is unknown.
   """
+  config = run.config
   if config.eval.average not in ('prob', 'score'):
     raise errors.UserError(
-      f'eval.average is {config.eval.average!r}; the views of a clip are'
-      ' averaged as prob (probabilities) or score (logits).'
+      f'--config.eval.average={config.eval.average}: expected prob (average'
+      ' probabilities over the views) or score (logits).'
     )
-  if mirrored and not volume_recipe.uses_volumes(config):
+  if mirrored and not run.input.can_mirror:
     raise errors.UserError(
-      f'eval.mirrored is for volumes of heatmaps; {config.model.name} scores'
-      ' keypoints. Leave it out.'
+      '--config.eval.mirrored=True (--mirrored): only heatmaps have flipped test'
+      f' views, {config.model.name} takes joints. Set it to False.'
     )
   at_once = config.eval.views_at_once
   if at_once < 0 or 0 < at_once < num_clips and num_clips % at_once:
     raise errors.UserError(
-      f'eval.views_at_once={at_once} does not divide the {num_clips} views'
-      ' of a clip; give a divisor, or 0 for all of them at once.'
+      f'--config.eval.views_at_once={at_once} does not divide the {num_clips}'
+      ' views of a clip: use a divisor, or 0 for all views at once.'
     )
-  # Validation during training has one view, where the final one has many.
+  # Validation during training has one view, the final evaluation may have many.
   return at_once if at_once < num_clips else 0
 
 
 class Evaluator:
-  """Scores a split again and again with one compiled step."""
+  """Scores a split repeatedly with one compiled step."""
 
   def __init__(
     self,
-    config: config_dict.ConfigDict,
-    facts: recipe.Facts,
+    run: Run,
     dataset: pipeline.Dataset,
-    mesh: jax.sharding.Mesh,
     *,
     split: str = 'val',
     num_clips: int = 1,
     mirrored: bool = False,
   ):
-    """Binds everything but the weights.
+    """Bind everything except the weights.
 
     Args:
-      config: of the run.
-      facts: what the model knows of its data.
-      dataset: holds the split; labels of clips in memory may be -1.
-      mesh: the `data` mesh.
-      split: 'val' or 'train'; clip_list.SPLIT of clips in memory.
-      num_clips: views of each clip.
-      mirrored: score the mirror image of each view too.
+      run: config, spec and mesh.
+      dataset: contains the split; labels of clips in memory may be -1.
+      split: 'val' or 'train'; clip_list.SPLIT for clips in memory.
+      num_clips: views per clip.
+      mirrored: also score the flipped copy of each view.
     """
-    at_once = check_views(config, num_clips, mirrored)
+    config = run.config
+    at_once = check_views(run, num_clips, mirrored)
     sharding.check_batch_size(config.eval.batch_size, 'eval.batch_size')
     if split not in dataset.num_clips:
       raise errors.UserError(
         f'--split={split}: {dataset.directory} has the splits'
         f' {", ".join(dataset.num_clips)}.'
       )
-    self.model = recipe.build_model(config, facts)
+    self.model = run.model
     self._average = config.eval.average
-    self._mesh = mesh
+    self._mesh = run.mesh
     self.num_steps = pipeline.steps_per_eval(
       dataset, split, config.eval.batch_size
     )
     self._batches = functools.partial(
       pipeline.eval_batches,
       dataset,
-      recipe.frame_sampling(config, facts, num_clips),
+      run.sampling(num_clips),
       split=split,
       batch_size=config.eval.batch_size,
       num_workers=config.data.num_workers,
-      num_persons=facts.num_persons,
-      needs_next=recipe.needs_next(config),
+      num_persons=run.spec.num_persons,
+      needs_next=run.input.needs_next,
       process_index=jax.process_index(),
       process_count=jax.process_count(),
     )
-    options = recipe.feature_options(config, facts)
 
     def score(variables, batch):
       scores = steps.eval_step(
         variables,
         batch,
-        model=self.model,
-        options=options,
-        average=self._average,
+        model=run.model,
+        input=run.input,
+        average=config.eval.average,
         mirrored=mirrored,
         views_at_once=at_once,
       )
@@ -154,10 +146,10 @@ class Evaluator:
       }
 
     # Replicated, so that every process holds the scores of all clips.
-    self._score = jax.jit(score, out_shardings=sharding.replicated(mesh))
+    self._score = jax.jit(score, out_shardings=sharding.replicated(run.mesh))
 
   def __call__(self, variables: Mapping[str, Any], progress=None) -> Scores:
-    """Scores of the whole split, each clip once.
+    """Return the scores of the whole split, each clip once.
 
     Args:
       variables: the collections that `model.apply` takes, on the mesh.

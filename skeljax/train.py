@@ -1,8 +1,8 @@
 """Training: start-up in named calls, then one loop with a fixed order.
 
-Step counts are steps completed: step s means that s optimiser updates are in
-the weights. Batches, frame choice and augmentation are functions of
-(seed, step), so a run that was stopped continues exactly where it would be.
+Step counts are completed steps: step s means that the weights contain s
+optimizer updates. Batches, frame sampling and augmentation are functions of
+(seed, step), so a resumed run continues exactly where it stopped.
 """
 
 from collections.abc import Mapping
@@ -17,12 +17,10 @@ import numpy as np
 
 from skeljax import errors
 from skeljax import evaluate
+from skeljax import initial_weights
 from skeljax import pretrained
-from skeljax import recipe
+from skeljax import run as run_lib
 from skeljax import scoring
-from skeljax import training_plan
-from skeljax import volume_recipe
-from skeljax import warm_start
 from skeljax.datasets import pipeline
 from skeljax.datasets import prepared
 from skeljax.training import checkpoints
@@ -39,10 +37,10 @@ class Result:
   """How `train` ended.
 
   Attributes:
-    state: with the weights after the last step.
-    summary: of the final evaluation; empty when interrupted.
+    state: the weights after the last step.
+    summary: metrics of the final evaluation; empty if interrupted.
     interrupted: by SIGTERM; the checkpoint is saved.
-    was_done: the workdir already held the finished run.
+    was_done: the workdir already contained the finished run.
   """
 
   state: train_state.TrainState
@@ -51,214 +49,183 @@ class Result:
   was_done: bool = False
 
 
-def _schedule(
-  every_epochs: float, training: training_plan.TrainingPlan, batch_size: int
-) -> frozenset[int]:
-  """Steps at which something falls that happens every so many epochs.
-
-  The last step is always one of them; 0 epochs means only the last.
-  """
-  due = {training.total_steps}
-  if every_epochs > 0:
-    every = every_epochs * training.clips_per_epoch / batch_size
-    count = int(training.total_steps / every)
-    due |= {max(1, round(i * every)) for i in range(1, count + 1)}
-  return frozenset(s for s in due if s <= training.total_steps)
-
-
-def _check_config(config: config_dict.ConfigDict) -> None:
-  sharding.check_batch_size(config.train.batch_size, 'train.batch_size')
-  group = config.model.norm_group
-  if group and config.train.batch_size % group:
-    raise errors.UserError(
-      f'train.batch_size is {config.train.batch_size}, which does not divide'
-      f' into BatchNorm groups of model.norm_group={group} clips. Choose a'
-      f' multiple of {group}, or --config.model.norm_group=0 for statistics'
-      ' over the whole batch.'
-    )
-  if config.train.log_every_steps < 1:
-    raise errors.UserError(
-      f'train.log_every_steps is {config.train.log_every_steps}; expected at'
-      ' least 1.'
-    )
-
-
-def _check_start(config: config_dict.ConfigDict) -> None:
-  """A recipe of fine-tuning is none without the weights it is for."""
-  if config.train.pretrained and not config.train.init_from:
-    raise errors.UserError(
-      f'{config.name} fine-tunes {config.train.pretrained}. Name that file, or'
-      ' the workdir of a run of yours, with --config.train.init_from=PATH; to'
-      " train from chance all the same, give --config.train.pretrained=''."
-    )
-
-
 def train(config: config_dict.ConfigDict, workdir: str) -> Result:
-  """Trains, or continues what the workdir holds, and evaluates at the end.
+  """Train, or continue the run in the workdir, and evaluate at the end.
 
   Args:
     config: of configs/, with data.dir and data.dataset set.
-    workdir: made if missing.
+    workdir: created if missing.
 
   Returns:
     The final state and its validation accuracy.
 
   Raises:
-    UserError: settings that contradict each other, the dataset or the
-      workdir; a loss that is no longer finite.
+    UserError: settings that contradict each other, the dataset or the workdir;
+      a loss that is not finite.
   """
   workdir = os.path.abspath(workdir)
-  _check_config(config)
-  mesh = sharding.make_mesh()
-  dataset = recipe.open_dataset(config)
-  facts = recipe.facts_of(dataset, config)
-  training = training_plan.build(config, dataset.num_clips['train'])
-  # Here already, so that a mistake in them is told before there is a workdir,
-  # which would refuse the mended command.
-  recipe.check_training(config, facts)
-  scoring.check_views(config, config.data.num_clips, config.eval.mirrored)
+  dataset = run_lib.open_dataset(config)
+  run_lib.check_dataset(dataset, config)
+  run = run_lib.Run(config, dataset.spec)
+  # Before the workdir exists, which would refuse the corrected command.
+  run.validate()
+  scoring.check_views(run, config.data.num_clips, config.eval.mirrored)
+  plan = run.plan(dataset.num_clips['train'])
+  _check_init_from(config)
   given = None
-  _check_start(config)
   if config.train.init_from and workdirs.is_new(workdir):
     given = pretrained.load(config.train.init_from, config.train.init_step)
-    warm_start.check(given, config, facts)
+    initial_weights.check(given, run)
   workdirs.open_workdir(
     workdir,
     config,
     workdirs.manifest(
-      config, dataset.name, dataset.fingerprint, training.total_steps
+      config, dataset.name, dataset.fingerprint, plan.total_steps
     ),
   )
-  _log_start(config, dataset, training)
-  state = _initial_state(config, facts, training, mesh)
+  _log_start(run, dataset, plan)
+  state = _initial_state(run, plan)
   with checkpoints.Checkpoints(workdir, keep=config.checkpoint.keep) as saved:
     start = 0
-    # Weights come from, in this order: the run's own last checkpoint,
-    # train.init_from, chance.
+    # Weights come from, in this order: the last checkpoint of this run,
+    # train.init_from, random initialization.
     if saved.latest_step is None and config.train.init_from:
       given = given or pretrained.load(
         config.train.init_from, config.train.init_step
       )
       logging.info('starting from the weights of %s', given.source)
-      state = warm_start.initialize(state, given, config, facts)
+      state = initial_weights.initialize(state, given, run)
     if saved.latest_step is not None:
       start = saved.latest_step
       logging.info('continuing from step %d of %s', start, workdir)
-      state = saved.restore_state(start, state, sharding.replicated(mesh))
-    if start >= training.total_steps and _is_finished(workdir):
-      summary = workdirs.read_json(os.path.join(workdir, 'results.json'))
-      return Result(state, summary, was_done=True)
+      state = saved.restore_state(start, state, sharding.replicated(run.mesh))
+    results_path = os.path.join(workdir, workdirs.RESULTS_FILE)
+    if start >= plan.total_steps and os.path.exists(results_path):
+      return Result(state, workdirs.read_json(results_path), was_done=True)
     is_writer = jax.process_index() == 0
     with metric_writer.MetricWriter(workdir, is_writer) as writer:
       writer.truncate(after_step=start)
       state, interrupted, scores = _loop(
-        config, facts, dataset, training, mesh, state, saved, writer, start
+        run, dataset, plan, state, saved, writer, start
       )
   if interrupted:
     return Result(state, {}, interrupted=True)
+  # With one view the last scheduled evaluation is the final one.
+  is_final = config.data.num_clips == 1 and not config.eval.mirrored
   summary = evaluate.finish_run(
     workdir,
-    config,
-    facts,
+    run,
     dataset,
-    mesh,
     state.variables,
-    training.total_steps,
-    # With one view the last scheduled evaluation is the final one.
-    scores if config.data.num_clips == 1 and not config.eval.mirrored else None,
+    plan.total_steps,
+    scores if is_final else None,
   )
   return Result(state, summary)
 
 
-def _is_finished(workdir: str) -> bool:
-  return os.path.exists(os.path.join(workdir, 'results.json'))
+def _check_init_from(config: config_dict.ConfigDict) -> None:
+  if config.train.pretrained and not config.train.init_from:
+    raise errors.UserError(
+      f'{config.name} fine-tunes {config.train.pretrained}. Give that file, or'
+      ' the workdir of your own run, with --config.train.init_from=PATH; to'
+      " train from scratch, set --config.train.pretrained=''."
+    )
+
+
+def _schedule(
+  every_epochs: float, plan: run_lib.Plan, batch_size: int
+) -> frozenset[int]:
+  """Steps at which an event with a period in epochs falls.
+
+  Always contains the last step; 0 epochs means only the last.
+  """
+  due = {plan.total_steps}
+  if every_epochs > 0:
+    every = every_epochs * plan.clips_per_epoch / batch_size
+    count = int(plan.total_steps / every)
+    due |= {max(1, round(i * every)) for i in range(1, count + 1)}
+  return frozenset(s for s in due if s <= plan.total_steps)
 
 
 def _log_start(
-  config: config_dict.ConfigDict,
-  dataset: prepared.PreparedDataset,
-  training: training_plan.TrainingPlan,
+  run: run_lib.Run, dataset: prepared.PreparedDataset, plan: run_lib.Plan
 ) -> None:
+  config = run.config
   logging.info(
-    '%s (%s stream) on %s: %d training and %d validation clips, %d classes',
+    '%s (%s) on %s: %d training and %d validation clips, %d classes',
     config.name,
-    config.input.stream,
+    run.input,
     dataset.directory,
     dataset.num_clips['train'],
     dataset.num_clips['val'],
-    dataset.num_classes,
+    run.spec.num_classes,
   )
   logging.info(
-    '%d steps of %d clips, %.1f steps an epoch',
-    training.total_steps,
+    '%d steps, batch size %d, %.1f steps per epoch',
+    plan.total_steps,
     config.train.batch_size,
-    training.clips_per_epoch / config.train.batch_size,
+    plan.clips_per_epoch / config.train.batch_size,
   )
-  for note in [training.note, *volume_recipe.data_notes(config, dataset)]:
+  num_cut = dataset.metadata.get('num_cut', 0)
+  for note in [plan.note, *run.input.notes(num_cut)]:
     if note:
       logging.info('%s', note)
 
 
 def _initial_state(
-  config: config_dict.ConfigDict,
-  facts: recipe.Facts,
-  training: training_plan.TrainingPlan,
-  mesh: jax.sharding.Mesh,
+  run: run_lib.Run, plan: run_lib.Plan
 ) -> train_state.TrainState:
-  model = recipe.build_model(config, facts)
-  # One BatchNorm group, or one clip, is the least batch that traces.
-  shape = recipe.input_shape(config, facts, max(1, config.model.norm_group))
   state = train_state.create(
-    model,
-    training.optimizer,
-    shape,
-    config.seed,
-    sharding.replicated(mesh),
+    run.model,
+    plan.optimizer,
+    # One BatchNorm group, or one clip, is the smallest batch that traces.
+    run.input_shape(max(1, run.config.model.norm_group)),
+    run.config.seed,
+    sharding.replicated(run.mesh),
   )
   count = sum(p.size for p in jax.tree.leaves(state.params))
-  logging.info('%s: %s parameters', config.model.name, f'{count:,}')
+  logging.info('%s: %s parameters', run.config.model.name, f'{count:,}')
   return state
 
 
 def _loop(
-  config: config_dict.ConfigDict,
-  facts: recipe.Facts,
+  run: run_lib.Run,
   dataset: prepared.PreparedDataset,
-  training: training_plan.TrainingPlan,
-  mesh: jax.sharding.Mesh,
+  plan: run_lib.Plan,
   state: train_state.TrainState,
   saved: checkpoints.Checkpoints,
   writer: metric_writer.MetricWriter,
   start: int,
 ) -> tuple[train_state.TrainState, bool, scoring.Scores | None]:
-  """From `start` to the last step.
+  """Run from step `start` to the last step.
 
-  Returns the state, whether SIGTERM ended it before that, and the validation
-  scores of the last step, None where no step was made.
+  Returns the state, whether SIGTERM ended the loop early, and the validation
+  scores of the last step (None if no step was run).
 
-  The order is fixed: step, log, evaluate, save. Where evaluation and saving
-  fall on the same step, the metric is stored with the checkpoint.
+  The order is fixed: step, log, evaluate, save. If evaluation and saving fall
+  on the same step, the metric is stored with the checkpoint.
   """
-  batch_size, total = config.train.batch_size, training.total_steps
-  eval_steps = _schedule(config.eval.every_epochs, training, batch_size)
+  config, total = run.config, plan.total_steps
+  batch_size = config.train.batch_size
+  eval_steps = _schedule(config.eval.every_epochs, plan, batch_size)
   save_steps = eval_steps | _schedule(
-    config.checkpoint.every_epochs, training, batch_size
+    config.checkpoint.every_epochs, plan, batch_size
   )
   step_fn = steps.jit_train_step(
     steps.train_step,
-    sharding.replicated(mesh),
-    model=recipe.build_model(config, facts),
-    optimizer=training.optimizer,
-    options=recipe.feature_options(config, facts),
+    sharding.replicated(run.mesh),
+    model=run.model,
+    optimizer=plan.optimizer,
+    input=run.input,
     seed=config.seed,
-    loss_options=recipe.loss_options(config, facts),
+    loss_options=run.loss,
   )
-  evaluator = scoring.Evaluator(config, facts, dataset, mesh)
-  meta = recipe.checkpoint_meta(config, facts)
+  evaluator = scoring.Evaluator(run, dataset)
+  meta = run.checkpoint_meta()
   meter = metric_writer.Meter()
   interrupted, scores = False, None
   with (
-    train_batches(config, facts, dataset, start) as batches,
+    train_batches(run, dataset, start) as batches,
     writer.progress_bar(total, start) as bar,
     preemption.StopSignal() as stop,
   ):
@@ -267,10 +234,10 @@ def _loop(
       waiting = time.monotonic()
       batch = next(batches)
       meter.data_seconds += time.monotonic() - waiting
-      state, sums = step_fn(state, sharding.to_global(batch, mesh))
+      state, sums = step_fn(state, sharding.to_global(batch, run.mesh))
       # Fetched one step late, so that the device never waits for the host.
       if pending is not None:
-        _fetch(meter, pending, training, saved)
+        _fetch(meter, pending, plan, saved)
       pending = (step, sums)
       interrupted = stop.reached(step) and step < total
 
@@ -278,11 +245,11 @@ def _loop(
       is_eval = step in eval_steps
       is_save = step in save_steps or interrupted
       if is_log or is_eval or is_save:
-        _fetch(meter, pending, training, saved)
+        _fetch(meter, pending, plan, saved)
         pending = None
-      epoch = training.epoch(step, batch_size)
+      epoch = step * batch_size / plan.clips_per_epoch
       if is_log:
-        values = meter.values() | {'lr': float(training.schedule(step - 1))}
+        values = meter.values() | {'lr': float(plan.schedule(step - 1))}
         writer.write(step=step, epoch=epoch, split='train', values=values)
         meter.reset()
       measured = None
@@ -300,21 +267,18 @@ def _loop(
 
 
 def train_batches(
-  config: config_dict.ConfigDict,
-  facts: recipe.Facts,
-  dataset: prepared.PreparedDataset,
-  start: int,
-):
-  """This process's batches from step `start` on, without end; use in a `with`."""
+  run: run_lib.Run, dataset: prepared.PreparedDataset, start: int
+) -> pipeline.BatchIterator:
+  """Return this process's batches from step `start` on; use in a `with`."""
   return pipeline.train_batches(
     dataset,
-    recipe.frame_sampling(config, facts),
-    batch_size=config.train.batch_size,
-    seed=config.seed,
+    run.sampling(),
+    batch_size=run.config.train.batch_size,
+    seed=run.config.seed,
     start_step=start,
-    num_workers=config.data.num_workers,
-    num_persons=facts.num_persons,
-    needs_next=recipe.needs_next(config),
+    num_workers=run.config.data.num_workers,
+    num_persons=run.spec.num_persons,
+    needs_next=run.input.needs_next,
     process_index=jax.process_index(),
     process_count=jax.process_count(),
   )
@@ -323,21 +287,21 @@ def train_batches(
 def _fetch(
   meter: metric_writer.Meter,
   pending: tuple[int, Mapping[str, jax.Array]],
-  training: training_plan.TrainingPlan,
+  plan: run_lib.Plan,
   saved: checkpoints.Checkpoints,
 ) -> None:
-  """Adds the sums of a step to the meter, or stops a run that diverged."""
+  """Add the sums of a step to the meter; raise UserError on divergence."""
   step, sums = pending
   sums = jax.tree.map(np.asarray, sums)
   if not (np.isfinite(sums['loss']) and np.isfinite(sums['grad_norm'])):
     latest = saved.latest_step
-    good = 'none is saved' if latest is None else f'step {latest}'
+    good = 'none' if latest is None else f'step {latest}'
     raise errors.UserError(
-      f'The loss is {float(sums["loss"]):g} and the gradient norm'
-      f' {float(sums["grad_norm"]):g} at step {step}, with learning rate'
-      f' {float(training.schedule(step - 1)):g}; last good checkpoint: {good}'
-      f' in {saved.directory}. Lower --config.optim.base_lr, clip gradients'
-      ' with --config.optim.clip_norm, or check the data with python -m'
+      f'Loss {float(sums["loss"]):g} and gradient norm'
+      f' {float(sums["grad_norm"]):g} at step {step}, learning rate'
+      f' {float(plan.schedule(step - 1)):g}; last good checkpoint: {good} in'
+      f' {saved.directory}. Lower --config.optim.base_lr, clip gradients with'
+      ' --config.optim.clip_norm, or check the data with python -m'
       ' data_prep.check.'
     )
   meter.add(sums)

@@ -27,7 +27,7 @@ MAY_USE = {
   'skeljax.training.sharding': {'errors'},
   'skeljax.skeletons': {'errors'},
   'skeljax.models': {'errors', 'skeletons'},
-  'skeljax.inputs': {'errors', 'skeletons'},
+  'skeljax.inputs': {'errors', 'option', 'skeletons', 'datasets'},
   'skeljax.datasets': {'errors', 'skeletons', 'atomic_file', 'readers'},
   'skeljax.readers': {'errors', 'skeletons', 'atomic_file', 'datasets'},
   'data_prep': {

@@ -14,10 +14,10 @@ import numpy as np
 
 from skeljax import cli
 from skeljax import errors
+from skeljax import models
 from skeljax import pretrained
-from skeljax import recipe
+from skeljax import run as run_lib
 from skeljax import score_file
-from skeljax import volume_recipe
 from skeljax.convert import published_config
 from skeljax.convert import published_model
 from skeljax.convert import score_dump
@@ -27,6 +27,7 @@ from skeljax.convert import torch_checkpoint
 from skeljax.convert import torch_to_skeljax
 from skeljax.convert import volume_files
 from skeljax.datasets import prepared as datasets
+from skeljax.datasets.spec import DataSpec
 from skeljax.training import checkpoints
 
 _OPTIMIZER = "the optimiser's state is not converted"
@@ -36,7 +37,7 @@ def read_configuration(path_and_words: str) -> torch_to_skeljax.Given:
   """What a configuration says of the input: of skeljax, mmaction2 or pyskl.
 
   Args:
-    path_and_words: 'configs/agcn_bone.py', or a published file, which is
+    path_and_words: 'configs/agcn_bone.py:u100', or a published file, which is
       parsed and never run; '' for none.
   """
   if not path_and_words:
@@ -54,7 +55,7 @@ def read_configuration(path_and_words: str) -> torch_to_skeljax.Given:
     )
   config = cli.load_config(path_and_words)
   sections = ('data', 'input', 'eval')
-  takes_volumes = volume_recipe.uses_volumes(config)
+  takes_volumes = models.input_kind(config.model.name) == 'heatmaps'
   return torch_to_skeljax.Given(
     sections={name: config[name].to_dict() for name in sections},
     takes_volumes=takes_volumes,
@@ -92,36 +93,36 @@ def to_workdir(
   finally:
     shutil.rmtree(temporary, ignore_errors=True)
   config = config_dict.ConfigDict(converted.meta['config'])
-  facts = recipe.Facts.from_dict(converted.meta['facts'], source=path)
+  spec = DataSpec.from_dict(converted.meta['spec'], source=path)
   count = sum(
     np.size(a) for a in jax.tree.leaves(converted.variables['params'])
   )
   return (
-    f'{path}: {describe(config, facts)}; names of {converted.naming},'
+    f'{path}: {describe(config, spec)}; names of {converted.naming},'
     f' {count:,} parameters',
     *converted.notes,
     _OPTIMIZER,
   )
 
 
-def describe(config: config_dict.ConfigDict, facts: recipe.Facts) -> str:
+def describe(config: config_dict.ConfigDict, spec: DataSpec) -> str:
   """A network and its input in one sentence."""
   # Built, because a configuration leaves out what has its default.
-  model, data = recipe.build_model(config, facts), config.data
-  score = ' and score' if facts.has_score else ''
+  model, data = run_lib.Run(config, spec).model, config.data
+  score = ' and score' if spec.has_score else ''
   skeleton = (
-    f'layout {facts.layout.name!r} ({facts.layout.num_joints} joints,'
-    f' {facts.num_channels}D{score})'
+    f'layout {spec.layout.name!r} ({spec.layout.num_joints} joints,'
+    f' {spec.num_channels}D{score})'
   )
   frames = f'{data.clip_len} frames ({data.frames}), {data.num_clips} views'
-  if volume_recipe.uses_volumes(config):
+  if models.input_kind(config.model.name) == 'heatmaps':
     blocks = '-'.join(map(str, model.stage_blocks))
     mirrored = ' and their mirror images' if config.eval.mirrored else ''
-    size = recipe.feature_options(config, facts).drawn_size(train=False)
+    size = run_lib.Run(config, spec).input.side(train=False)
     return (
       f'{config.model.name} ({model.inflate_style}), {blocks} blocks from'
-      f' {model.base_channels} channels, {facts.num_classes} classes;'
-      f' {skeleton}; {config.input.stream} heatmaps of {size}x{size} pixels,'
+      f' {model.base_channels} channels, {spec.num_classes} classes;'
+      f' {skeleton}; {config.input.heatmap} heatmaps of {size}x{size} pixels,'
       f' {frames}{mirrored}'
     )
   if config.model.name == 'agcn':
@@ -130,9 +131,9 @@ def describe(config: config_dict.ConfigDict, facts: recipe.Facts) -> str:
     kind = f'{model.adaptive}, {model.tcn_type}'
   return (
     f'{config.model.name} ({kind}), {model.num_stages} stages from'
-    f' {model.base_channels} channels, {facts.num_classes} classes; {skeleton},'
+    f' {model.base_channels} channels, {spec.num_classes} classes; {skeleton},'
     f' graph {config.graph.mode!r}; {config.input.stream} stream,'
-    f' {facts.num_persons} persons, {frames}'
+    f' {spec.num_persons} persons, {frames}'
   )
 
 
@@ -150,14 +151,13 @@ def to_torch_file(
   loaded = pretrained.load(path, step)
   used = skeljax_to_torch.save(output, loaded.variables, loaded.meta, naming)
   said = [
-    f'{loaded.source}: {describe(loaded.config, loaded.facts)}; names of'
-    f' {used}',
+    f'{loaded.source}: {describe(loaded.config, loaded.spec)}; names of {used}',
     _OPTIMIZER,
   ]
   if published_model.is_known(loaded.config, used):
-    model = published_model.recognizer(loaded.config, loaded.facts, used)
+    model = published_model.recognizer(loaded.config, loaded.spec, used)
     said.append(f'it is loaded there by model = {model}')
-  if volume_recipe.uses_volumes(loaded.config):
+  if models.input_kind(loaded.config.model.name) == 'heatmaps':
     said += _other_tests(loaded.config, used)
   return said
 

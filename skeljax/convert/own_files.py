@@ -4,9 +4,10 @@ from ml_collections import config_dict
 
 from skeljax import errors
 from skeljax import models
-from skeljax import recipe
+from skeljax import run as run_lib
 from skeljax.convert import tensors
 from skeljax.convert import torch_checkpoint
+from skeljax.datasets.spec import DataSpec
 
 # Where a file that skeljax wrote keeps the meta of its checkpoint.
 META_KEY = 'skeljax'
@@ -18,8 +19,8 @@ GRAPH_SECTION = 'graph'
 
 def read_meta(
   file: torch_checkpoint.TorchCheckpoint, family: str
-) -> tuple[config_dict.ConfigDict, recipe.Facts, str, dict[str, bool]]:
-  """Configuration, facts, naming of a file of ours, and what is assumed.
+) -> tuple[config_dict.ConfigDict, DataSpec, str, dict[str, bool]]:
+  """Configuration, spec, naming of a file of ours, and what is assumed.
 
   Args:
     file: with META_KEY in its meta.
@@ -31,12 +32,12 @@ def read_meta(
   own, source = file.meta[META_KEY], file.path
   try:
     config = config_dict.ConfigDict(own['config'])
-    facts = recipe.Facts.from_dict(own['facts'], source=source)
+    spec = DataSpec.from_dict(own['spec'], source=source)
     if config.model.name != family:
       raise ValueError(f'it is for {config.model.name}, the tensors {family}')
     needed = {*SECTIONS}
     counts = [*config.model.get('stage_blocks', ())]
-    if models.takes_graph(family):
+    if models.input_kind(family) == 'joints':
       needed.add(GRAPH_SECTION)
       counts = [config.model.get('num_stages', 0), config.graph.max_hop]
     # NOTE: a forged entry could ask for a network that takes hours to build.
@@ -52,13 +53,14 @@ def read_meta(
       'is_stream_told': bool(own.get('is_stream_told', False)),
     }
     if (
-      not models.takes_graph(family) and naming not in tensors.FAMILIES[family]
+      models.input_kind(family) != 'joints'
+      and naming not in tensors.FAMILIES[family]
     ):
       raise ValueError(f'it says naming={naming!r}')
     # Whatever else is wrong with it shows when the network is built.
-    recipe.abstract_variables(config, facts)
+    run_lib.Run(config, spec).abstract_variables()
     if needed <= {*config}:
-      return config, facts, naming, kept
+      return config, spec, naming, kept
     problem = f'it lacks {", ".join(sorted(needed - {*config}))}'
   except (KeyError, TypeError, ValueError, AttributeError) as error:
     problem = f'{type(error).__name__}: {error}'

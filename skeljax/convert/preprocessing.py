@@ -149,8 +149,8 @@ def _published(architecture: recognize.Architecture, dims: int) -> Sections:
   data = data_section(dims)
   fields = {
     f.name: f.default
-    for f in dataclasses.fields(inputs.FeatureOptions)
-    if f.default is not dataclasses.MISSING and f.name != 'keypoint_dtype'
+    for f in dataclasses.fields(inputs.Joints)
+    if f.name != 'spec'
   }
   fields |= {'stream': 'joint', 'published_rounding': True}
   average = 'prob'
@@ -185,7 +185,7 @@ def data_section(dims: int) -> dict[str, Any]:
   """The fields of `data` that no published pipeline says."""
   return {
     'dir': '', 'dataset': '', 'dims': dims, 'normalize': 'none',
-    'whole_clip': False, 'max_frames': 0, 'repeat': 1, 'num_workers': 0,
+    'max_frames': 0, 'repeat': 1, 'num_workers': 0,
   }  # fmt: skip
 
 

@@ -10,8 +10,9 @@ from flax import linen as nn
 from ml_collections import config_dict
 
 from skeljax import errors
-from skeljax import recipe
-from skeljax import volume_recipe
+from skeljax import models
+from skeljax import run as run_lib
+from skeljax.datasets.spec import DataSpec
 from skeljax.skeletons import graph as graph_lib
 
 # Layouts that they know by a name.
@@ -44,18 +45,19 @@ _DEFAULTS = {
 def is_known(config: config_dict.ConfigDict, naming: str) -> bool:
   """Whether `recognizer` knows how a code base builds a network."""
   return naming in ('mmaction1x', 'pyskl') or (
-    naming == 'mmaction0x' and volume_recipe.uses_volumes(config)
+    naming == 'mmaction0x'
+    and (models.input_kind(config.model.name) == 'heatmaps')
   )
 
 
 def recognizer(
-  config: config_dict.ConfigDict, facts: recipe.Facts, naming: str
+  config: config_dict.ConfigDict, spec: DataSpec, naming: str
 ) -> dict[str, Any]:
   """The `model` of a configuration of mmaction2 or pyskl.
 
   Args:
     config: of the checkpoint.
-    facts: of the checkpoint.
+    spec: of the checkpoint.
     naming: for which `is_known`; they differ in the layouts they know, and in
       how they say PoseC3D.
 
@@ -66,19 +68,19 @@ def recognizer(
   Raises:
     UserError: they cannot build this network.
   """
-  model = recipe.build_model(config, facts)
-  if volume_recipe.uses_volumes(config):
-    channels = recipe.feature_options(config, facts).num_channels
+  model = run_lib.Run(config, spec).model
+  if models.input_kind(config.model.name) == 'heatmaps':
+    channels = run_lib.Run(config, spec).input.num_channels
     return _recognizer_3d(model, channels, config.eval.average, naming)
   is_agcn = config.model.name == 'agcn'
   options = {
-    'in_channels': facts.num_channels + int(facts.has_score),
+    'in_channels': spec.num_channels + int(spec.has_score),
     'base_channels': model.base_channels,
     'ch_ratio': model.ch_ratio,
     'num_stages': model.num_stages,
     'inflate_stages': list(model.inflate_stages),
     'down_stages': list(model.down_stages),
-    'num_person': facts.num_persons,
+    'num_person': spec.num_persons,
     'tcn_dropout': model.tcn_dropout,
   }
   if is_agcn:
@@ -118,7 +120,7 @@ def recognizer(
     },
     'cls_head': {
       'type': 'GCNHead',
-      'num_classes': facts.num_classes,
+      'num_classes': spec.num_classes,
       'in_channels': _last_width(model),
       **({'dropout': model.dropout} if model.dropout else {}),
     },

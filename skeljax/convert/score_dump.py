@@ -60,7 +60,7 @@ def source_of(dataset: prepared.PreparedDataset, split: str) -> Source:
     name=f'{dataset.name}, split {split}',
     ids=tuple(record['id'] for record in records),
     labels=tuple(int(record['label']) for record in records),
-    class_names=tuple(dataset.class_names),
+    class_names=tuple(dataset.spec.class_names),
   )
 
 

@@ -9,11 +9,12 @@ import numpy as np
 
 from skeljax import errors
 from skeljax import models
-from skeljax import recipe
+from skeljax import run as run_lib
 from skeljax.convert import own_files
 from skeljax.convert import published_model
 from skeljax.convert import tensors
 from skeljax.convert import torch_checkpoint
+from skeljax.datasets.spec import DataSpec
 from skeljax.skeletons import graph as graph_lib
 
 # The code bases that have each form of AGCN.
@@ -58,7 +59,7 @@ def save(
     UserError: the code base of the naming has no such network.
   """
   config = config_dict.ConfigDict(meta['config'])
-  facts = recipe.Facts.from_dict(meta['facts'], source='the checkpoint')
+  spec = DataSpec.from_dict(meta['spec'], source='the checkpoint')
   leftovers = dict(meta.get('torch', {}))
   # A checkpoint of ours assumes nothing.
   assumptions = {
@@ -71,10 +72,10 @@ def save(
   _check(config, naming)
   if published_model.is_known(config, naming):
     # Says so if there is no such network.
-    published_model.recognizer(config, facts, naming)
+    published_model.recognizer(config, spec, naming)
   adjacency = None
-  if models.takes_graph(config.model.name):
-    graph = recipe.build_graph(config, facts)
+  if models.input_kind(config.model.name) == 'joints':
+    graph = run_lib.Run(config, spec).graph
     _check_graph(variables, config.model.name, naming, graph)
     adjacency = leftovers.get('unused_adjacency', graph.adjacency())
     adjacency = np.asarray(adjacency, np.float32)
@@ -85,7 +86,7 @@ def save(
     adjacency=adjacency,
     counters=leftovers.get('counters', 0),
   )
-  kept = {k: meta[k] for k in ('facts', 'stream', 'code_version')}
+  kept = {k: meta[k] for k in ('spec', 'code_version')}
   # The naming is in the names, but for networks that have the same everywhere.
   kept |= {'naming': naming, **assumptions}
   kept['config'] = _given_away(config)
@@ -101,7 +102,7 @@ def save(
 def _given_away(config: config_dict.ConfigDict) -> dict[str, Any]:
   """What travels in a file that is given away: no folders of its maker."""
   names = own_files.SECTIONS
-  if models.takes_graph(config.model.name):
+  if models.input_kind(config.model.name) == 'joints':
     names = (*names, own_files.GRAPH_SECTION)
   kept = {name: config[name] for name in names}
   kept = config_dict.ConfigDict(kept).to_dict()
@@ -123,7 +124,7 @@ def _variant(config: config_dict.ConfigDict) -> str:
 def _check(config: config_dict.ConfigDict, naming: str) -> None:
   """Raises UserError where a code base has not this form of a network."""
   tensors.get_naming(config.model.name, naming)
-  if not models.takes_graph(config.model.name):
+  if models.input_kind(config.model.name) != 'joints':
     return
   if naming in _FIRST_FORMS:
     # These change no name and no shape, only what is computed.

@@ -9,7 +9,7 @@ import numpy as np
 
 from skeljax import errors
 from skeljax import models
-from skeljax import recipe
+from skeljax import run as run_lib
 from skeljax import skeletons
 from skeljax.convert import own_files
 from skeljax.convert import preprocessing
@@ -18,6 +18,8 @@ from skeljax.convert import recognize
 from skeljax.convert import tensors
 from skeljax.convert import torch_checkpoint
 from skeljax.convert import volume_files
+from skeljax.datasets import spec as spec_lib
+from skeljax.datasets.spec import DataSpec
 from skeljax.skeletons import graph as graph_lib
 
 # What the published data sets of PoseC3D have at most in most clips.
@@ -90,26 +92,26 @@ def load(path: str, given: Given = Given()) -> Converted:
   notes = list(file.notes)
   if own_files.META_KEY in file.meta:
     _check_nothing_given(path, given)
-    config, facts, own_naming, kept = own_files.read_meta(file, family)
+    config, spec, own_naming, kept = own_files.read_meta(file, family)
     naming = naming or own_naming
     notes.append('written by skeljax, with configuration and class names')
-  elif models.takes_graph(family):
-    config, facts, assumed = _told(file, given)
+  elif models.input_kind(family) == 'joints':
+    config, spec, assumed = _told(file, given)
     kept = {'is_assumed': True}
     notes += assumed
   else:
-    config, facts, told = _told_volumes(file, given)
+    config, spec, told = _told_volumes(file, given)
     naming = told.naming
     kept = {'is_assumed': True, 'is_stream_told': told.is_stream_told}
     notes += told.notes
   adjacency = None
-  if models.takes_graph(family):
-    adjacency = recipe.build_graph(config, facts).adjacency()
-  like = recipe.abstract_variables(config, facts)
+  if models.input_kind(family) == 'joints':
+    adjacency = run_lib.Run(config, spec).graph.adjacency()
+  like = run_lib.Run(config, spec).abstract_variables()
   variables = tensors.from_torch(
     file.state_dict, like, family, naming, adjacency=adjacency, source=path
   )
-  meta = recipe.checkpoint_meta(config, facts)
+  meta = run_lib.Run(config, spec).checkpoint_meta()
   meta['torch'] = {
     'naming': naming,
     **kept,
@@ -125,8 +127,8 @@ def load(path: str, given: Given = Given()) -> Converted:
 
 def _told(
   file: torch_checkpoint.TorchCheckpoint, given: Given
-) -> tuple[config_dict.ConfigDict, recipe.Facts, list[str]]:
-  """Configuration, facts and what was assumed, of a published graph network."""
+) -> tuple[config_dict.ConfigDict, DataSpec, list[str]]:
+  """Configuration, spec and what was assumed, of a published graph network."""
   if given.stream:
     raise errors.UserError(
       f'--stream={given.stream}: {file.path} holds a graph network, whose stream'
@@ -171,8 +173,8 @@ def _told(
 
 def _told_volumes(
   file: torch_checkpoint.TorchCheckpoint, given: Given
-) -> tuple[config_dict.ConfigDict, recipe.Facts, volume_files.Told]:
-  """Configuration, facts and all that was told of a published PoseC3D."""
+) -> tuple[config_dict.ConfigDict, DataSpec, volume_files.Told]:
+  """Configuration, spec and all that was told of a published PoseC3D."""
   if given.down_stages is not None:
     raise errors.UserError(
       f'--down_stages is for graph networks; {file.path} holds PoseC3D, whose'
@@ -195,19 +197,19 @@ def _told_volumes(
     pipeline=given.pipeline,
   )
   config = _config('slowonly', told.naming, told.options, told.sections)
-  facts = recipe.Facts(
+  spec = DataSpec(
     layout=told.layout,
     class_names=_class_names(told.num_classes, given.class_names, file.path),
     num_channels=2,
     # As in all published annotations; without, every score is 1.
-    has_score=True,
+    score_dtype='float16',
     # The weights do not depend on it, data sets bring their own.
     num_persons=given.num_persons or _PERSONS,
     normalize='none',
     keypoint_dtype='float16',
     max_frames=0,
   )
-  return config, facts, told
+  return config, spec, told
 
 
 def _check_nothing_given(source: str, given: Given) -> None:
@@ -271,7 +273,7 @@ def _class_names(
       f'{source} tells {num_classes} classes apart, but --class_names has'
       f' {len(given)}.'
     )
-  return given or recipe.numbered_classes(num_classes)
+  return given or spec_lib.numbered_classes(num_classes)
 
 
 def _facts(
@@ -279,13 +281,13 @@ def _facts(
   found: preprocessing.Preprocessing,
   class_names: tuple[str, ...],
   source: str,
-) -> recipe.Facts:
+) -> DataSpec:
   data = found.sections['data']
-  return recipe.Facts(
+  return DataSpec(
     layout=architecture.graph.layout,
     class_names=_class_names(architecture.num_classes, class_names, source),
     num_channels=data['dims'],
-    has_score=architecture.num_channels > data['dims'],
+    score_dtype='float16' if architecture.num_channels > data['dims'] else '',
     num_persons=found.num_persons,
     normalize=data['normalize'],
     # The type that mmaction2 publishes its annotations in.

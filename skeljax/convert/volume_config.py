@@ -72,7 +72,7 @@ class Volumes:
 
   Attributes:
     data: fields of that section.
-    features: fields of VolumeOptions.
+    features: fields of inputs.Heatmaps.
     mirrored: whether each view is scored with its mirror image.
     limbs: joint pairs of the channels; () where they are joints.
     left_right: joints that the mirror exchanges; None where there is none.
@@ -186,7 +186,7 @@ def preprocessing(pipeline: Pipeline, naming: str) -> Volumes:
     'min_score': 1e-3 if naming == 'pyskl' else 1e-4,
     'mirror': '0x' if is_flipped_first else '1x',
   }
-  has_limbs = features['stream'] == 'limb'
+  has_limbs = features['heatmap'] == 'limb'
   is_mirrored = bool(target.get('double', False))
   pairs_of = _pairs(target, 'left_kp', 'right_kp')
   return Volumes(
@@ -284,7 +284,7 @@ def _target(transform: Mapping[str, Any]) -> dict[str, Any]:
       transform, 'with_kp', f'{not with_limbs}, one of with_kp and with_limb'
     )
   return {
-    'stream': 'keypoint' if with_joints else 'limb',
+    'heatmap': 'keypoint' if with_joints else 'limb',
     'sigma': _number(transform, 'sigma', 0.6),
     'use_score': _flag(transform, 'use_score', True),
     'scaling': _number(transform, 'scaling', 1.0),

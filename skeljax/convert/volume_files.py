@@ -11,13 +11,13 @@ import dataclasses
 from typing import Any
 
 from skeljax import errors
+from skeljax import inputs
 from skeljax import skeletons
 from skeljax.convert import preprocessing
 from skeljax.convert import published_config
 from skeljax.convert import recognize_slowonly
 from skeljax.convert import slowonly_config
 from skeljax.convert import volume_config
-from skeljax.inputs import volume_options
 
 # In a file's meta, who wrote it; the first that is found decides.
 _WRITERS = (
@@ -29,6 +29,7 @@ _WRITERS = (
 # Of the published networks of these blocks, by their classes.
 _UCF101_HMDB51 = ((3, 4, 6), (101, 51))
 _KINETICS = ((3, 4, 6), (400,))
+HEATMAPS = ('keypoint', 'limb', 'keypoint_limb')
 # What was trained with, by what is tested with; a test pipeline says no more.
 _TRAINING_SIZES = {64: 56, 56: 48}
 
@@ -74,7 +75,7 @@ def tell(
     meta: of the file.
     source: names the file in errors.
     layout: that the user gives, or None.
-    stream: that the user gives, of volume_options.STREAMS, or ''.
+    stream: that the user gives, of HEATMAPS, or ''.
     options: of the network, of a configuration that the user gives, or None.
     sections: of a configuration of ours that the user gives, or None.
     pipeline: of a published configuration that the user gives, or None.
@@ -134,9 +135,9 @@ def _told_stream(
   """The stream that the user or a configuration says, '' if none does."""
   said = ''
   if sections is not None:
-    said = sections['input']['stream']
+    said = sections['input']['heatmap']
   elif volumes is not None:
-    said = volumes.features['stream']
+    said = volumes.features['heatmap']
   if stream and said and stream != said:
     raise errors.UserError(
       f'--stream={stream}: the configuration of {source} draws {said} heatmaps.'
@@ -166,7 +167,7 @@ def _candidates(
 ) -> Iterator[tuple[skeletons.Layout, str]]:
   """Layouts and streams of as many channels, the likelier first."""
   layouts = skeletons.LAYOUTS.values() if layout is None else (layout,)
-  for kind in (stream,) if stream else volume_options.STREAMS:
+  for kind in (stream,) if stream else HEATMAPS:
     for candidate in layouts:
       is_whole = kind != 'keypoint_limb' or candidate.limbs
       if is_whole and _count(candidate, kind) == num_channels:
@@ -276,11 +277,11 @@ def _published(
   is_stretched = naming == 'pyskl' or _is_one_of(kind, _KINETICS)
   fields = {
     f.name: f.default
-    for f in dataclasses.fields(volume_options.VolumeOptions)
-    if f.default is not dataclasses.MISSING and f.name != 'has_score'
+    for f in dataclasses.fields(inputs.Heatmaps)
+    if f.name != 'spec'
   }
   fields |= {
-    'stream': stream,
+    'heatmap': stream,
     'size': _TRAINING_SIZES[test_size],
     'test_size': test_size,
     'resize': 'stretch' if is_stretched else 'short_side',

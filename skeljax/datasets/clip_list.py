@@ -1,24 +1,27 @@
-"""Clips in memory, where otherwise a split of a prepared dataset is read."""
+"""Clips in memory, as a dataset of one split."""
 
 from collections.abc import Mapping, Sequence
 import dataclasses
 
 from skeljax.datasets import records
+from skeljax.datasets.spec import DataSpec
 
 SPLIT = 'clips'
 
 
 @dataclasses.dataclass(frozen=True)
 class ClipList:
-  """What pipeline.eval_batches asks of a dataset, of one split.
+  """A dataset of one split, `SPLIT`, for pipeline.eval_batches.
 
   Attributes:
     name: names the clips in errors.
-    clips: records that are alike in layout, channels and types.
+    clips: records with the same layout, channels and dtypes.
+    spec: of these clips.
   """
 
   name: str
   clips: Sequence[records.Record]
+  spec: DataSpec
 
   @property
   def directory(self) -> str:
@@ -28,16 +31,6 @@ class ClipList:
   def num_clips(self) -> Mapping[str, int]:
     return {SPLIT: len(self.clips)}
 
-  @property
-  def num_persons(self) -> int:
-    """The largest number of persons in a clip."""
-    return max(len(clip['keypoint']) for clip in self.clips)
-
-  @property
-  def max_frames(self) -> int:
-    """Frames of the longest clip."""
-    return max(clip['total_frames'] for clip in self.clips)
-
   def source(self, split: str) -> Sequence[records.Record]:
-    del split  # There is one.
+    del split  # There is only one.
     return self.clips

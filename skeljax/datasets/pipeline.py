@@ -294,8 +294,8 @@ def _open_split(
       'protocol and the splits it was prepared with.'
     )
   longest = sampling.longest_clip
-  too_long = longest is not None and dataset.max_frames > longest
-  if too_long or dataset.num_persons > num_persons:
+  too_long = longest is not None and dataset.spec.max_frames > longest
+  if too_long or dataset.spec.num_persons > num_persons:
     # Some clip of the dataset does not fit, maybe one of the other split. To
     # look now takes a while, but an error in the middle of a run costs more.
     for i in range(len(source)):

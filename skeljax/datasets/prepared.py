@@ -1,15 +1,15 @@
 """Prepared datasets: open one by name, check its shards, read its clips.
 
-A dataset is a TFDS directory, ROOT/NAME/VERSION, that data_prep has written.
-TFDS believes the record counts in its metadata, and a shard that was cut short
-reads as an empty file without a word; so every shard is counted on opening.
+A dataset is a TFDS directory, ROOT/NAME/VERSION, written by data_prep. TFDS
+trusts the record counts in its metadata, and a truncated shard reads as an
+empty file without an error, so the records of every shard are counted on
+opening.
 """
 
 import bisect
 from collections.abc import Mapping, Sequence
 import dataclasses
 import difflib
-import functools
 import itertools
 import json
 import os
@@ -19,29 +19,24 @@ from typing import Any, SupportsIndex
 
 from array_record.python import array_record_module
 from google.protobuf import json_format
-import numpy as np
 import tensorflow_datasets as tfds
 
 from skeljax import errors
-from skeljax import skeletons
 from skeljax.datasets import records
+from skeljax.datasets.spec import DataSpec
 
 SPLITS = ('train', 'val')
 
-# File that TFDS writes last: a directory without it is no dataset.
+# TFDS writes this file last: a directory without it is not a dataset.
 _INFO_FILE = 'dataset_info.json'
 _VERSION = re.compile(r'\d+\.\d+\.\d+')
-# Grain reads single records: reading ahead would decode clips nobody wants.
+# Grain reads single records, so reading ahead would decode unused clips.
 _READER_OPTIONS = 'readahead_buffer_size:0'
-# So many tell metres from millimetres.
-_MEASURED_CLIPS = 32
-# Persons of a whole clip that data_prep keeps unless told.
-_USUALLY_KEPT = 2
 
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-  """One ArrayRecord file and the number of clips that it must hold."""
+  """An ArrayRecord file and the number of clips that it must contain."""
 
   path: str
   num_clips: int
@@ -49,105 +44,28 @@ class Shard:
 
 @dataclasses.dataclass(frozen=True)
 class PreparedDataset:
-  """What is known of a prepared dataset, and the door to its clips.
+  """A prepared dataset: its spec and access to its clips.
 
   Attributes:
-    name: as given to data_prep with --name.
+    name: --name of data_prep.main.
     directory: the TFDS directory, ROOT/NAME/VERSION.
-    layout: the skeleton layout it was prepared with.
-    class_names: one name a label.
-    num_channels: coordinates of a joint, 2 (pixels) or 3 (metres).
-    has_score: whether every record has a keypoint_score.
-    num_persons: largest number of persons in a clip.
-    normalize: 'none', 'mmaction0x' or 'mmaction1x'.
-    keypoint_dtype: 'float16' or 'float32'.
-    max_frames: frames of the longest clip.
-    num_clips: clips by split.
-    fingerprint: names the input, the options and the code that made it.
-    shards: the files by split, in order.
-    spec: how a record is coded.
-    metadata: everything that data_prep has noted, as plain JSON values.
+    spec: what a model must know about the data.
+    num_clips: number of clips per split.
+    fingerprint: hash of the input, the options and the code that made it.
+    shards: files per split, in order.
+    metadata: everything that data_prep stored, as plain JSON values.
   """
 
   name: str
   directory: str
-  layout: skeletons.Layout
-  class_names: tuple[str, ...]
-  num_channels: int
-  has_score: bool
-  num_persons: int
-  normalize: str
-  keypoint_dtype: str
-  max_frames: int
+  spec: DataSpec
   num_clips: Mapping[str, int]
   fingerprint: str
   shards: Mapping[str, tuple[Shard, ...]]
-  spec: records.RecordSpec
   metadata: Mapping[str, Any]
 
-  @property
-  def num_classes(self) -> int:
-    return len(self.class_names)
-
-  @property
-  def num_cut(self) -> int:
-    """Clips of which data_prep left persons out (--max_persons)."""
-    return self.metadata.get('num_cut', 0)
-
-  @property
-  def max_persons(self) -> int | None:
-    """Persons that were kept of a clip (--max_persons); 0: all of them.
-
-    None when nobody knows.
-    """
-    return self.metadata.get('options', {}).get('max_persons')
-
-  @property
-  def max_persons_in_frame(self) -> int | None:
-    """The same for every frame of compressed clips; 0: all of them.
-
-    None when nobody knows, or nobody said: more are kept of a frame then than
-    of a whole clip (compressed.DEFAULT_MAX_PERSONS).
-    """
-    options = self.metadata.get('options', {})
-    if options.get('max_persons') == _USUALLY_KEPT:
-      is_told = 'skeletons' in options or 'max_persons_as_told' in options
-      return _USUALLY_KEPT if is_told else None
-    return options.get('max_persons')
-
-  @property
-  def project(self) -> str:
-    """What made 2D of 3D clips: 'none' or 'orthographic'."""
-    return self.metadata.get('project', 'none')
-
-  @functools.cached_property
-  def body_size(self) -> float:
-    """The middle size of a skeleton in a few training clips, in their unit."""
-    source = self.source('train')
-    step = max(1, len(source) // _MEASURED_CLIPS)
-    sizes = [
-      records.body_size(source[i]['keypoint'])
-      for i in range(0, len(source), step)
-    ]
-    return float(np.median([size for size in sizes if size] or [0.0]))
-
-  @functools.cached_property
-  def has_img_shape(self) -> bool:
-    """Whether the size of the picture is known for every clip.
-
-    Data_prep notes it; of a dataset from before it did, all clips are read.
-    """
-    noted = self.metadata.get('has_img_shape')
-    if noted is not None:
-      return bool(noted)
-    return all(
-      bool(record['img_shape'].all())
-      for split in self.shards
-      for record in self.source(split)
-    )
-
   def source(self, split: str) -> 'ClipSource':
-    """Random access to the clips of a split, in the annotation file's order."""
+    """Return random access to the clips of a split, in annotation order."""
     if split not in self.shards:
       raise errors.UserError(
         f'Dataset {self.name!r} has no split {split!r}; it has'
@@ -157,9 +75,9 @@ class PreparedDataset:
 
 
 class ClipSource:
-  """A sequence of records that Grain can read and send to its workers."""
+  """Sequence of records that Grain can read and pickle for its workers."""
 
-  def __init__(self, shards: Sequence[Shard], spec: records.RecordSpec):
+  def __init__(self, shards: Sequence[Shard], spec: DataSpec):
     self._shards = tuple(shards)
     self._spec = spec
     # Index of the first clip after each shard.
@@ -177,9 +95,9 @@ class ClipSource:
       data = self._reader(shard).read([row])[0]
     except RuntimeError as error:
       raise errors.UserError(
-        f'Clip {row} of the shard {self._shards[shard].path} cannot be read'
-        f' ({error}). The file was changed after it was written, or its disk'
-        ' fails. Prepare the dataset again with --overwrite.'
+        f'Clip {row} of shard {self._shards[shard].path} cannot be read'
+        f' ({error}): the file was modified, or the disk is failing. Prepare the'
+        ' dataset again with --overwrite.'
       ) from error
     return records.decode(data, self._spec)
 
@@ -207,7 +125,7 @@ class ClipSource:
 
 
 def list_datasets(root: str) -> list[str]:
-  """Names of the prepared datasets under `root`, sorted; [] without a root."""
+  """Return the sorted names of the prepared datasets under `root`."""
   folder = pathlib.Path(root).expanduser()
   if not folder.is_dir():
     return []
@@ -219,15 +137,15 @@ def list_datasets(root: str) -> list[str]:
 
 
 def open_dataset(root: str, name: str) -> PreparedDataset:
-  """Opens a prepared dataset after counting the records of every shard.
+  """Open a prepared dataset after counting the records of every shard.
 
   Args:
     root: the directory given to data_prep with --output.
     name: the dataset's name.
 
   Raises:
-    UserError: no such dataset (the text lists those that are there), a shard is
-      missing or damaged, or another version of skeljax has written it.
+    UserError: no such dataset (the message lists the existing ones), a shard is
+      missing or damaged, or another version of skeljax wrote it.
   """
   directory = dataset_directory(root, name)
   if directory is None:
@@ -242,54 +160,42 @@ def open_dataset(root: str, name: str) -> PreparedDataset:
   except (OSError, ValueError, KeyError, json_format.Error) as error:
     raise errors.UserError(
       f'{directory} cannot be read as a prepared dataset ({error}).'
-      f' {_mend(name)}'
+      f' {_prepare_again(name)}'
     ) from error
-  form = metadata.get('schema_version')
-  if form != records.SCHEMA_VERSION or sorted(shards) != sorted(SPLITS):
+  version = metadata.get('schema_version')
+  if version != records.SCHEMA_VERSION or sorted(shards) != sorted(SPLITS):
     raise errors.UserError(
-      f'{directory} was written in form {form!r} with the splits'
-      f' {", ".join(shards)}; this version of skeljax reads form'
-      f' {records.SCHEMA_VERSION} with {", ".join(SPLITS)}. {_mend(name)}'
+      f'{directory} has schema version {version!r} and the splits'
+      f' {", ".join(shards)}; this version of skeljax reads schema version'
+      f' {records.SCHEMA_VERSION} with {", ".join(SPLITS)}.'
+      f' {_prepare_again(name)}'
     )
   _check_shards(name, shards)
-  return _describe(name, directory, metadata, shards)
+  return PreparedDataset(
+    name=name,
+    directory=directory,
+    spec=DataSpec.from_dict(metadata['spec'], source=directory),
+    num_clips={s: sum(x.num_clips for x in shards[s]) for s in shards},
+    fingerprint=metadata['fingerprint'],
+    shards=shards,
+    metadata=metadata,
+  )
 
 
 def dataset_directory(root: str, name: str) -> str | None:
-  """The TFDS directory of a dataset under `root`, None when there is none."""
+  """Return the TFDS directory of a dataset under `root`, or None."""
   if not name or name.startswith('.') or os.path.basename(name) != name:
     return None
   return _find_version(pathlib.Path(root).expanduser() / name)
 
 
 def read_metadata(directory: str) -> dict[str, Any]:
-  """What data_prep noted of a dataset, without looking at its shards."""
+  """Return the metadata of a dataset without checking its shards."""
   path = pathlib.Path(directory) / 'metadata.json'
   try:
     return json.loads(path.read_text())
   except (OSError, ValueError):
     return {}
-
-
-def _describe(name, directory, metadata, shards) -> PreparedDataset:
-  spec = records.RecordSpec(**metadata['record'])
-  return PreparedDataset(
-    name=name,
-    directory=directory,
-    layout=skeletons.Layout.from_dict(metadata['layout'], source=directory),
-    class_names=tuple(metadata['class_names']),
-    num_channels=spec.num_channels,
-    has_score=spec.has_score,
-    num_persons=metadata['num_persons'],
-    normalize=metadata['normalize'],
-    keypoint_dtype=spec.keypoint_dtype,
-    max_frames=metadata['max_frames'],
-    num_clips={s: sum(x.num_clips for x in shards[s]) for s in shards},
-    fingerprint=metadata['fingerprint'],
-    shards=shards,
-    spec=spec,
-    metadata=metadata,
-  )
 
 
 def _find_version(folder: pathlib.Path) -> str | None:
@@ -309,16 +215,15 @@ def _check_shards(name: str, shards: Mapping[str, Sequence[Shard]]) -> None:
   for shard in [s for split in shards.values() for s in split]:
     if not os.path.isfile(shard.path):
       raise errors.UserError(
-        f'Dataset {name!r} is not complete: its shard {shard.path} is missing.'
-        f' {_mend(name)}'
+        f'Dataset {name!r} is incomplete: shard {shard.path} is missing.'
+        f' {_prepare_again(name)}'
       )
     found = _open_shard(shard.path).num_records()
     if found != shard.num_clips:
       raise errors.UserError(
-        f'Dataset {name!r} is damaged: its shard {shard.path} should hold'
-        f' {shard.num_clips} clips, and {found} can be read'
-        f' ({os.path.getsize(shard.path):,} bytes). It was cut short or'
-        f' changed after it was written. {_mend(name)}'
+        f'Dataset {name!r} is damaged: shard {shard.path} should contain'
+        f' {shard.num_clips} clips, but {found} can be read'
+        f' ({os.path.getsize(shard.path):,} bytes). {_prepare_again(name)}'
       )
 
 
@@ -326,7 +231,7 @@ def _open_shard(path: str):
   return array_record_module.ArrayRecordReader(path, _READER_OPTIONS)
 
 
-def _mend(name: str) -> str:
+def _prepare_again(name: str) -> str:
   return (
     'Prepare the dataset again: the same python -m data_prep.main command with'
     f' --name={name} and --overwrite.'
@@ -336,18 +241,15 @@ def _mend(name: str) -> str:
 def _unknown_dataset(root: str, name: str) -> str:
   if not os.path.isdir(os.path.expanduser(root)):
     return (
-      f'There is no directory {root}, so no dataset {name!r} in it. It should'
-      ' be the directory given to python -m data_prep.main with --output.'
+      f'Directory {root} with dataset {name!r} does not exist. It is the'
+      ' directory given to python -m data_prep.main with --output.'
     )
   names = list_datasets(root)
   if not names:
     return (
-      f'There is no dataset {name!r} in {root}, nor any other. python -m'
-      ' data_prep.main --help shows how to prepare one.'
+      f'{root} contains no prepared dataset, so {name!r} cannot be opened.'
+      ' python -m data_prep.main --help shows how to prepare one.'
     )
   near = difflib.get_close_matches(name, names, n=1)
   proposal = f' Did you mean {near[0]!r}?' if near else ''
-  return (
-    f'There is no dataset {name!r} in {root}; there is {", ".join(names)}.'
-    f'{proposal}'
-  )
+  return f'{root} has no dataset {name!r}; it has {", ".join(names)}.{proposal}'

@@ -6,55 +6,33 @@ faster, and the bytes are the same in every run (a protobuf map has no order of
 its own unless it is asked for one).
 """
 
-from collections.abc import Mapping, Sequence
-import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.proto import tf_example_pb2
 
+from skeljax.datasets.spec import DataSpec
+
 Record = Mapping[str, Any]
 
 # The fields and their coding. A dataset written under another number cannot be
 # read; raise it whenever a field, its type or its meaning changes.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 # Points whose score is not above this do not count for the box: the published
 # default of pyskl's PreNormalize2D.
 BOX_THRESHOLD = 0.01
 
 
-@dataclasses.dataclass(frozen=True)
-class RecordSpec:
-  """What is the same in all records of a dataset.
-
-  Attributes:
-    num_joints: V.
-    num_channels: C, the coordinates: 2 or 3.
-    keypoint_dtype: 'float16' or 'float32'.
-    score_dtype: the same for keypoint_score; '' when there are no scores.
-  """
-
-  num_joints: int
-  num_channels: int
-  keypoint_dtype: str
-  score_dtype: str = ''
-
-  @property
-  def has_score(self) -> bool:
-    return bool(self.score_dtype)
-
-
-def features(
-  spec: RecordSpec, class_names: Sequence[str]
-) -> tfds.features.FeaturesDict:
+def features(spec: DataSpec) -> tfds.features.FeaturesDict:
   """The TFDS description of a record, for readers that know only TFDS."""
   tensor = tfds.features.Tensor
   result = {
     'id': tfds.features.Text(),
     'position': np.int64,
-    'label': tfds.features.ClassLabel(names=list(class_names)),
+    'label': tfds.features.ClassLabel(names=list(spec.class_names)),
     'keypoint': tensor(
       shape=(None, None, spec.num_joints, spec.num_channels),
       dtype=np.dtype(spec.keypoint_dtype),
@@ -73,7 +51,7 @@ def features(
   return tfds.features.FeaturesDict(result)
 
 
-def encode(record: Record, spec: RecordSpec) -> bytes:
+def encode(record: Record, spec: DataSpec) -> bytes:
   """The record as a serialised tf.train.Example; equal records, equal bytes.
 
   Args:
@@ -105,7 +83,7 @@ def encode(record: Record, spec: RecordSpec) -> bytes:
   return example.SerializeToString(deterministic=True)
 
 
-def decode(data: bytes, spec: RecordSpec) -> dict[str, Any]:
+def decode(data: bytes, spec: DataSpec) -> dict[str, Any]:
   """The record that `encode` made; its arrays are read-only views of `data`."""
   fields = tf_example_pb2.Example.FromString(data).features.feature
 

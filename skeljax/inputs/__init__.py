@@ -1,97 +1,45 @@
-"""Device features: from the batch that the host ships to the model's input.
+"""Inputs: from the batch that the host sends to the model input.
 
-Pure functions over the whole batch, meant to run inside the jitted step:
-streams of joints for graph networks (keypoints), volumes of heatmaps for PoseC3D
-(volumes). Both work in two steps. `prepare` does what looks at all views of a
-clip together; `render` makes the model's input of some of the views, so that
-an evaluation of many can go through the model a few at a time.
+Pure functions over the whole batch that run inside the jitted step: `Joints`
+for graph networks and `Heatmaps` for PoseC3D. Both work in two steps: `prepare`
+handles all views of a clip together, and `render` makes the model input of some
+views, so that evaluation of many views can run a few at a time.
 """
 
-import jax
-import jax.numpy as jnp
+from collections.abc import Mapping
+from typing import Any
 
-from skeljax.inputs import keypoints
-from skeljax.inputs import volumes
-from skeljax.inputs.keypoints import Batch
-from skeljax.inputs.options import FeatureOptions
-from skeljax.inputs.volume_options import VolumeOptions
+from skeljax import errors
+from skeljax.datasets.spec import DataSpec
+from skeljax.inputs.heatmaps import Heatmaps
+from skeljax.inputs.joints import Batch
+from skeljax.inputs.joints import Joints
 
-Options = FeatureOptions | VolumeOptions
+Input = Joints | Heatmaps
+KINDS = {kind.kind: kind for kind in (Joints, Heatmaps)}
 
-__all__ = [
-  'Batch',
-  'FeatureOptions',
-  'Options',
-  'VolumeOptions',
-  'model_input',
-  'prepare',
-  'render',
-]
+__all__ = ('KINDS', 'Batch', 'Heatmaps', 'Input', 'Joints', 'build')
 
 
-def prepare(
-  batch: Batch,
-  options: Options,
-  *,
-  rng: jax.Array | None = None,
-  train: bool,
-) -> jax.Array:
-  """Skeletons of every view after all that moves joints.
+def build(kind: str, fields: Mapping[str, Any], spec: DataSpec) -> Input:
+  """Build an input from the fields of `config.input`.
 
   Args:
-    batch: see keypoints.prepare and volumes.prepare.
-    options: what to compute.
-    rng: key of this step; None unless training.
-    train: whether to draw random views.
-
-  Returns:
-    [B, N, M, T, V, C] float32.
+    kind: `input_kind` of the model.
+    fields: of the config; lists become tuples.
+    spec: the data.
 
   Raises:
-    ValueError: the batch is not what the options need.
+    UserError: an unknown field or value, or data that the input cannot use.
   """
-  room = volumes if isinstance(options, VolumeOptions) else keypoints
-  return room.prepare(batch, options, rng=rng, train=train)
-
-
-def render(
-  views: jax.Array,
-  options: Options,
-  *,
-  train: bool,
-  mirrored: bool = False,
-  dtype: jnp.dtype = jnp.float32,
-) -> jax.Array:
-  """The model's input for some views of `prepare`.
-
-  Args:
-    views: [B, N, M, T, V, C].
-    options: those of `prepare`.
-    train: that of `prepare`.
-    mirrored: each view's mirror image beside it; for volumes only.
-    dtype: of volumes, which are large.
-
-  Returns:
-    [B * N, M, T, V, C], or volumes [B * N', T, H, W, C] with N' = N, or 2 N
-    when mirrored.
-  """
-  if isinstance(options, VolumeOptions):
-    return volumes.render(
-      views, options, train=train, mirrored=mirrored, dtype=dtype
+  cls = KINDS[kind]
+  values = {
+    key: tuple(value) if isinstance(value, list | tuple) else value
+    for key, value in fields.items()
+  }
+  unknown = sorted(set(values) - set(cls.__dataclass_fields__))
+  if unknown:
+    raise errors.UserError(
+      f'--config.input.{unknown[0]}: the {kind} input has no such field.'
     )
-  if mirrored:
-    raise ValueError('only volumes are scored together with their mirror image')
-  return views.reshape(-1, *views.shape[2:])
-
-
-def model_input(
-  batch: Batch,
-  options: Options,
-  *,
-  rng: jax.Array | None = None,
-  train: bool,
-  dtype: jnp.dtype = jnp.float32,
-) -> jax.Array:
-  """`prepare` and `render` at once."""
-  views = prepare(batch, options, rng=rng, train=train)
-  return render(views, options, train=train, dtype=dtype)
+  return cls(spec=spec, **values)

@@ -21,17 +21,17 @@ MODELS = {
 }
 
 
-def takes_graph(name: str) -> bool:
-  """Whether the network of a name works on the graph of a skeleton.
+def input_kind(name: str) -> str:
+  """Return the kind of input that a model takes: 'joints' or 'heatmaps'.
 
   Raises:
-    UserError: for an unknown name; the message lists the known ones.
+    UserError: an unknown model; the message lists the known ones.
   """
   if name not in MODELS:
     raise errors.UserError(
-      f'There is no model {name!r}; the models are {", ".join(MODELS)}.'
+      f'Unknown model {name!r}: expected one of {", ".join(MODELS)}.'
     )
-  return 'graph' in _fields(name)
+  return MODELS[name].input_kind
 
 
 def _fields(name: str) -> set[str]:
@@ -59,7 +59,7 @@ def build_model(
   Raises:
     UserError: for an unknown name or option; the message lists the known ones.
   """
-  if takes_graph(name):
+  if input_kind(name) == 'joints':
     options['graph'] = graph
   known = _fields(name) - {'num_classes', 'name', 'parent'}
   unknown = sorted(set(options) - known)

@@ -19,7 +19,7 @@ S = a^T b / (channels * frames), with a and b embeddings of the joints.
 from collections.abc import Callable
 import functools
 import math
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from flax import linen as nn
 import jax
@@ -246,6 +246,8 @@ class AGCN(nn.Module):
   """
 
   graph: graph_lib.Graph
+  input_kind: ClassVar[str] = 'joints'
+
   num_classes: int
   base_channels: int = 64
   ch_ratio: int | float = 2

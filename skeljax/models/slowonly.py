@@ -13,6 +13,7 @@ blocks, lateral connections, frozen stages.
 from collections.abc import Callable
 import functools
 import math
+from typing import ClassVar
 
 from flax import linen as nn
 import jax
@@ -171,6 +172,8 @@ class SlowOnly(nn.Module):
     remat: recompute each bottleneck in the backward pass to save memory.
   """
 
+  input_kind: ClassVar[str] = 'heatmaps'
+
   num_classes: int
   base_channels: int = 32
   stage_blocks: tuple[int, ...] = (4, 6, 3)
@@ -189,6 +192,12 @@ class SlowOnly(nn.Module):
   norm_group: int = 0
   dtype: jnp.dtype | None = None
   remat: bool = False
+
+  @property
+  def spatial_stride(self) -> int:
+    """Total stride over rows and columns."""
+    pool1 = self.pool1_stride[1] if self.with_pool1 else 1
+    return math.prod((self.conv1_stride[1], pool1, *self.spatial_strides))
 
   @nn.compact
   def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:

@@ -16,6 +16,7 @@ Differences from the reference code:
 
 from collections.abc import Callable
 import functools
+from typing import ClassVar
 
 from flax import linen as nn
 import jax
@@ -205,6 +206,8 @@ class STGCN(nn.Module):
   """
 
   graph: graph_lib.Graph
+  input_kind: ClassVar[str] = 'joints'
+
   num_classes: int
   base_channels: int = 64
   ch_ratio: int | float = 2

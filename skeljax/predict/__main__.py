@@ -85,7 +85,7 @@ def predict(
   records += [p.record for clip in found for p in clip.persons]
   scores = ranking.score_clips(loaded, records)
   average = loaded.config.eval.average
-  names = loaded.facts.class_names
+  names = loaded.spec.class_names
   ranked = [
     ranking.rank(row, names, top)
     for row in ranking.probabilities(scores, average)
@@ -215,7 +215,7 @@ def _check_flags(args: flags.FlagValues) -> None:
   if not args.checkpoint:
     raise errors.UserError(
       '--checkpoint=WORKDIR_OR_PTH is missing, for example'
-      ' --checkpoint=runs/agcn_bone-bone-demo_3d_mmaction0x.'
+      ' --checkpoint=runs/agcn_bone-demo_3d.'
     )
   if args.output and not args.output.endswith('.json'):
     raise errors.UserError(

@@ -8,9 +8,8 @@ from ml_collections import config_dict
 
 from skeljax import errors
 from skeljax import pretrained
-from skeljax import recipe
+from skeljax import run as run_lib
 from skeljax import scoring
-from skeljax import volume_recipe
 from skeljax.datasets import class_names as class_names_lib
 from skeljax.predict import mismatch
 from skeljax.readers import compressed
@@ -30,44 +29,43 @@ def load(args: flags.FlagValues) -> pretrained.Pretrained:
     config.eval.batch_size = args.batch_size
   if args.mirrored is not None:
     config.eval.mirrored = args.mirrored
-  facts = loaded.facts
+  spec = loaded.spec
   # Before the clips are read, which may take long.
-  scoring.check_views(config, config.data.num_clips, config.eval.mirrored)
-  recipe.frame_sampling(
-    config,
-    dataclasses.replace(facts, max_frames=max(facts.max_frames, 1)),
-    config.data.num_clips,
+  run = run_lib.Run(
+    config, dataclasses.replace(spec, max_frames=max(spec.max_frames, 1))
   )
+  scoring.check_views(run, config.data.num_clips, config.eval.mirrored)
+  run.sampling(config.data.num_clips)
   if args.class_names:
     names = class_names_lib.load_class_names(args.class_names)
-    if len(names) != facts.num_classes:
+    if len(names) != spec.num_classes:
       raise errors.UserError(
         f'--class_names={args.class_names} has {len(names)} names, and'
-        f' {loaded.source} tells {facts.num_classes} classes apart.'
+        f' {loaded.source} tells {spec.num_classes} classes apart.'
       )
-    facts = dataclasses.replace(facts, class_names=names)
-  elif not facts.has_class_names:
+    spec = dataclasses.replace(spec, class_names=names)
+  elif not spec.has_class_names:
     logging.info(
       '%s does not name its classes, which are numbered from 0;'
       ' --class_names=FILE does (%s are known)',
       loaded.source,
       ', '.join(class_names_lib.known_lists()),
     )
-  return dataclasses.replace(loaded, config=config, facts=facts)
+  return dataclasses.replace(loaded, config=config, spec=spec)
 
 
 def expected(
   loaded: pretrained.Pretrained, args: flags.FlagValues
 ) -> mismatch.Expected:
   """What clips must be like for a checkpoint that `load` gave."""
-  facts = loaded.facts
+  spec = loaded.spec
   if loaded.is_assumed:
-    facts = dataclasses.replace(facts, normalize=loaded.config.data.normalize)
+    spec = dataclasses.replace(spec, normalize=loaded.config.data.normalize)
   max_persons, in_frame = _persons(loaded, args.max_persons)
   return mismatch.Expected(
     source=loaded.source,
     config=loaded.config,
-    facts=facts,
+    spec=spec,
     is_assumed=loaded.is_assumed,
     max_persons=max_persons,
     max_persons_in_frame=in_frame,
@@ -80,18 +78,18 @@ def _persons(
   loaded: pretrained.Pretrained, given: int | None
 ) -> tuple[int, int]:
   """Persons of a clip that are kept, and of a frame of a compressed one."""
-  facts, most = loaded.facts, compressed.DEFAULT_MAX_PERSONS
-  if not volume_recipe.uses_volumes(loaded.config):
-    if given is not None and not 0 < given <= facts.num_persons:
+  spec, most = loaded.spec, compressed.DEFAULT_MAX_PERSONS
+  if loaded.input_kind == 'joints':
+    if given is not None and not 0 < given <= spec.num_persons:
       raise errors.UserError(
         f'--max_persons={given}: {loaded.source} was trained with'
-        f' {facts.num_persons} persons a clip and takes as many at most.'
+        f' {spec.num_persons} persons a clip and takes as many at most.'
       )
-    kept = given or facts.num_persons
+    kept = given or spec.num_persons
     return kept, min(kept, most)
   if given is not None:
     return given, given
-  if loaded.is_assumed or facts.max_persons is None:
+  if loaded.is_assumed or spec.max_persons is None:
     return 0, most  # As published.
-  in_frame = facts.max_persons_in_frame
-  return facts.max_persons, most if in_frame is None else in_frame
+  in_frame = spec.max_persons_in_frame
+  return spec.max_persons, most if in_frame is None else in_frame

@@ -80,8 +80,8 @@ def fit(
     UserError: it cannot be read, or differs from the training data.
   """
   item = clip.read()
-  facts, notes = expected.facts, []
-  layout = mismatch.check_layout(clip, item, facts.layout, expected.source)
+  spec, notes = expected.spec, []
+  layout = mismatch.check_layout(clip, item, spec.layout, expected.source)
   record = _check(clip, item, expected)
   record = _fit_scores(record, clip, expected, notes)
   mismatch.check_dims(record, clip.where, expected)
@@ -113,19 +113,19 @@ def _check(
   clip: own_clips.OwnClip, item: Mapping[str, Any], expected: mismatch.Expected
 ) -> dict[str, Any]:
   """The record of a clip, in the types in which it would be prepared."""
-  facts = expected.facts
+  spec = expected.spec
   # What is computed in 3D is computed in the type of the source.
-  is_computed = facts.normalize != 'none' or facts.project != 'none'
+  is_computed = spec.normalize != 'none' or spec.project != 'none'
   dtype = clip.dtype
   if not is_computed and not expected.is_assumed:
-    dtype = facts.keypoint_dtype
+    dtype = spec.keypoint_dtype
   score_dtype = None
-  if facts.project == 'none' and not expected.is_assumed:
-    score_dtype = facts.score_dtype or dtype
+  if spec.project == 'none' and not expected.is_assumed:
+    score_dtype = spec.score_dtype or dtype
   try:
     return clips.check_item(
       item,
-      layout=facts.layout,
+      layout=spec.layout,
       num_classes=None,
       path=clip.file,
       sample_id=clip.id,
@@ -150,14 +150,14 @@ def _fit_scores(
   notes: list[str],
 ) -> dict[str, Any]:
   """The record with scores where the network takes some, and without else."""
-  facts = expected.facts
-  if facts.project != 'none' and record['keypoint'].shape[-1] == 3:
+  spec = expected.spec
+  if spec.project != 'none' and record['keypoint'].shape[-1] == 3:
     return record
   has_score = 'keypoint_score' in record
-  if has_score and not facts.has_score:
+  if has_score and not spec.has_score:
     notes.append('scores were left out: the network was trained without')
     return {k: v for k, v in record.items() if k != 'keypoint_score'}
-  if has_score or not facts.has_score:
+  if has_score or not spec.has_score:
     return record
   if expected.takes_volumes and expected.is_assumed:
     notes.append('no scores: every joint is drawn with score 1')
@@ -212,22 +212,21 @@ def _finish(
   where: str,
 ) -> dict[str, Any]:
   """The record as the preparation would store it."""
-  facts = expected.facts
+  spec = expected.spec
   is_2d = record['keypoint'].shape[-1] == 2
   result = finish.finish_record(
     {**record, 'box': np.zeros(4, np.float32)},
     layout=layout,
-    normalize=facts.normalize,
-    project='none' if is_2d else facts.project,
+    normalize=spec.normalize,
+    project='none' if is_2d else spec.project,
   )
-  dtype = facts.keypoint_dtype
+  dtype = spec.keypoint_dtype
   if expected.is_assumed:
-    dtype = 'float32' if facts.normalize != 'none' else result['keypoint'].dtype
+    dtype = 'float32' if spec.normalize != 'none' else result['keypoint'].dtype
   result['keypoint'] = result['keypoint'].astype(dtype)
-  if 'keypoint_score' in result and facts.score_dtype:
-    result['keypoint_score'] = result['keypoint_score'].astype(
-      facts.score_dtype
-    )
+  # A PyTorch file does not specify the dtype of the scores.
+  if 'keypoint_score' in result and not expected.is_assumed:
+    result['keypoint_score'] = result['keypoint_score'].astype(spec.score_dtype)
   longest = expected.longest_clip
   if longest is not None and result['total_frames'] > longest:
     raise errors.UserError(

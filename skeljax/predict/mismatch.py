@@ -13,10 +13,10 @@ from ml_collections import config_dict
 import numpy as np
 
 from skeljax import errors
-from skeljax import recipe
+from skeljax import models
 from skeljax import skeletons
-from skeljax import volume_recipe
 from skeljax.datasets import records
+from skeljax.datasets.spec import DataSpec
 from skeljax.predict import own_clips
 from skeljax.readers import clips
 from skeljax.readers import compressed
@@ -52,8 +52,8 @@ class Expected:
   Attributes:
     source: names the checkpoint in messages.
     config: says how clips become input.
-    facts: what the network knows of its data.
-    is_assumed: whether a PyTorch file left some of the facts open.
+    spec: what the network knows of its data.
+    is_assumed: whether a PyTorch file left some of the spec open.
     max_persons: persons of a clip that are kept; 0: all.
     max_persons_in_frame: the same in each frame of compressed clips.
     third_channel: what a third channel is, see clips.check_item.
@@ -63,7 +63,7 @@ class Expected:
 
   source: str
   config: config_dict.ConfigDict
-  facts: recipe.Facts
+  spec: DataSpec
   is_assumed: bool
   max_persons: int
   max_persons_in_frame: int = compressed.DEFAULT_MAX_PERSONS
@@ -72,12 +72,12 @@ class Expected:
 
   @property
   def takes_volumes(self) -> bool:
-    return volume_recipe.uses_volumes(self.config)
+    return models.input_kind(self.config.model.name) == 'heatmaps'
 
   @property
   def num_channels(self) -> int:
     """Coordinates of a joint in the clips before any projection."""
-    return 3 if self.facts.project != 'none' else self.facts.num_channels
+    return 3 if self.spec.project != 'none' else self.spec.num_channels
 
   @property
   def normalize_2d(self) -> str:
@@ -98,7 +98,7 @@ class Expected:
   def ignores_size(self) -> bool:
     """Whether clips are scaled by themselves, so that no unit matters."""
     return (
-      self.facts.project != 'none'
+      self.spec.project != 'none'
       or self.takes_pixels
       or bool(self.config.input.get('min_max', False))
     )
@@ -190,7 +190,7 @@ def check_dims(
   """
   found = record['keypoint'].shape[-1]
   # What was projected for the training is 2D already in other clips.
-  if found in (expected.num_channels, expected.facts.num_channels):
+  if found in (expected.num_channels, expected.spec.num_channels):
     return
   if found == 2:
     advice = (
@@ -265,13 +265,13 @@ def check_units(
     where: the clip, in words.
     expected: by the checkpoint.
   """
-  keypoint, facts = record['keypoint'], expected.facts
+  keypoint, spec = record['keypoint'], expected.spec
   dims = keypoint.shape[-1]
   if dims == 2 and expected.takes_pixels:
     _check_pixels(record, where, expected)
     return
-  size, usual = records.body_size(keypoint), facts.body_size
-  if not usual and facts.normalize != 'none':
+  size, usual = records.body_size(keypoint), spec.body_size
+  if not usual and spec.normalize != 'none':
     usual = _METRES  # As published annotations are.
   if expected.ignores_size or not size or not usual:
     return
@@ -303,7 +303,7 @@ def _check_pixels(
   keypoint = record['keypoint'].astype(np.float64)
   largest = np.abs(keypoint).max()
   # Unless the training data were fractions too.
-  if largest <= _FRACTION and not 0 < expected.facts.body_size < _FRACTION / 2:
+  if largest <= _FRACTION and not 0 < expected.spec.body_size < _FRACTION / 2:
     raise errors.UserError(
       f'{where}: its coordinates reach {largest:.3g}, as fractions of a picture'
       f' do, and {expected.source} takes pixels. Multiply x by the width of the'

@@ -9,11 +9,11 @@ import numpy as np
 
 from skeljax import errors
 from skeljax import pretrained
-from skeljax import recipe
+from skeljax import run as run_lib
 from skeljax import scoring
-from skeljax import volume_recipe
 from skeljax.datasets import clip_list
 from skeljax.datasets import records
+from skeljax.datasets.spec import DataSpec
 from skeljax.training import metric_writer
 from skeljax.training import sharding
 
@@ -54,7 +54,7 @@ def score_clips(
   """
   mesh = sharding.make_mesh()
   variables = jax.device_put(loaded.variables, sharding.replicated(mesh))
-  result = np.zeros((len(clips), loaded.facts.num_classes), np.float32)
+  result = np.zeros((len(clips), loaded.spec.num_classes), np.float32)
   # What a PyTorch file leaves open the clips say, each for itself.
   groups: dict[tuple[str, str], list[int]] = {}
   for row, clip in enumerate(clips):
@@ -116,41 +116,41 @@ def _evaluator(
 ) -> scoring.Evaluator:
   """The evaluator of clips whose arrays have the same types."""
   config = _config(loaded.config, len(clips))
-  listed = clip_list.ClipList('the clips', tuple(clips))
+  spec = _spec(loaded, clips, *types)
   return scoring.Evaluator(
-    config,
-    _facts(loaded, listed, *types),
-    listed,
-    mesh,
+    run_lib.Run(config, spec, mesh),
+    clip_list.ClipList('the clips', tuple(clips), spec),
     split=clip_list.SPLIT,
     num_clips=config.data.num_clips,
     mirrored=config.eval.mirrored,
   )
 
 
-def _facts(
+def _spec(
   loaded: pretrained.Pretrained,
-  clips: clip_list.ClipList,
+  clips: Sequence[records.Record],
   keypoint_dtype: str,
   score_dtype: str,
-) -> recipe.Facts:
-  """The facts, with what the clips decide."""
-  facts = dataclasses.replace(
-    loaded.facts,
+) -> DataSpec:
+  """The spec, with what the clips decide."""
+  longest = max(clip['total_frames'] for clip in clips)
+  spec = dataclasses.replace(
+    loaded.spec,
     # Padding is not seen, so that it may be longer than in training.
-    max_frames=max(loaded.facts.max_frames, clips.max_frames),
+    max_frames=max(loaded.spec.max_frames, longest),
   )
-  if volume_recipe.uses_volumes(loaded.config):
+  if loaded.input_kind == 'heatmaps':
     # Heatmaps of any number of persons are one volume.
-    facts = dataclasses.replace(facts, num_persons=clips.num_persons)
+    num_persons = max(len(clip['keypoint']) for clip in clips)
+    spec = dataclasses.replace(spec, num_persons=num_persons)
   if loaded.is_assumed:
-    facts = dataclasses.replace(
-      facts,
+    spec = dataclasses.replace(
+      spec,
       normalize=loaded.config.data.normalize,
       keypoint_dtype=keypoint_dtype,
-      has_score=bool(score_dtype),
+      score_dtype=score_dtype,
     )
-  return facts
+  return spec
 
 
 def _config(

@@ -44,7 +44,7 @@ def title(loaded: pretrained.Pretrained) -> str:
   config = loaded.config
   views = config.data.num_clips * (1 + config.eval.mirrored)
   return (
-    f'{loaded.source}: {config.name}, {config.input.stream},'
+    f'{loaded.source}: {config.name}, {loaded.run.input},'
     f' {views} {"view" if views == 1 else "views"} a clip'
   )
 
@@ -86,8 +86,8 @@ def to_json(
     'code_version': skeljax.__version__,
     'checkpoint': loaded.source,
     'config': config.name,
-    'stream': config.input.stream,
-    'layout': loaded.facts.layout.name,
+    'stream': str(loaded.run.input),
+    'layout': loaded.spec.layout.name,
     'views': config.data.num_clips * (1 + config.eval.mirrored),
     'average': config.eval.average,
     'assumed': list(loaded.notes) if loaded.is_assumed else [],

@@ -24,7 +24,7 @@ def train_step(
   *,
   model: nn.Module,
   optimizer: optax.GradientTransformation,
-  options: inputs.Options,
+  input: inputs.Input,
   seed: int,
   loss_options: losses.LossOptions = losses.CROSS_ENTROPY,
 ) -> tuple[train_state.TrainState, dict[str, jax.Array]]:
@@ -36,10 +36,10 @@ def train_step(
   Args:
     state: parameters, statistics and optimiser state.
     batch: keypoint [B, 1, M, T, V, C], label [B], mask [B] and the rest that
-      `inputs.model_input` reads.
-    model: takes what `features` makes, gives logits [B, classes].
+      `input.prepare` reads.
+    model: maps the input to logits [B, classes].
     optimizer: of the state's opt_state.
-    options: what the model sees of the batch.
+    input: turns the batch into the model input.
     seed: of the run.
     loss_options: the loss and its settings.
 
@@ -49,9 +49,8 @@ def train_step(
   """
   key = jax.random.fold_in(jax.random.key(seed), 1)
   key = jax.random.fold_in(key, state.step)
-  x = inputs.model_input(
+  x = input(
     batch,
-    options,
     rng=jax.random.fold_in(key, _AUGMENT),
     train=True,
     dtype=model.dtype or jnp.float32,
@@ -94,7 +93,7 @@ def eval_step(
   batch: Batch,
   *,
   model: nn.Module,
-  options: inputs.Options,
+  input: inputs.Input,
   average: str,
   mirrored: bool = False,
   views_at_once: int = 0,
@@ -104,21 +103,20 @@ def eval_step(
   Args:
     variables: the collections params, batch_stats and graph.
     batch: keypoint [B, N, M, T, V, C] and the rest of the batch.
-    model: takes what `features` makes.
-    options: what the model sees of the batch; no augmentation here.
+    model: maps the input to logits [B, classes].
+    input: turns the batch into the model input, without augmentation.
     average: 'prob' averages softmax probabilities, 'score' logits.
     mirrored: score each view's mirror image too (2 N views).
     views_at_once: views of each clip that go through the model together, a
       divisor of N; less memory, the same scores. 0: all of them.
   """
-  views = inputs.prepare(batch, options, rng=None, train=False)
+  views = input.prepare(batch, train=False)
   num_clips, num_views = views.shape[:2]
 
   def score(views):
     """Logits [B, N', classes] of views [B, N, M, T, V, C]."""
-    x = inputs.render(
+    x = input.render(
       views,
-      options,
       train=False,
       mirrored=mirrored,
       dtype=model.dtype or jnp.float32,

@@ -23,10 +23,11 @@ from skeljax import errors
 
 CONFIG_FILE = 'config.json'
 MANIFEST_FILE = 'manifest.json'
+RESULTS_FILE = 'results.json'
 # A resumed run must agree with the first one in these.
 _COMPARED_SECTIONS = ('model', 'graph', 'optim', 'loss', 'input')
 _COMPARED_DATA = (
-  'frames', 'clip_len', 'whole_clip', 'repeat', 'normalize', 'max_frames',
+  'frames', 'clip_len', 'repeat', 'normalize', 'max_frames',
 )  # fmt: skip
 _COMPARED_MANIFEST = (
   'dataset', 'dataset_fingerprint', 'batch_size', 'seed', 'total_steps',
@@ -35,9 +36,10 @@ _COMPARED_MANIFEST = (
 
 
 def default_path(config: config_dict.ConfigDict) -> str:
-  """Return runs/<config>-<stream>-<dataset>."""
-  parts = (config.name, config.input.stream, config.data.dataset)
-  return os.path.join('runs', '-'.join(parts))
+  """runs/<config>-<words>-<dataset>."""
+  words = [w for w in config.words.split(',') if w]
+  parts = [config.name, *(w for w in words if w != config.dataset_word)]
+  return os.path.join('runs', '-'.join([*parts, config.data.dataset]))
 
 
 def manifest(
@@ -55,7 +57,7 @@ def manifest(
     'total_steps': total_steps,
     'init_from': _absolute(config.train.init_from),
     'init_step': config.train.init_step,
-    'demo': config.data.demo,
+    'demo': config.use_demo,
     'code_version': skeljax.__version__,
     'jax_version': jax.__version__,
     'device_kind': jax.devices()[0].device_kind,

@@ -134,7 +134,7 @@ def from_dataset(root: str, name: str, split: str, wanted: str = '') -> Clip:
   if wanted:  # Reading the ids reads the whole split.
     ids = [source[i]['id'] for i in range(len(source))]
     index = choose(ids, wanted, f'dataset {name!r}, split {split!r}')
-  return _clip(source[index], dataset.layout, dataset.class_names)
+  return _clip(source[index], dataset.spec.layout, dataset.spec.class_names)
 
 
 def choose(ids: Sequence[str], wanted: str, source: str) -> int:

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from skeljax.inputs import volume_options
-from skeljax.inputs import volumes
+from skeljax import inputs
+from skeljax.datasets.spec import DataSpec
 from skeljax.visualize import clips
 from skeljax.visualize import style
 
@@ -54,37 +54,38 @@ def compute(
   Raises:
     UserError: the options are invalid.
   """
-  options = volume_options.VolumeOptions(
+  spec = DataSpec(
     layout=clip.layout,
-    has_score=clip.score is not None,
-    stream=stream,
-    sigma=sigma,
-    test_size=size,
+    class_names=(),
+    num_channels=2,
+    num_persons=clip.num_persons,
+    score_dtype='' if clip.score is None else clip.score.dtype.name,
   )
-  points = np.asarray(volumes.prepare(_batch(clip), options, train=False))
+  heatmaps = inputs.Heatmaps(spec, stream, sigma=sigma, test_size=size)
+  points = np.asarray(heatmaps.prepare(_batch(clip), train=False))
   heat, channel = [], []
   for start in range(0, clip.num_frames, _CHUNK):
     part = points[:, :, :, start : start + _CHUNK]
     missing = _CHUNK - part.shape[3]
     # Padding with score 0 draws nothing.
     part = np.pad(part, [(0, 0)] * 3 + [(0, missing)] + [(0, 0)] * 2)
-    largest, which = _render(part, options)
+    largest, which = _render(part, heatmaps)
     heat.append(np.asarray(largest)[: _CHUNK - missing])
     channel.append(np.asarray(which)[: _CHUNK - missing])
   return Volume(
     stream=stream,
     heat=np.concatenate(heat),
     channel=np.concatenate(channel),
-    num_channels=options.num_channels,
+    num_channels=heatmaps.num_channels,
     window=_window(clip, points[0, 0], size),
   )
 
 
-@functools.partial(jax.jit, static_argnames='options')
+@functools.partial(jax.jit, static_argnames='heatmaps')
 def _render(
-  points: jax.Array, options: volume_options.VolumeOptions
+  points: jax.Array, heatmaps: inputs.Heatmaps
 ) -> tuple[jax.Array, jax.Array]:
-  volume = volumes.render(points, options, train=False)[0]
+  volume = heatmaps.render(points, train=False)[0]
   return volume.max(axis=-1), volume.argmax(axis=-1).astype(jnp.uint16)
 
 

@@ -1,5 +1,6 @@
-"""Every published row has a config with its values."""
+"""Every published row is a configuration that builds what the row says."""
 
+import dataclasses
 import pathlib
 import types
 
@@ -9,29 +10,29 @@ import pytest
 
 from skeljax import cli
 from skeljax import errors
-from skeljax import recipe
+from skeljax import run as run_lib
 from skeljax import skeletons
-from skeljax import training_plan
+from skeljax.datasets.spec import DataSpec
 from skeljax.training import train_state
 from tests import published_rows
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _ROWS = published_rows.ROWS
-_NUM_PERSONS = {'babel60': 1, 'babel120': 1}
+_PEOPLE = {'babel60': 1, 'babel120': 1}
 
 
 def _load(command):
   return cli.load_config(f'{_ROOT}/configs/{command}')
 
 
-def _facts(config, data):
+def _spec(config, data):
   dims = config.data.dims
-  return recipe.Facts(
+  return DataSpec(
     layout=skeletons.get_layout('coco' if dims == 2 else 'nturgb+d'),
     class_names=tuple(map(str, range(published_rows.CLASSES[data]))),
     num_channels=dims,
-    has_score=dims == 2,
-    num_persons=_NUM_PERSONS.get(data, 2),
+    score_dtype='float16' if dims == 2 else '',
+    num_persons=_PEOPLE.get(data, 2),
     normalize=config.data.normalize,
     keypoint_dtype='float16' if dims == 2 else 'float32',
     max_frames=300,
@@ -39,9 +40,9 @@ def _facts(config, data):
 
 
 def _network(row):
-  """Equal for rows with the same network."""
+  """What two rows must have alike to have the same network."""
   config = _load(row.command)
-  # The stream changes the values of the input, not its shape.
+  # The stream changes the input's numbers, not its shape.
   graph = config.graph.to_dict() if 'graph' in config else {}
   return repr((config.model.to_dict(), graph, row.shape, row.data))
 
@@ -54,14 +55,14 @@ def _by_network():
 
 
 @pytest.mark.parametrize('row', _ROWS, ids=lambda row: row.published)
-def test_row_has_the_published_schedule(row):
+def test_row_is_trained_on_its_schedule(row):
   config = _load(row.command)
-  facts = _facts(config, row.data)
-  assert recipe.input_shape(config, facts, 1) == row.shape
+  spec = _spec(config, row.data)
+  assert run_lib.Run(config, spec).input_shape(1) == row.shape
   assert config.data.dataset.split('_')[0] == row.data
-  options = recipe.loss_options(config, facts)
+  options = run_lib.Run(config, spec).loss
   assert (options.name == 'cb_focal') == row.published.endswith('wfl')
-  plan = training_plan.build(config, published_rows.CLIPS[row.data])
+  plan = run_lib.Run(config, spec).plan(published_rows.CLIPS[row.data])
   assert plan.total_steps == row.steps
   for step, rate in row.rates.items():
     assert float(plan.schedule(step)) == pytest.approx(
@@ -76,8 +77,8 @@ def test_network_has_the_published_number_of_parameters(rows):
   row = rows[0]
   assert {other.parameters for other in rows} == {row.parameters}
   config = _load(row.command)
-  facts = _facts(config, row.data)
-  model = recipe.build_model(config, facts)
+  spec = _spec(config, row.data)
+  model = run_lib.Run(config, spec).model
   variables = jax.eval_shape(
     lambda: train_state.init_variables(model, row.shape, seed=0)
   )
@@ -85,20 +86,24 @@ def test_network_has_the_published_number_of_parameters(rows):
   assert found == row.parameters
 
 
-def test_babel_configs_require_one_person():
+def test_rows_of_babel_are_of_one_person():
   config = _load('stgcn_babel60_wfl.py')
-  two = types.SimpleNamespace(directory='DIR/two', num_persons=2)
+  one = types.SimpleNamespace(
+    directory='DIR/one', spec=_spec(config, 'babel60'), metadata={}
+  )
+  spec = dataclasses.replace(one.spec, num_persons=2)
+  two = types.SimpleNamespace(directory='DIR/two', spec=spec, metadata={})
   with pytest.raises(errors.UserError, match='DIR/two .* --max_persons=1'):
-    recipe.check_persons(two, config)
-  recipe.check_persons(types.SimpleNamespace(num_persons=1), config)
+    run_lib.check_dataset(two, config)
+  run_lib.check_dataset(one, config)
   config.data.max_persons = 0
-  recipe.check_persons(two, config)
+  run_lib.check_dataset(two, config)
 
 
 @pytest.mark.parametrize(
   'data, clips', [('babel60', 45473), ('babel120', 48978)]
 )
-def test_class_weights_of_babel_use_its_clips(data, clips):
+def test_classes_of_babel_are_weighed_by_its_clips(data, clips):
   config = _load(f'stgcn_{data}_wfl.py')
   samples = config.loss.samples_per_class
   assert len(samples) == published_rows.CLASSES[data]
@@ -107,15 +112,15 @@ def test_class_weights_of_babel_use_its_clips(data, clips):
 
 def test_loss_of_babel60_is_the_published_number():
   config = _load('stgcn_babel60_wfl.py')
-  loss = recipe.loss_options(config, _facts(config, 'babel60'))
+  loss = run_lib.Run(config, _spec(config, 'babel60')).loss
   logits = jnp.linspace(-2, 3, 120).reshape(2, 60)
   per_sample, _ = loss(logits, jnp.array([3, 41]))
   # Computed by CBFocalLoss of mmaction2.
   assert float(per_sample.mean()) == pytest.approx(76.91005, rel=1e-6)
 
 
-# Of the graph networks of mmaction2 0.x: GPUs, clips per GPU, epochs between
-# evaluations, passes per epoch, normalisation of 3D and 2D coordinates.
+# Of the graph networks of mmaction2 0.x: GPUs, clips on each, epochs between
+# evaluations, passes an epoch, what is done to 3D and 2D coordinates.
 _MMACTION_0X = {
   'agcn_joint.py': (1, 12, 3, 1, 'mmaction0x', 'none'),
   'agcn_bone.py': (2, 12, 3, 1, 'mmaction0x', 'none'),

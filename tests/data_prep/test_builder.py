@@ -42,11 +42,14 @@ def test_clips_come_back_as_they_were_in_file_order(
   dataset = prepared.open_dataset(options.output, 'tiny')
   assert dataset.num_clips == {'train': 7, 'val': 3}
   assert len(dataset.shards['train']) == len(dataset.shards['val']) == 3
-  assert dataset.class_names == ('sit', 'stand', 'wave')
-  assert dataset.layout == skeletons.get_layout('nturgb+d')
-  assert (dataset.num_channels, dataset.has_score) == (3, False)
-  assert (dataset.num_persons, dataset.max_frames) == (2, 5)
-  assert (dataset.normalize, dataset.keypoint_dtype) == ('none', 'float16')
+  assert dataset.spec.class_names == ('sit', 'stand', 'wave')
+  assert dataset.spec.layout == skeletons.get_layout('nturgb+d')
+  assert (dataset.spec.num_channels, dataset.spec.has_score) == (3, False)
+  assert (dataset.spec.num_persons, dataset.spec.max_frames) == (2, 5)
+  assert (dataset.spec.normalize, dataset.spec.keypoint_dtype) == (
+    'none',
+    'float16',
+  )
   for split, expected in (('train', items[:7]), ('val', items[7:])):
     source = dataset.source(split)
     assert len(source) == len(expected)
@@ -108,7 +111,7 @@ def test_2d_clips_keep_scores_picture_size_and_their_box(
   options = make_options(write_pickle(items), layout='coco')
   run(options)
   dataset = prepared.open_dataset(options.output, 'tiny')
-  assert dataset.has_score and dataset.num_channels == 2
+  assert dataset.spec.has_score and dataset.spec.num_channels == 2
   record = dataset.source('train')[0]
   np.testing.assert_array_equal(record['keypoint'], points)
   assert record['keypoint_score'].dtype == np.float32
@@ -129,7 +132,10 @@ def test_normalised_clips_are_float32(
   options = make_options(write_pickle(items), normalize=version)
   run(options)
   dataset = prepared.open_dataset(options.output, 'tiny')
-  assert (dataset.normalize, dataset.keypoint_dtype) == (version, 'float32')
+  assert (dataset.spec.normalize, dataset.spec.keypoint_dtype) == (
+    version,
+    'float32',
+  )
   normalize = getattr(normalize_3d, f'normalize_{version}')
   expected = normalize(
     items[0]['keypoint'], skeletons.get_layout('nturgb+d')
@@ -138,7 +144,7 @@ def test_normalised_clips_are_float32(
   np.testing.assert_array_equal(record['keypoint'], expected)
   # Person 1 is seen in more frames than person 0, so no frame goes in 1.x.
   assert record['total_frames'] == expected.shape[1]
-  assert dataset.max_frames == 4
+  assert dataset.spec.max_frames == 4
 
 
 def test_frames_dropped_by_normalisation_shorten_the_clip(
@@ -151,7 +157,7 @@ def test_frames_dropped_by_normalisation_shorten_the_clip(
   run(options)
   dataset = prepared.open_dataset(options.output, 'tiny')
   assert dataset.source('val')[0]['total_frames'] == 3
-  assert dataset.max_frames == 3
+  assert dataset.spec.max_frames == 3
 
 
 def test_of_three_persons_the_two_that_move_most_are_kept(
@@ -164,13 +170,13 @@ def test_of_three_persons_the_two_that_move_most_are_kept(
   options = make_options(path)
   run(options)
   dataset = prepared.open_dataset(options.output, 'tiny')
-  assert dataset.num_persons == 2
+  assert dataset.spec.num_persons == 2
   kept = dataset.source('train')[0]['keypoint']
   assert {p.tobytes() for p in kept} == {p.tobytes() for p in original[[0, 2]]}
 
   run(dataclasses.replace(options, name='all', max_persons=0))
   dataset = prepared.open_dataset(options.output, 'all')
-  assert dataset.num_persons == 3
+  assert dataset.spec.num_persons == 3
   np.testing.assert_array_equal(
     dataset.source('train')[0]['keypoint'], original
   )
@@ -184,7 +190,7 @@ def test_mixed_types_are_stored_in_the_widest(
   options = make_options(write_pickle(items))
   run(options)
   dataset = prepared.open_dataset(options.output, 'tiny')
-  assert dataset.keypoint_dtype == 'float32'
+  assert dataset.spec.keypoint_dtype == 'float32'
   clips = _all_clips(dataset)
   for item in items:
     stored = clips[item['frame_dir']]['keypoint']
@@ -195,7 +201,7 @@ def test_one_frame_clips_are_clips(make_item, write_pickle, make_options, run):
   items = [make_item(f'clip{i}', i, (1, 1, 25, 3)) for i in range(3)]
   options = make_options(write_pickle(items))
   run(options)
-  assert prepared.open_dataset(options.output, 'tiny').max_frames == 1
+  assert prepared.open_dataset(options.output, 'tiny').spec.max_frames == 1
 
 
 def test_clips_outside_the_protocol_are_not_looked_at(
@@ -229,7 +235,7 @@ def test_two_plain_lists_are_one_dataset(
     'clip03',
     'clip04',
   ]
-  assert dataset.class_names == ('class_0', 'class_1', 'class_2')
+  assert dataset.spec.class_names == ('class_0', 'class_1', 'class_2')
 
 
 def test_ones_own_layout_travels_with_the_dataset(
@@ -245,7 +251,7 @@ def test_ones_own_layout_travels_with_the_dataset(
   run(options)
   path.unlink()
   dataset = prepared.open_dataset(options.output, 'tiny')
-  assert dataset.layout.joints == ('a', 'b', 'c')
+  assert dataset.spec.layout.joints == ('a', 'b', 'c')
 
 
 @pytest.mark.parametrize('layout', ['nturgb+d', 'coco'])
@@ -256,9 +262,9 @@ def test_the_demo_walks_the_same_path(layout, make_options, run, monkeypatch):
   options = make_options('', source='demo', inputs={}, layout=layout)
   run(options)
   dataset = prepared.open_dataset(options.output, 'tiny')
-  assert dataset.class_names == demo.ACTIONS
+  assert dataset.spec.class_names == demo.ACTIONS
   assert dataset.num_clips['train'] == 2 * len(demo.ACTIONS)
-  assert dataset.has_score == (layout == 'coco')
+  assert dataset.spec.has_score == (layout == 'coco')
 
 
 @pytest.mark.parametrize(

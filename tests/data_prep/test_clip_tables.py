@@ -91,7 +91,7 @@ def write(tmp_path):
 
 def test_records_are_the_clips_in_order(write):
   found, result, clips = write(_annotations())
-  assert clips.spec == records.RecordSpec(17, 2, 'float32')
+  assert clips.spec == shards.RecordSpec(17, 2, 'float32')
   assert [record['id'] for record in found] == [
     f'wäve/{i}.ü' for i in range(40)
   ]

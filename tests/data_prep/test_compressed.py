@@ -145,11 +145,13 @@ def test_every_form_gives_the_same_records(form, files, make, run):
   assert [r['id'] for r in records] == list(files.items)
   assert dataset.num_clips == {'train': 6, 'val': 3}
   assert_decompressed(files, records, compressed.Selection())
-  assert dataset.num_persons == max(len(r['keypoint']) for r in records) == 10
-  assert dataset.max_frames == max(r['total_frames'] for r in records)
-  assert dataset.has_img_shape and dataset.has_score
+  assert (
+    dataset.spec.num_persons == max(len(r['keypoint']) for r in records) == 10
+  )
+  assert dataset.spec.max_frames == max(r['total_frames'] for r in records)
+  assert dataset.spec.has_img_shape and dataset.spec.has_score
   # Some clips show more than ten, but that is how they are published.
-  assert dataset.num_cut == 0
+  assert dataset.metadata['num_cut'] == 0
   left = set(os.listdir(options.output))
   assert left == {'tiny'}
 
@@ -168,14 +170,18 @@ def test_persons_and_boxes_are_cut_as_told(form, files, make, run):
   selection = compressed.Selection(0.1, 0.8, 3)
   assert [r['id'] for r in records] == list(files.items)
   assert_decompressed(files, records, selection)
-  assert dataset.num_persons == 3
+  assert dataset.spec.num_persons == 3
   # Where validated, all boxes count.
   thresholds = [0.8] * NUM_TRAIN + [0.0] * (NUM_CLIPS - NUM_TRAIN)
   chosen = [
     item['frame_inds'][item['box_score'] >= threshold]
     for item, threshold in zip(files.items.values(), thresholds)
   ]
-  assert dataset.num_cut == sum(np.bincount(f).max() > 3 for f in chosen) > 0
+  assert (
+    dataset.metadata['num_cut']
+    == sum(np.bincount(f).max() > 3 for f in chosen)
+    > 0
+  )
 
 
 def test_all_persons_are_kept_when_told(files, make, run):
@@ -347,6 +353,6 @@ def test_a_changed_file_of_skeletons_is_another_input(files, make, run):
 def test_the_default_number_of_persons_is_told_apart_from_two(files, make, run):
   options = make(files.inline(), skeletons='')
   run(options)
-  assert records_of(options)[0].num_persons == 10
+  assert records_of(options)[0].spec.num_persons == 10
   with pytest.raises(errors.UserError, match='max_persons'):
     run(make(files.inline(), skeletons='', max_persons=2))

@@ -70,12 +70,12 @@ def _ids(dataset, split):
 def test_a_folder_and_a_list_become_a_dataset(folder, prepare_clips, capsys):
   dataset = prepare_clips()
 
-  assert dataset.class_names == NAMES
+  assert dataset.spec.class_names == NAMES
   assert dataset.num_clips == {'train': 24, 'val': 6}
-  assert (dataset.num_channels, dataset.has_score) == (2, True)
+  assert (dataset.spec.num_channels, dataset.spec.has_score) == (2, True)
   # Three persons in every fourth clip, of whom two are kept.
-  assert (dataset.num_persons, dataset.max_frames) == (2, 34)
-  assert dataset.has_img_shape
+  assert (dataset.spec.num_persons, dataset.spec.max_frames) == (2, 34)
+  assert dataset.spec.has_img_shape
   ids = _ids(dataset, 'train') + _ids(dataset, 'val')
   assert sorted(ids) == sorted(f'day{i % 2}/c{i:02d}.npz' for i in range(30))
   who = [
@@ -85,7 +85,7 @@ def test_a_folder_and_a_list_become_a_dataset(folder, prepare_clips, capsys):
   assert not who[0] & who[1]  # Subjects.
   record = dataset.source('val')[0]
   number = int(pathlib.Path(record['id']).stem[1:])
-  assert dataset.class_names[record['label']] == NAMES[number % 3]
+  assert dataset.spec.class_names[record['label']] == NAMES[number % 3]
   assert record['total_frames'] == 5 + number
   np.testing.assert_array_equal(record['img_shape'], [480, 640])
   stored = np.load(folder / record['id'])['keypoint']
@@ -273,7 +273,7 @@ def test_a_damaged_clip_is_named_and_nothing_is_published(
 
 
 def test_more_persons_are_kept_when_asked(prepare_clips):
-  assert prepare_clips(max_persons=0).num_persons == 3
+  assert prepare_clips(max_persons=0).spec.num_persons == 3
 
 
 def test_a_changed_clip_is_another_input(folder, prepare_clips, log):
@@ -311,8 +311,8 @@ def test_the_layout_is_that_of_the_form(tmp_path, make_options, run):
   )
   run(options)
   dataset = prepared.open_dataset(options.output, 'tiny')
-  assert dataset.layout.name == 'openpose-25'
-  assert dataset.has_score
+  assert dataset.spec.layout.name == 'openpose-25'
+  assert dataset.spec.has_score
   run(dataclasses.replace(options, source='clips', layout='openpose-25'))
 
 

@@ -1,8 +1,5 @@
 """3D annotations prepared as a 2D dataset."""
 
-import json
-import pathlib
-
 import numpy as np
 import pytest
 
@@ -19,10 +16,10 @@ def test_3d_clips_become_a_2d_dataset(
   options = make_options(write_pickle(items), project='orthographic')
   run(options)
   dataset = prepared.open_dataset(options.output, 'tiny')
-  assert (dataset.num_channels, dataset.has_score) == (2, True)
-  assert dataset.has_img_shape and dataset.keypoint_dtype == 'float32'
-  assert dataset.layout.name == 'nturgb+d'
-  assert dataset.metadata['project'] == 'orthographic'
+  assert (dataset.spec.num_channels, dataset.spec.has_score) == (2, True)
+  assert dataset.spec.has_img_shape and dataset.spec.keypoint_dtype == 'float32'
+  assert dataset.spec.layout.name == 'nturgb+d'
+  assert dataset.spec.project == 'orthographic'
   for split in prepared.SPLITS:
     for record in dataset.source(split):
       item = items[record['position']]
@@ -74,13 +71,4 @@ def test_it_is_known_whether_all_clips_have_an_image_size(
   options = make_options(write_pickle(items), layout='coco')
   run(options)
   dataset = prepared.open_dataset(options.output, 'tiny')
-  assert dataset.has_img_shape == (num_unknown == 0)
-
-  # Datasets from before this was noted are looked through.
-  path = pathlib.Path(dataset.directory) / 'metadata.json'
-  metadata = json.loads(path.read_text())
-  assert metadata.pop('has_img_shape') == (num_unknown == 0)
-  path.write_text(json.dumps(metadata))
-  older = prepared.open_dataset(options.output, 'tiny')
-  assert 'has_img_shape' not in older.metadata
-  assert older.has_img_shape == (num_unknown == 0)
+  assert dataset.spec.has_img_shape == (num_unknown == 0)

@@ -106,9 +106,9 @@ def test_a_published_source_is_checked_and_prepared(
   run(options)
 
   dataset = prepared.open_dataset(options.output, 'tiny')
-  assert dataset.layout.name == layout
-  assert dataset.num_channels == num_channels
-  assert dataset.num_persons == num_persons
+  assert dataset.spec.layout.name == layout
+  assert dataset.spec.num_channels == num_channels
+  assert dataset.spec.num_persons == num_persons
   assert dataset.num_clips['train'] == dataset.num_clips['val'] > 0
   annotations = sources.open_source(
     source, {'': str(path)}, sources.Choices(), (), layout
@@ -134,9 +134,9 @@ def test_raw_clips_are_normalised_by_the_workers(make_options, run, tmp_path):
   )
   run(options)
   dataset = prepared.open_dataset(options.output, 'tiny')
-  assert dataset.keypoint_dtype == 'float32'
+  assert dataset.spec.keypoint_dtype == 'float32'
   keypoint = dataset.source('train')[0]['keypoint']
-  spine = dataset.layout.origin
+  spine = dataset.spec.layout.origin
   np.testing.assert_allclose(keypoint[0, :, spine], 0, atol=1e-6)
 
 

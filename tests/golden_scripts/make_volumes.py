@@ -1,4 +1,4 @@
-"""Makes tests/skeljax/inputs/golden/volumes.npz with the real mmaction2.
+"""Makes tests/skeljax/inputs/golden/heatmaps.npz with the real mmaction2.
 
 Run by hand, in an environment with mmaction2 1.2.0 (and torch, mmengine and
 mmcv-lite < 2.2), which the tests do not need:
@@ -94,8 +94,8 @@ def main():
       arrays[f'{name}/volume/{stream}'] = volume
       print(f'{name} {stream}: sum {volume.astype(np.float64).sum():.5f}')
   OUTPUT.mkdir(exist_ok=True)
-  np.savez_compressed(OUTPUT / 'volumes.npz', **arrays)
-  print(f'wrote {OUTPUT / "volumes.npz"}')
+  np.savez_compressed(OUTPUT / 'heatmaps.npz', **arrays)
+  print(f'wrote {OUTPUT / "heatmaps.npz"}')
 
 
 if __name__ == '__main__':

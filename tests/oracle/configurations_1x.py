@@ -1,6 +1,6 @@
-"""Read configs of mmaction2 1.x and translate them to the fields of ours.
+"""What configurations of mmaction2 1.x say, in the words of ours.
 
-Missing arguments come from the signatures of the classes.
+Arguments that they leave out are taken from the signatures of the classes.
 """
 
 import inspect
@@ -20,7 +20,7 @@ _DIMS = {'coco': 2, 'nturgb+d': 3}
 
 
 def _defaults(*functions):
-  """Arguments with their defaults; the first function that has one wins."""
+  """Arguments with their defaults, those of the first function first."""
   found = {}
   for function in functions:
     for name, parameter in inspect.signature(function).parameters.items():
@@ -29,20 +29,20 @@ def _defaults(*functions):
 
 
 def _plain(value):
-  """Convert lists to tuples, so that they compare equal."""
+  """Lists as tuples, so that what means the same is equal."""
   if isinstance(value, list | tuple):
     return tuple(map(_plain, value))
   return value
 
 
 def _loader(cfg, name):
-  # NOTE: for FineGYM limbs it is a tuple of one, by a stray comma.
+  # The limbs of FineGYM end in a comma too many and are a tuple of one.
   loader = cfg[f'{name}_dataloader']
   return loader[0] if isinstance(loader, list | tuple) else loader
 
 
 def _dataset(cfg, name):
-  """Return the dataset of a split and its passes per epoch."""
+  """A split's dataset and how often an epoch passes over it."""
   dataset = _loader(cfg, name)['dataset']
   if dataset['type'] == 'RepeatDataset':
     return dataset['dataset'], dataset['times']
@@ -50,7 +50,7 @@ def _dataset(cfg, name):
 
 
 def _pipeline(cfg, name):
-  """Return the transforms of a split as type -> list."""
+  """The transforms of a split by type; of several Resize the list."""
   dataset, _ = _dataset(cfg, name)
   found = {}
   for transform in dataset['pipeline']:
@@ -71,7 +71,7 @@ def _schedule(cfg):
 
 
 def training(cfg, path):
-  """Return the fields that both families have."""
+  """What both families have, in our words."""
   dataset, repeat = _dataset(cfg, 'train')
   per_gpu = _loader(cfg, 'train')['batch_size']
   gpus = int(re.search(r'_(\d)xb(\d+)-', path.stem)[1])
@@ -120,13 +120,13 @@ def training(cfg, path):
 
 
 def graph_network(cfg):
-  """Return input and network of a graph network."""
+  """Input and network of a graph network, in our words."""
   pipeline = _pipeline(cfg, 'test')
   for name in ('train', 'val'):
     other = _pipeline(cfg, name)
     assert set(other) == set(pipeline)
     assert other['GenSkeFeat'] == pipeline['GenSkeFeat']
-  # Only frames are random.
+  # Nothing is drawn at random but frames.
   assert set(pipeline) <= {
     'PreNormalize2D', 'PreNormalize3D', 'GenSkeFeat', 'UniformSampleFrames',
     'PoseDecode', 'FormatGCNInput', 'PackActionInputs',
@@ -139,7 +139,7 @@ def graph_network(cfg):
   graph = _defaults(utils.Graph) | dict(backbone['graph_cfg'])
   assert graph['layout'] == feature['dataset']
   head = _defaults(heads.GCNHead) | dict(cfg.model['cls_head'])
-  fields = {
+  said = {
     'dims': _DIMS[feature['dataset']],
     'augmentation': ((), 0, 0, 0),
     'scaled': (False, False),
@@ -161,7 +161,7 @@ def graph_network(cfg):
   }
   if kind == 'STGCN':
     unit = _defaults(utils.unit_gcn)
-    return fields | {
+    return said | {
       'name': 'stgcn',
       'adaptive': backbone.get('gcn_adaptive', unit['adaptive']),
       'conv_pos': backbone.get('gcn_conv_pos', unit['conv_pos']),
@@ -169,7 +169,7 @@ def graph_network(cfg):
       'tcn_type': backbone.get('tcn_type', 'unit_tcn'),
     }
   unit = _defaults(utils.unit_aagcn)
-  return fields | {
+  return said | {
     'name': 'agcn',
     'adaptive': backbone.get('gcn_adaptive', unit['adaptive']),
     'attention': backbone.get('gcn_attention', unit['attention']),
@@ -177,7 +177,7 @@ def graph_network(cfg):
 
 
 def _test_size(pipeline):
-  """Return the image size outside training and how it is resized."""
+  """Pixels of a view outside training, and how they are reached."""
   (resize,) = pipeline['Resize']
   if 'CenterCrop' in pipeline:
     assert resize['scale'] == (-1, pipeline['CenterCrop'][0]['crop_size'])
@@ -187,7 +187,7 @@ def _test_size(pipeline):
 
 
 def heatmap_network(cfg):
-  """Return input and network of PoseC3D."""
+  """Input and network of PoseC3D, in our words."""
   train, val, test = (_pipeline(cfg, n) for n in ('train', 'val', 'test'))
   assert _test_size(val) == _test_size(test)
   size, resize = _test_size(test)
@@ -213,7 +213,7 @@ def heatmap_network(cfg):
     'with_pool1', 'with_pool2', 'zero_init_residual',
   )  # fmt: skip
   return {
-    'stream': kinds[target['with_kp'], target['with_limb']],
+    'heatmap': kinds[target['with_kp'], target['with_limb']],
     'channels': backbone['in_channels'],
     'sigma': target['sigma'],
     'use_score': target['use_score'],

@@ -21,6 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from tests import specs
+
 NUM_STEPS, BATCH, FRAMES = 100, 4, 16
 FAMILIES = ('stgcn', 'stgcnpp', 'agcn', 'aagcn', 'agcn_0x')
 # Of the published configurations of mmaction2 1.x.
@@ -172,7 +174,6 @@ def our_step(pair, optimizer: optax.GradientTransformation, dtype):
   """The compiled training step."""
   import comparison
 
-  from skeljax import inputs
   from skeljax.training import steps
 
   layout = pair.config.graph.layout
@@ -180,9 +181,7 @@ def our_step(pair, optimizer: optax.GradientTransformation, dtype):
     steps.train_step,
     model=pair.model.clone(dtype=dtype),
     optimizer=optimizer,
-    options=inputs.FeatureOptions(
-      layout, stream='joint', num_channels=3, has_score=False
-    ),
+    input=specs.joints(layout, stream='joint', num_channels=3, has_score=False),
     seed=0,
   )
   return jax.jit(step, compiler_options=comparison.QUICK)

@@ -139,7 +139,7 @@ def record_of(item, layout, normalize='none'):
 
 def _spec(item, normalize):
   num_joints, num_channels = item['keypoint'].shape[2:]
-  return records.RecordSpec(
+  return shards.RecordSpec(
     num_joints=num_joints,
     num_channels=num_channels,
     keypoint_dtype=(

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from skeljax import pretrained
-from skeljax import recipe
+from skeljax import run as run_lib
 from skeljax import skeletons
 from skeljax.convert import commands
 from skeljax.convert import published_config
@@ -84,7 +84,7 @@ def assert_there_and_back(
   said = commands.to_workdir(path, folder, given)
   assert f'names of {naming}' in said[0], note
   loaded = pretrained.load(folder)
-  model = recipe.build_model(loaded.config, loaded.facts)
+  model = run_lib.Run(loaded.config, loaded.spec).model
   apply = jax.jit(model.apply, compiler_options=comparison.QUICK)
   ours = np.asarray(apply(loaded.variables, x))
   with torch.no_grad():
@@ -267,7 +267,7 @@ def test_a_published_configuration_is_recognised(path, tmp_path):
     {'state_dict': network.state_dict(), 'meta': {'cfg': cfg.pretty_text}}, file
   )
   converted = torch_to_skeljax.load(file)
-  config, facts = converted.meta['config'], converted.meta['facts']
+  config, spec = converted.meta['config'], converted.meta['spec']
 
   transforms = {t['type']: t for t in cfg.test_pipeline}
   is_3d = 'PreNormalize3D' in transforms
@@ -288,11 +288,11 @@ def test_a_published_configuration_is_recognised(path, tmp_path):
   assert data['dims'] == (3 if is_3d else 2)
   assert data['normalize'] == ('mmaction1x' if is_3d else 'none')
   assert config['input']['normalize_2d'] == ('none' if is_3d else 'mmaction1x')
-  assert facts['num_persons'] == transforms['FormatGCNInput']['num_person']
-  assert facts['has_score'] == (not is_3d)
-  assert len(facts['class_names']) == cfg.model.cls_head.num_classes
+  assert spec['num_persons'] == transforms['FormatGCNInput']['num_person']
+  assert spec['has_score'] == (not is_3d)
+  assert len(spec['class_names']) == cfg.model.cls_head.num_classes
   graph_cfg = backbone['graph_cfg']
-  assert facts['layout']['name'] == graph_cfg['layout']
+  assert spec['layout']['name'] == graph_cfg['layout']
   assert config['graph']['mode'] == graph_cfg['mode']
   model = config['model']
   assert model['name'] == {'STGCN': 'stgcn', 'AAGCN': 'agcn'}[backbone['type']]

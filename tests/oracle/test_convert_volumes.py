@@ -19,7 +19,7 @@ import volume_networks
 
 from skeljax import errors
 from skeljax import pretrained
-from skeljax import recipe
+from skeljax import run as run_lib
 from skeljax import skeletons
 from skeljax.convert import commands
 from skeljax.convert import own_files
@@ -48,7 +48,7 @@ UNTOLD = (
 
 def our_logits(folder, x):
   loaded = pretrained.load(folder)
-  model = recipe.build_model(loaded.config, loaded.facts)
+  model = run_lib.Run(loaded.config, loaded.spec).model
   apply = jax.jit(model.apply, compiler_options=comparison.QUICK)
   return np.asarray(apply(loaded.variables, x))
 
@@ -142,8 +142,8 @@ def test_a_file_of_ours_keeps_what_it_is_for(oracle_seed, tmp_path):
     found = torch_to_skeljax.load(back)
     first = pretrained.load(folder)
     assert found.naming == naming
-    assert found.meta['config']['input']['stream'] == 'limb'
-    assert found.meta['facts']['class_names'] == list('abcdefg')
+    assert found.meta['config']['input']['heatmap'] == 'limb'
+    assert found.meta['spec']['class_names'] == list('abcdefg')
     model = found.meta['config']['model']
     assert {n: model[n] for n in UNTOLD} == {
       n: list(v) if isinstance(v, tuple) else v for n, v in told.items()
@@ -175,7 +175,7 @@ def test_a_published_configuration_is_recognised(path, tmp_path):
     {'state_dict': network.state_dict(), 'meta': {'cfg': cfg.pretty_text}}, file
   )
   converted = torch_to_skeljax.load(file)
-  config, facts = converted.meta['config'], converted.meta['facts']
+  config, spec = converted.meta['config'], converted.meta['spec']
   assert converted.naming == 'mmaction1x'
 
   model = config['model']
@@ -194,7 +194,7 @@ def test_a_published_configuration_is_recognised(path, tmp_path):
   stream = 'limb' if target.get('with_limb', False) else 'keypoint'
   assert stream in path.stem
   features = config['input']
-  assert features['stream'] == stream
+  assert features['heatmap'] == stream
   assert features['sigma'] == target.get('sigma', 0.6)
   assert features['test_size'] == max(resize['scale'])
   is_kept = resize.get('keep_ratio', True)
@@ -208,8 +208,8 @@ def test_a_published_configuration_is_recognised(path, tmp_path):
   assert (data['clip_len'], data['num_clips'], data['dims']) == (
     sampled['clip_len'], sampled['num_clips'], 2,
   )  # fmt: skip
-  assert len(facts['class_names']) == head['num_classes']
-  layout = skeletons.Layout.from_dict(facts['layout'])
+  assert len(spec['class_names']) == head['num_classes']
+  layout = skeletons.Layout.from_dict(spec['layout'])
   assert layout == skeletons.get_layout('coco')
   # Nothing was guessed but whose joints they are.
   assert [n for n in converted.notes if 'overrides' in n] == [
@@ -302,7 +302,7 @@ def test_the_configuration_of_the_other_kind_of_network_is_told_apart(
   'entry',
   [
     {'naming': 'original'}, {'naming': ['pyskl']}, {'naming': None},
-    {'config': {'model': {'name': 'stgcn'}}}, {'facts': {}},
+    {'config': {'model': {'name': 'stgcn'}}}, {'spec': {}},
   ],
 )  # fmt: skip
 def test_a_forged_entry_of_ours_is_refused(entry, posec3d, save, tmp_path):

@@ -1,23 +1,22 @@
 """PadTo, PoseDecode and FormatGCNInput of mmaction2, and what 0.x adds."""
 
 import drawn_clips
-import jax
 from mmaction.datasets import transforms
 import numpy as np
 import pytest
 
 from skeljax import errors
-from skeljax import inputs
 from skeljax import skeletons
 from skeljax.datasets import collate
 from skeljax.datasets import sampling
+from tests import specs
 from tests import transcriptions
 
 NTU, COCO = skeletons.LAYOUTS['nturgb+d'], skeletons.LAYOUTS['coco']
 NUM_CLIPS = 12
 LENGTH = 40
 
-model_input = jax.jit(inputs.model_input, static_argnames=('options', 'train'))
+model_input = specs.model_input
 
 
 def draw_items(seed, layout, num_channels, dtype='float16', score_dtype=''):
@@ -84,7 +83,7 @@ def test_a_person_too_many_is_cut_there_and_refused_here(oracle_seed):
 def test_padded_streams_are_equal(mode, stream, oracle_seed):
   """Features of all frames, then padding: no motion into the padding."""
   items = draw_items(oracle_seed, NTU, 3, 'float32')
-  options = inputs.FeatureOptions(
+  options = specs.joints(
     layout=NTU, stream=stream, num_channels=3, has_score=False
   )
   batch = make_batch(items, NTU, sampling.Sampling(mode, LENGTH), 3)
@@ -116,7 +115,7 @@ def published_0x(item, bones=False):
 def test_3d_clips_of_0x_are_equal(dtype, stream, oracle_seed):
   """Bones come after decoding there, and so are computed in float32."""
   items = draw_items(oracle_seed, NTU, 3, dtype)
-  options = inputs.FeatureOptions(
+  options = specs.joints(
     layout=NTU,
     stream=stream,
     num_channels=3,
@@ -138,7 +137,7 @@ def test_3d_clips_of_0x_are_equal(dtype, stream, oracle_seed):
 def test_2d_clips_of_0x_are_equal(dtype, oracle_seed):
   """PoseNormalize is no part of 1.x; its oracle is transcribed."""
   items = draw_items(oracle_seed, COCO, 2, dtype, dtype)
-  options = inputs.FeatureOptions(
+  options = specs.joints(
     layout=COCO,
     stream='joint',
     num_channels=2,

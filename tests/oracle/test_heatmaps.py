@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from skeljax.inputs import heatmaps
+from skeljax.inputs import gaussians
 
 NUM_PERSONS, NUM_FRAMES = 3, 120
 # Height and width, sigma.
@@ -24,10 +24,10 @@ PICTURES = {
 def draw(points, *, stream, height, width, sigma):
   options = {'sigma': sigma, 'min_score': 1e-4}
   if stream == 'keypoint':
-    function = heatmaps.keypoint_heatmaps
+    function = gaussians.keypoint_heatmaps
   else:
     function = functools.partial(
-      heatmaps.limb_heatmaps, limbs=drawn_poses.COCO.limbs
+      gaussians.limb_heatmaps, limbs=drawn_poses.COCO.limbs
     )
   return function(points[..., :2], points[..., 2], height, width, **options)
 

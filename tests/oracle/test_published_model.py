@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from skeljax import errors
-from skeljax import recipe
+from skeljax import run as run_lib
 from skeljax import skeletons
 from skeljax.convert import published_model
 from skeljax.convert import tensors
+from skeljax.datasets.spec import DataSpec
 
 _SECTIONS = {
   'data': {'clip_len': 8},
@@ -68,26 +69,26 @@ def _parts(case, layout):
     }
   )
   config.data.whole_clip = False
-  facts = recipe.Facts(
+  spec = DataSpec(
     layout=skeletons.get_layout(layout),
     class_names=('a', 'b', 'c'),
     num_channels=2,
-    has_score=layout == 'coco',
+    score_dtype='float16' if layout == 'coco' else '',
     num_persons=1,
     normalize='none',
     keypoint_dtype='float32',
     max_frames=0,
   )
-  return config, facts
+  return config, spec
 
 
 @pytest.mark.parametrize('layout', ['coco', 'handmp'])
 @pytest.mark.parametrize('case', CASES)
 def test_mmaction2_builds_the_network_and_loads_it_strictly(case, layout):
-  config, facts = _parts(case, layout)
-  printed = str(published_model.recognizer(config, facts, 'mmaction1x'))
+  config, spec = _parts(case, layout)
+  printed = str(published_model.recognizer(config, spec, 'mmaction1x'))
   theirs = MODELS.build(ast.literal_eval(printed) | {'data_preprocessor': None})
-  abstract = recipe.abstract_variables(config, facts)
+  abstract = run_lib.Run(config, spec).abstract_variables()
   rng = np.random.default_rng(0)
   variables = jax.tree.map(
     lambda a: rng.uniform(0.5, 1, a.shape).astype(np.float32), abstract
@@ -96,15 +97,17 @@ def test_mmaction2_builds_the_network_and_loads_it_strictly(case, layout):
     variables,
     config.model.name,
     'mmaction1x',
-    adjacency=recipe.build_graph(config, facts).adjacency(),
+    adjacency=run_lib.Run(config, spec).graph.adjacency(),
   )
   theirs.load_state_dict(
     {name: torch.from_numpy(array) for name, array in state_dict.items()},
     strict=True,
   )
   theirs.eval()
-  model = recipe.build_model(config, facts)
-  x = rng.normal(size=recipe.input_shape(config, facts, 2)).astype(np.float32)
+  model = run_lib.Run(config, spec).model
+  x = rng.normal(size=run_lib.Run(config, spec).input_shape(2)).astype(
+    np.float32
+  )
   with torch.no_grad():
     expected = theirs.cls_head(theirs.backbone(torch.from_numpy(x))).numpy()
   found = np.asarray(model.apply(variables, x))
@@ -112,11 +115,11 @@ def test_mmaction2_builds_the_network_and_loads_it_strictly(case, layout):
 
 
 def test_what_mmaction2_cannot_build_is_refused():
-  config, facts = _parts('stgcn', 'coco')
+  config, spec = _parts('stgcn', 'coco')
   config.graph.mode = 'distance'
   with pytest.raises(errors.UserError, match='no graph of 2 matrices'):
-    published_model.recognizer(config, facts, 'mmaction1x')
-  config, facts = _parts('2s-agcn', 'coco')
+    published_model.recognizer(config, spec, 'mmaction1x')
+  config, spec = _parts('2s-agcn', 'coco')
   config.model.ch_ratio = 1.5
   with pytest.raises(errors.UserError, match='doubles its width'):
-    published_model.recognizer(config, facts, 'mmaction1x')
+    published_model.recognizer(config, spec, 'mmaction1x')

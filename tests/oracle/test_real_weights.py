@@ -20,7 +20,7 @@ import torch
 from data_prep import options as options_lib
 from data_prep import prepare
 from skeljax import pretrained
-from skeljax import recipe
+from skeljax import run as run_lib
 from skeljax import scoring
 from skeljax import skeletons
 from skeljax.convert import commands
@@ -224,10 +224,10 @@ def our_logits(workdir, root):
   config.data.update(dir=root, dataset='hands')
   # Of one view the mean of the scores is the logits.
   config.eval.update(average='score', batch_size=100)
-  dataset = recipe.open_dataset(config)
+  dataset = run_lib.open_dataset(config)
   evaluator = scoring.Evaluator(
     config,
-    loaded.facts_for(dataset),
+    loaded.spec_for(dataset),
     dataset,
     sharding.make_mesh(),
     num_clips=config.data.num_clips,

@@ -1,8 +1,9 @@
-"""Our configs have the values of those of mmaction2 1.x, which are read live.
+"""Our configurations set what those of mmaction2 1.x set, read live.
 
-mmengine opens every config of mmaction2's skeleton networks; missing arguments
-come from the signatures of its classes. Translated to our fields, they must equal
-our config of the same row. Published accuracies come from its metafile.yml.
+Every configuration of mmaction2's skeleton networks is opened by mmengine,
+arguments that it leaves out are taken from the signatures of its classes, and
+what it says in our words must be what our configuration of the same row says.
+Published accuracies are those of its metafile.yml.
 """
 
 import pathlib
@@ -29,7 +30,7 @@ _FILES = sorted(
   path for folder in _FOLDERS for path in (_SKELETON / folder).glob('*.py')
 )
 _LOSSES = {'cross_entropy': 'CrossEntropyLoss', 'cb_focal': 'CBFocalLoss'}
-# Name of the prepared dataset -> annotation file and training split.
+# Annotations and training split by the name of the prepared dataset.
 _DATASETS = {
   'gym': ('gym_2d', 'train'),
   'k400': ('k400_2d', 'train'),
@@ -78,7 +79,7 @@ def _our_training(config, row):
 
 def _our_gcn(config, row):
   model = config.model
-  fields = {
+  said = {
     'dims': config.data.dims,
     'augmentation': tuple(
       config.input[field] for field in ('rotate', 'scale', 'shift', 'flip')
@@ -102,17 +103,17 @@ def _our_gcn(config, row):
   assert config.graph.edges == '1x'
   if model.name == 'stgcn':
     assert model.weight_init == 'mmaction1x'
-    more = ('conv_pos', 'gcn_with_res', 'tcn_type')
-    return fields | {field: model[field] for field in more}
-  fields['data_bn'] = model.data_bn or agcn.VARIANTS[model.variant].data_bn
+    fields = ('conv_pos', 'gcn_with_res', 'tcn_type')
+    return said | {field: model[field] for field in fields}
+  said['data_bn'] = model.data_bn or agcn.VARIANTS[model.variant].data_bn
   assert model.variant == 'tanh'
-  return fields | {'attention': model.attention}
+  return said | {'attention': model.attention}
 
 
 def _our_posec3d(config, row):
   features, model = config.input, config.model
   layout = skeletons.get_layout('coco')
-  is_limb = features.stream == 'limb'
+  is_limb = features.heatmap == 'limb'
 
   def pairs(order):
     return tuple((i, j) for i, j in enumerate(order) if i < j)
@@ -125,7 +126,7 @@ def _our_posec3d(config, row):
     'pool1_stride', 'dropout',
   )  # fmt: skip
   return {
-    'stream': features.stream,
+    'heatmap': features.heatmap,
     'channels': row.shape[-1],
     'sigma': features.sigma,
     'use_score': features.use_score,
@@ -149,13 +150,13 @@ def _our_posec3d(config, row):
   }  # fmt: skip
 
 
-def test_every_published_config_has_a_row():
+def test_every_configuration_has_a_row():
   assert {path.stem for path in _FILES} <= set(_ROWS)
   assert len(_FILES) == 39
 
 
 @pytest.mark.parametrize('path', _FILES, ids=lambda path: path.stem)
-def test_config_equals_the_published_one(path):
+def test_configuration_says_what_the_published_one_says(path):
   row = _ROWS[path.stem]
   cfg = mmengine.Config.fromfile(str(path))
   config = cli.load_config(f'{_CONFIGS}/{row.command}')
@@ -171,7 +172,7 @@ def test_config_equals_the_published_one(path):
 
 
 @pytest.mark.parametrize('folder', _FOLDERS)
-def test_accuracies_and_sizes_equal_the_metafile(folder):
+def test_accuracies_and_sizes_are_those_of_the_metafile(folder):
   models = mmengine.load(_SKELETON / folder / 'metafile.yml')['Models']
   compared = 0
   for model in models:
@@ -183,7 +184,7 @@ def test_accuracies_and_sizes_equal_the_metafile(folder):
     results = results[0] if isinstance(results, list) else results
     (accuracy,) = results['Metrics'].values()
     assert float(row.accuracy) == accuracy, model['Name']
-    # '3.1M' is stated for 120 classes as well.
+    # '3.1M' is also said of 120 classes.
     millions = float(model['Metadata']['Parameters'].removesuffix('M'))
     assert row.parameters / 1e6 == pytest.approx(millions, abs=0.07)
     compared += 1
@@ -191,7 +192,7 @@ def test_accuracies_and_sizes_equal_the_metafile(folder):
 
 
 @pytest.mark.parametrize('classes', [60, 120])
-def test_loss_of_babel_equals_the_published_one(classes, oracle_seed):
+def test_loss_of_babel_is_the_published_one(classes, oracle_seed):
   config = cli.load_config(f'{_CONFIGS}/stgcn_babel{classes}_wfl.py')
   options = losses.LossOptions(
     label_smoothing=config.optim.label_smoothing, **config.loss

@@ -5,20 +5,19 @@ pipeline collates it, the features as a step compiles them.
 """
 
 import drawn_clips
-import jax
 from mmaction.datasets import transforms
 import numpy as np
 import pytest
 
-from skeljax import inputs
 from skeljax import skeletons
 from skeljax.datasets import sampling
+from tests import specs
 
 STREAMS = tuple(drawn_clips.FEATS)
 NUM_CLIPS, NUM_PERSONS = 24, 3
 SAMPLING = sampling.Sampling('uniform', drawn_clips.VIEW)
 
-model_input = jax.jit(inputs.model_input, static_argnames=('options', 'train'))
+model_input = specs.model_input
 
 
 def train_frames(items, rng):
@@ -38,7 +37,7 @@ def both(items, layout, stream, frame_index, options, normalize='none'):
   ours = model_input(batch, options, train=False)
   first = (
     transforms.PreNormalize2D()
-    if options.num_channels == 2
+    if options.spec.num_channels == 2
     else transforms.PreNormalize3D()
   )
 
@@ -93,7 +92,7 @@ def test_2d_clips_are_equal(
   ]
   for field in ('keypoint', 'keypoint_score')[: 1 + bool(score_dtype)]:
     items[-1][field][:] = 0  # Nobody.
-  options = inputs.FeatureOptions(
+  options = specs.joints(
     layout=layout,
     stream=stream,
     num_channels=2,
@@ -126,7 +125,7 @@ def test_3d_clips_are_equal(dtype, stream, oracle_seed, record_difference):
   rng = np.random.RandomState([oracle_seed % 2**32, len(stream)])
   items = [drawn_clips.draw(rng, 25, 3, dtype) for _ in range(NUM_CLIPS)]
   items[-1]['keypoint'][:] = 0  # Nobody.
-  options = inputs.FeatureOptions(
+  options = specs.joints(
     layout=layout, stream=stream, num_channels=3, has_score=False
   )
   # Frames without the main person are dropped before frames are chosen.

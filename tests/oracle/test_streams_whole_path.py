@@ -9,7 +9,6 @@ import pathlib
 import pickle
 
 import drawn_clips
-import jax
 from mmaction.datasets import PoseDataset
 from mmaction.datasets import transforms
 import numpy as np
@@ -18,39 +17,21 @@ import pytest
 from data_prep import options as options_lib
 from data_prep import prepare
 from skeljax import cli
-from skeljax import inputs as features
-from skeljax import recipe
+from skeljax import run as run_lib
 from skeljax.datasets import pipeline
 from skeljax.datasets import prepared as datasets
+from tests import specs
 
 CONFIGS = pathlib.Path(__file__).resolve().parents[2] / 'configs'
 # Config, layout, joints, channels, types, preparation.
 KINDS = {
-  '2d': (
-    'stgcn_mmaction1x.py:dims=2',
-    'coco',
-    17,
-    2,
-    'float16',
-    'float16',
-    'none',
-  ),
-  '3d': (
-    'agcn_mmaction1x.py:dims=3',
-    'nturgb+d',
-    25,
-    3,
-    'float16',
-    '',
-    'mmaction1x',
-  ),
+  '2d': ('stgcn_joint_2d.py', 'coco', 17, 2, 'float16', 'float16', 'none'),
+  '3d': ('agcn_joint.py', 'nturgb+d', 25, 3, 'float16', '', 'mmaction1x'),
 }
 NUM_CLIPS = 18
 BATCH = 4
 
-model_input = jax.jit(
-  features.model_input, static_argnames=('options', 'train')
-)
+model_input = specs.model_input
 
 
 @pytest.fixture(scope='module', params=KINDS)
@@ -87,14 +68,12 @@ def prepared(request, oracle_seed, tmp_path_factory):
 
 
 def make_recipe(kind, folder, stream):
-  """The recipe of mmaction2 1.x for a stream: config, dataset, features."""
-  config = cli.load_config(
-    f'{CONFIGS / KINDS[kind][0]},stream={stream},dataset=drawn'
-  )
+  """The u100 recipe of a stream: configuration, dataset, features."""
+  config = cli.load_config(f'{CONFIGS / KINDS[kind][0]}:u100,{stream},drawn')
   config.data.dir = str(folder)
   dataset = datasets.open_dataset(str(folder), 'drawn')
-  facts = recipe.facts_of(dataset, config)
-  return config, dataset, facts, recipe.feature_options(config, facts)
+  spec = dataset.spec
+  return config, dataset, spec, run_lib.Run(config, spec).input
 
 
 def published_start(kind, stream):
@@ -139,14 +118,14 @@ def test_validation_and_test_pipelines_are_equal(prepared, num_clips, stream):
       dict(type='PackActionInputs'),
     ],
   )
-  config, dataset, facts, options = make_recipe(kind, folder, stream)
+  config, dataset, spec, options = make_recipe(kind, folder, stream)
   assert config.data.num_clips == 10 and config.data.clip_len == 100
   batches = pipeline.eval_batches(
     dataset,
-    recipe.frame_sampling(config, facts, num_clips),
+    run_lib.Run(config, spec).sampling(num_clips),
     batch_size=BATCH,
-    num_persons=facts.num_persons,
-    needs_next=recipe.needs_next(config),
+    num_persons=spec.num_persons,
+    needs_next=options.needs_next,
   )
   seen = 0
   with batches:
@@ -167,15 +146,15 @@ def test_training_pipelines_are_equal_for_equal_frames(prepared, stream):
   kind, path, folder = prepared
   with open(path, 'rb') as f:
     items = {x['frame_dir']: x for x in pickle.load(f)['annotations']}
-  config, dataset, facts, options = make_recipe(kind, folder, stream)
+  config, dataset, spec, options = make_recipe(kind, folder, stream)
   source = dataset.source('train')
   batches = pipeline.train_batches(
     dataset,
-    recipe.frame_sampling(config, facts),
+    run_lib.Run(config, spec).sampling(),
     batch_size=BATCH,
     seed=1,
-    num_persons=facts.num_persons,
-    needs_next=recipe.needs_next(config),
+    num_persons=spec.num_persons,
+    needs_next=options.needs_next,
   )
   start = [
     getattr(transforms, step.pop('type'))(**step)

@@ -54,9 +54,9 @@ def test_what_is_given_has_to_fit(given, said, state, save, tmp_path):
   [
     3,
     {},
-    {'config': {}, 'facts': {}},
-    {'config': 3, 'facts': 4, 'is_assumed': False},
-    {'config': {}, 'facts': [], 'is_assumed': False},
+    {'config': {}, 'spec': {}},
+    {'config': 3, 'spec': 4, 'is_assumed': False},
+    {'config': {}, 'spec': [], 'is_assumed': False},
   ],
 )
 def test_a_forged_entry_of_ours_is_an_error(own, state, save, tmp_path):
@@ -98,7 +98,7 @@ def test_what_we_wrote_needs_no_flags_and_takes_none(state, save, tmp_path):
   path = written_by_us(state, save, tmp_path)
   own = torch_to_skeljax.load(path)
   first = torch_to_skeljax.load(save(state))
-  for name in ('config', 'facts', 'stream'):
+  for name in ('config', 'spec'):
     assert json.dumps(own.meta[name]) == json.dumps(first.meta[name])
   # What was not known when it came is not known now.
   assert own.meta['torch']['is_assumed']

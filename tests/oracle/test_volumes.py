@@ -23,8 +23,7 @@ from skeljax.datasets import pipeline
 from skeljax.datasets import prepared as datasets
 from skeljax.datasets import sampling
 from skeljax.inputs import geometry
-from skeljax.inputs import volumes
-from skeljax.inputs.volume_options import VolumeOptions
+from tests import specs
 
 NUM_PERSONS = 3
 VIEW = 16
@@ -36,7 +35,7 @@ class Case:
 
   Attributes:
     stream: 'keypoint' or 'limb'.
-    options: of VolumeOptions besides.
+    options: other fields of Heatmaps.
     target: options of GeneratePoseTarget besides.
     dtype: of the keypoints.
     score_dtype: of the scores; '' for none.
@@ -111,8 +110,8 @@ def published_volumes(item, frame_index, case, options, draws):
 @functools.partial(jax.jit, static_argnames=('options', 'train', 'mirrored'))
 def our_volumes(batch, key, *, options, train, mirrored=False):
   """Volumes, points, and in training what was drawn: aspect to is_flipped."""
-  points = volumes.prepare(batch, options, rng=key, train=train)
-  volume = volumes.render(points, options, train=train, mirrored=mirrored)
+  points = options.prepare(batch, rng=key, train=train)
+  volume = options.render(points, train=train, mirrored=mirrored)
   crop = geometry.draw_crop(
     key, batch['index'], area=options.crop_area, aspect=options.crop_aspect
   )
@@ -156,10 +155,10 @@ def compare(ours, theirs, points, case, options, told, decisions):
 def test_pipelines_are_equal(name, oracle_seed, record_difference):
   case = CASES[name]
   rng = np.random.RandomState([oracle_seed % 2**32, len(name)])
-  options = VolumeOptions(
+  options = specs.heatmaps(
     drawn_poses.COCO,
     has_score=bool(case.score_dtype),
-    stream=case.stream,
+    heatmap=case.stream,
     **case.options,
   )
   frames = sampling.Sampling('uniform', VIEW, case.num_clips)
@@ -262,7 +261,7 @@ def test_whole_path_of_a_test_set_is_equal(prepared, record_difference):
     ],
   )
   case = Case('keypoint', num_clips=2, mirrored=True)
-  options = VolumeOptions(drawn_poses.COCO, has_score=True)
+  options = specs.heatmaps(drawn_poses.COCO)
   decisions = drawn_poses.Decisions()
   seen = 0
   batches = pipeline.eval_batches(
@@ -303,7 +302,7 @@ def test_whole_path_of_training_is_equal_for_equal_draws(
   by_name = {item['frame_dir']: item for item in items}
   source = dataset.source('train')
   case = Case('limb', train=True)
-  options = VolumeOptions(drawn_poses.COCO, has_score=True, stream='limb')
+  options = specs.heatmaps(drawn_poses.COCO, heatmap='limb')
   decisions = drawn_poses.Decisions()
   batches = pipeline.train_batches(
     dataset,

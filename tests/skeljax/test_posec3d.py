@@ -13,19 +13,18 @@ from configs import posec3d_ucf101_keypoint
 from data_prep import options
 from data_prep import prepare
 from skeljax import errors
-from skeljax import recipe
+from skeljax import run as run_lib
 from skeljax import scoring
 from skeljax import skeletons
 from skeljax import train
-from skeljax import volume_recipe
-from skeljax.training import sharding
+from skeljax.datasets.spec import DataSpec
 
 NUM_TRAIN, NUM_VAL, NUM_CLASSES = 16, 6, 2
-FACTS = recipe.Facts(
+SPEC = DataSpec(
   layout=skeletons.LAYOUTS['coco'],
   class_names=('a', 'b'),
   num_channels=2,
-  has_score=True,
+  score_dtype='float16',
   num_persons=2,
   normalize='none',
   keypoint_dtype='float16',
@@ -88,9 +87,9 @@ def prepared(tmp_path_factory):
   return function
 
 
-def _config(root, dataset):
+def _config(root, dataset, words=''):
   """The published configuration with a network of two narrow blocks."""
-  config = posec3d_ntu60_keypoint.get_config()
+  config = posec3d_ntu60_keypoint.get_config(words)
   config.data.update(dir=root, dataset=dataset, clip_len=4, num_clips=4)
   config.input.update(short_side=10, size=8, test_size=8)
   config.model.update(
@@ -131,18 +130,12 @@ def test_run_scores_every_clip_with_its_mirrored_views(run):
 def test_scores_do_not_depend_on_the_views_at_once(run):
   config, _, result = run
   config = config.copy_and_resolve_references()
-  dataset = recipe.open_dataset(config)
+  dataset = run_lib.open_dataset(config)
   scores = []
   for at_once in (0, 1, 2):
     config.eval.views_at_once = at_once
-    evaluator = scoring.Evaluator(
-      config,
-      recipe.facts_of(dataset, config),
-      dataset,
-      sharding.make_mesh(),
-      num_clips=4,
-      mirrored=True,
-    )
+    run_now = run_lib.Run(config, dataset.spec)
+    evaluator = scoring.Evaluator(run_now, dataset, num_clips=4, mirrored=True)
     scores.append(evaluator(result.state.variables).scores)
   np.testing.assert_allclose(scores[1], scores[0], atol=1e-6)
   np.testing.assert_allclose(scores[2], scores[0], atol=1e-6)
@@ -151,17 +144,18 @@ def test_scores_do_not_depend_on_the_views_at_once(run):
 def test_views_at_once_must_divide_the_views(run):
   config = run[0].copy_and_resolve_references()
   config.eval.views_at_once = 3
-  dataset = recipe.open_dataset(config)
-  facts = recipe.facts_of(dataset, config)
+  dataset = run_lib.open_dataset(config)
+  spec = dataset.spec
   with pytest.raises(errors.UserError, match='=3 does not divide the 4 views'):
-    scoring.Evaluator(config, facts, dataset, sharding.make_mesh(), num_clips=4)
+    scoring.Evaluator(run_lib.Run(config, spec), dataset, num_clips=4)
 
 
 def test_validation_of_one_view_takes_what_divides_the_final_views(run):
   config = run[0].copy_and_resolve_references()
   config.eval.views_at_once = 2
-  assert scoring.check_views(config, num_clips=1, mirrored=False) == 0
-  assert scoring.check_views(config, num_clips=4, mirrored=True) == 2
+  views = run_lib.Run(config, SPEC)
+  assert scoring.check_views(views, num_clips=1, mirrored=False) == 0
+  assert scoring.check_views(views, num_clips=4, mirrored=True) == 2
 
 
 @pytest.mark.parametrize(
@@ -170,10 +164,9 @@ def test_validation_of_one_view_takes_what_divides_the_final_views(run):
     ('input.sigma', 0.0, 'sigma'),
     ('eval.views_at_once', 3, 'does not divide the 4 views'),
     ('eval.views_at_once', -1, 'does not divide the 4 views'),
-    ('input.size', 10, 'size=10 makes volumes of 10 pixels'),
+    ('input.size', 10, 'size=10: volumes of 10 pixels'),
     ('model.spatial_strides', (2, 0, 2), 'spatial_strides'),
     ('model.conv1_stride', (1,), 'conv1_stride'),
-    ('data.whole_clip', True, 'data.whole_clip=False'),
   ],
 )
 def test_mistake_is_told_before_there_is_a_workdir(
@@ -199,38 +192,41 @@ def test_clip_without_the_size_of_its_picture_is_refused(
 ):
   name = f'no_size_{img_shape}'
   config = _config(prepared(name, img_shape=img_shape), name)
-  with pytest.raises(errors.UserError, match='without the size of their pict'):
+  with pytest.raises(errors.UserError, match='without an image size'):
     train.train(config, str(tmp_path / 'run'))
   assert not (tmp_path / 'run').exists()
 
 
 def test_log_says_what_was_left_out_of_the_data(run, prepared):
   config = run[0]
-  complete = recipe.open_dataset(config)
-  assert complete.num_persons == 3
-  assert not volume_recipe.data_notes(config, complete)
+  complete = run_lib.open_dataset(config)
+  assert complete.spec.num_persons == 3
+  assert complete.metadata['num_cut'] == 0
+  assert not run_lib.Run(config, complete.spec).input.notes(0)
   root = prepared('poor_2d', with_score=False, max_persons=2)
-  poor = recipe.open_dataset(_config(root, 'poor_2d'))
-  scores, persons = volume_recipe.data_notes(config, poor)
+  poor = run_lib.open_dataset(_config(root, 'poor_2d'))
+  scores, persons = run_lib.Run(config, poor.spec).input.notes(
+    poor.metadata['num_cut']
+  )
   assert 'drawn with score 1' in scores
-  assert '8 clips show more than the 2 persons' in persons
+  assert '8 clips have more than the 2 persons' in persons
 
 
 def test_3d_skeletons_are_refused(tiny_root, tmp_path):
   config = _config(tiny_root, 'tiny')
-  with pytest.raises(errors.UserError, match='3D skeletons.*for 2D'):
+  with pytest.raises(errors.UserError, match='3D skeletons.*needs 2D'):
     train.train(config, str(tmp_path / 'run'))
-  facts = dataclasses.replace(FACTS, num_channels=3)
+  spec = dataclasses.replace(SPEC, num_channels=3)
   with pytest.raises(errors.UserError, match='--project=orthographic'):
-    recipe.feature_options(config, facts)
+    _ = run_lib.Run(config, spec).input
 
 
 def test_layout_without_limbs_is_refused_by_a_limb_config():
-  layout = dataclasses.replace(FACTS.layout, limbs=())
-  facts = dataclasses.replace(FACTS, layout=layout)
-  recipe.feature_options(posec3d_ntu60_keypoint.get_config(), facts)
+  layout = dataclasses.replace(SPEC.layout, limbs=())
+  spec = dataclasses.replace(SPEC, layout=layout)
+  _ = run_lib.Run(posec3d_ntu60_keypoint.get_config(''), spec).input
   with pytest.raises(errors.UserError, match='limbs'):
-    recipe.feature_options(posec3d_gym_limb.get_config(), facts)
+    _ = run_lib.Run(posec3d_gym_limb.get_config(''), spec).input
 
 
 @pytest.mark.parametrize(
@@ -242,45 +238,43 @@ def test_layout_without_limbs_is_refused_by_a_limb_config():
   ],
 )
 def test_settings_that_make_no_volume_are_refused(field, value, message):
-  config = posec3d_ntu60_keypoint.get_config()
+  config = posec3d_ntu60_keypoint.get_config('')
   config.input[field] = value
   with pytest.raises(errors.UserError, match=message):
-    recipe.feature_options(config, FACTS)
+    _ = run_lib.Run(config, SPEC).input
 
 
 @pytest.mark.parametrize(
   'changes, message',
   [
-    ({'input.size': 57}, '=57 makes volumes of 57 pixels.*such as 56'),
-    ({'input.test_size': 60}, '=60 makes volumes of 60 pixels'),
-    ({'input.scaling': 0.5}, '=56 makes volumes of 28 pixels'),
-    ({'model.conv1_stride': (1, 2)}, 'size=56 .*16 in all.*such as 64'),
-    ({'model.pool1_stride': (1, 2)}, 'size=56 .*16 in all'),
+    ({'input.size': 57}, '=57: volumes of 57 pixels.*such as 56'),
+    ({'input.test_size': 60}, '=60: volumes of 60 pixels'),
+    ({'input.scaling': 0.5}, '=56: volumes of 28 pixels'),
+    ({'model.conv1_stride': (1, 2)}, 'size=56.*total stride 16.*such as 64'),
+    ({'model.pool1_stride': (1, 2)}, 'size=56.*total stride 16'),
   ],
 )
 def test_sizes_that_strides_do_not_divide_are_refused_for_training_only(
   changes, message
 ):
-  config = posec3d_ntu60_keypoint.get_config()
+  config = posec3d_ntu60_keypoint.get_config('')
   config.update_from_flattened_dict(changes)
-  options = recipe.feature_options(config, FACTS)
-  model = recipe.build_model(config, FACTS)
+  run = run_lib.Run(config, SPEC)
   with pytest.raises(errors.UserError, match=message):
-    volume_recipe.check_sizes(model, options)
+    run.input.validate(run.model)
 
 
 def test_pooling_that_is_left_out_divides_nothing():
-  config = posec3d_ntu60_keypoint.get_config()
+  config = posec3d_ntu60_keypoint.get_config('')
   config.model.update(pool1_stride=(1, 2), with_pool1=False)
-  volume_recipe.check_sizes(
-    recipe.build_model(config, FACTS), recipe.feature_options(config, FACTS)
-  )
+  run = run_lib.Run(config, SPEC)
+  run.input.validate(run.model)
 
 
 def test_finetuning_recipe_names_the_published_weights_it_starts_from(
   run, tmp_path
 ):
-  config = posec3d_ucf101_keypoint.get_config()
+  config = posec3d_ucf101_keypoint.get_config('')
   config.data.update(dir=run[0].data.dir, dataset='tiny_2d')
   with pytest.raises(errors.UserError, match='k400_posec3d-041f49c6.pth'):
     train.train(config, str(tmp_path / 'run'))
@@ -288,9 +282,7 @@ def test_finetuning_recipe_names_the_published_weights_it_starts_from(
 
 
 def test_graph_networks_have_no_mirrored_views(tiny_config):
-  dataset = recipe.open_dataset(tiny_config)
-  facts = recipe.facts_of(dataset, tiny_config)
-  with pytest.raises(errors.UserError, match='eval.mirrored is for volumes'):
-    scoring.Evaluator(
-      tiny_config, facts, dataset, sharding.make_mesh(), mirrored=True
-    )
+  dataset = run_lib.open_dataset(tiny_config)
+  run = run_lib.Run(tiny_config, dataset.spec)
+  with pytest.raises(errors.UserError, match='only heatmaps have flipped'):
+    scoring.Evaluator(run, dataset, mirrored=True)

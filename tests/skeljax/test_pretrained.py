@@ -10,40 +10,39 @@ from ml_collections import config_dict
 import numpy as np
 import pytest
 
-from configs import agcn_joint
-from configs import agcn_mmaction1x
-from configs import stgcn_joint_3d
 from skeljax import errors
+from skeljax import initial_weights
 from skeljax import pretrained
-from skeljax import recipe
+from skeljax import run as run_lib
 from skeljax import skeletons
 from skeljax import train
-from skeljax import training_plan
-from skeljax import warm_start
+from skeljax.datasets import spec as spec_lib
+from skeljax.datasets.spec import DataSpec
 from skeljax.models import agcn
 from skeljax.training import checkpoints
 from skeljax.training import sharding
 from skeljax.training import train_state
 
-FACTS = recipe.Facts(
+SPEC = DataSpec(
   layout=skeletons.get_layout('nturgb+d'),
   class_names=('sit', 'stand', 'walk'),
   num_channels=3,
-  has_score=False,
   num_persons=2,
   normalize='none',
   keypoint_dtype='float32',
   max_frames=0,
 )
 OTHER_CLASSES = dataclasses.replace(
-  FACTS, class_names=('sit', 'stand', 'walk', 'run')
+  SPEC, class_names=('sit', 'stand', 'walk', 'run')
 )
 
 
 @pytest.fixture(scope='module')
 def config():
   """An ST-GCN of two narrow stages; nothing is trained with it."""
-  config = stgcn_joint_3d.get_config()
+  from configs import stgcn_joint_3d
+
+  config = stgcn_joint_3d.get_config('')
   config.model.update(
     base_channels=8,
     num_stages=2,
@@ -55,20 +54,20 @@ def config():
   return config
 
 
-def fill(config, facts, seed):
+def fill(config, spec, seed):
   """Variables of random numbers; no function of a network is compiled."""
   rng = np.random.default_rng(seed)
   return jax.tree.map(
     lambda a: rng.random(a.shape, np.float32),
-    recipe.abstract_variables(config, facts),
+    run_lib.Run(config, spec).abstract_variables(),
   )
 
 
-def make_state(config, facts):
+def make_state(config, spec):
   """A fresh state, replicated as in a run, that has taken no step."""
   replicated = sharding.replicated(sharding.make_mesh())
-  training = training_plan.build(config, num_train_clips=100)
-  variables = fill(config, facts, seed=1)
+  training = run_lib.Run(config, spec).plan(100)
+  variables = fill(config, spec, seed=1)
   state = train_state.TrainState(
     step=np.int32(0),
     opt_state=training.optimizer.init(variables['params']),
@@ -77,12 +76,12 @@ def make_state(config, facts):
   return jax.device_put(state, replicated)
 
 
-def make_pretrained(config, facts, **kwargs):
+def make_pretrained(config, spec, **kwargs):
   usual = dict(
     source='old step 5',
     config=config_dict.ConfigDict(config.to_dict()),
-    facts=facts,
-    variables=fill(config, facts, seed=2),
+    spec=spec,
+    variables=fill(config, spec, seed=2),
     is_assumed=False,
     meta={},
   )
@@ -121,10 +120,10 @@ def log(caplog):
 
 
 def test_equal_classes_keep_the_classifier(config, log):
-  fresh, old = make_state(config, FACTS), make_pretrained(config, FACTS)
-  state = warm_start.initialize(fresh, old, config, FACTS)
+  fresh, old = make_state(config, SPEC), make_pretrained(config, SPEC)
+  state = initial_weights.initialize(fresh, old, run_lib.Run(config, SPEC))
   assert_taken(state, old, fresh)
-  assert 'old step 5: the classifier of 3 classes is kept' in log()
+  assert 'old step 5: keeping the classifier of 3 classes' in log()
   # What was saved of the optimiser is not asked for: it starts anew.
   assert int(state.step) == 0
   for path, array in leaves(state.opt_state).items():
@@ -138,28 +137,30 @@ def test_equal_classes_keep_the_classifier(config, log):
 
 def test_another_number_of_classes_replaces_the_classifier(config, log):
   fresh = make_state(config, OTHER_CLASSES)
-  old = make_pretrained(config, FACTS)
-  state = warm_start.initialize(fresh, old, config, OTHER_CLASSES)
+  old = make_pretrained(config, SPEC)
+  state = initial_weights.initialize(
+    fresh, old, run_lib.Run(config, OTHER_CLASSES)
+  )
   assert_taken(state, old, fresh, replaced=("['head']['fc']",))
-  assert 'old step 5: 3 classes there, 4 here' in log()
-  assert 'a new classifier is trained' in log()
+  assert 'old step 5: 3 classes, expected 4' in log()
+  assert 'training a new classifier' in log()
 
 
 def test_other_names_replace_the_classifier(config, log):
-  other = dataclasses.replace(FACTS, class_names=('walk', 'stand', 'sit'))
-  fresh, old = make_state(config, other), make_pretrained(config, FACTS)
-  state = warm_start.initialize(fresh, old, config, other)
+  other = dataclasses.replace(SPEC, class_names=('walk', 'stand', 'sit'))
+  fresh, old = make_state(config, other), make_pretrained(config, SPEC)
+  state = initial_weights.initialize(fresh, old, run_lib.Run(config, other))
   assert_taken(state, old, fresh, replaced=("['head']['fc']",))
-  assert 'the 3 classes have other names there' in log()
+  assert 'its 3 classes have other names' in log()
 
 
 def test_numbered_classes_may_be_any(config, log):
-  numbered = dataclasses.replace(FACTS, class_names=recipe.numbered_classes(3))
-  fresh = make_state(config, FACTS)
+  numbered = dataclasses.replace(SPEC, class_names=spec_lib.numbered_classes(3))
+  fresh = make_state(config, SPEC)
   old = make_pretrained(config, numbered, is_assumed=True)
-  state = warm_start.initialize(fresh, old, config, FACTS)
+  state = initial_weights.initialize(fresh, old, run_lib.Run(config, SPEC))
   assert_taken(state, old, fresh)
-  assert 'is kept (the file does not name them)' in log()
+  assert 'of 3 classes (the file does not name them)' in log()
 
 
 def changed(config, **model):
@@ -169,13 +170,13 @@ def changed(config, **model):
   return result
 
 
-def refusal(config, facts, old):
-  """What initialize says, asked to start `config` on `facts` from `old`."""
-  fresh = make_state(config, facts)
+def refusal(config, spec, old):
+  """What initialize says, asked to start `config` on `spec` from `old`."""
+  fresh = make_state(config, spec)
   with pytest.raises(errors.UserError) as error:
-    warm_start.initialize(fresh, old, config, facts)
+    initial_weights.initialize(fresh, old, run_lib.Run(config, spec))
   text = str(error.value)
-  assert text.startswith('train.init_from=old step 5 ')
+  assert text.startswith('--config.train.init_from=old step 5 ')
   return text
 
 
@@ -183,105 +184,105 @@ def test_another_network_is_refused_by_all_that_differs(config):
   other = changed(
     config, base_channels=12, adaptive='offset', down_stages=(), conv_pos='post'
   )
-  text = refusal(config, FACTS, make_pretrained(other, FACTS))
+  text = refusal(config, SPEC, make_pretrained(other, SPEC))
   for line in (
-    'model.base_channels is 12 there and 8 here',
-    "model.adaptive is 'offset' there and 'importance' here",
-    'model.down_stages is () there and (2,) here',
-    "model.conv_pos is 'post' there and 'pre' here",
+    'model.base_channels is 12, expected 8',
+    "model.adaptive is 'offset', expected 'importance'",
+    'model.down_stages is (), expected (2,)',
+    "model.conv_pos is 'post', expected 'pre'",
     '--config.model.FIELD=VALUE',
   ):
     assert line in text, line
   assert 'inflate_stages' not in text
 
 
-@pytest.mark.parametrize('recipe', [agcn_joint, agcn_mmaction1x])
-def test_the_input_norm_of_agcn_may_be_implied(recipe):
-  """In a PyTorch file it never is."""
-  ours = recipe.get_config()
+@pytest.mark.parametrize('recipe_word', ['', 'u100'])
+def test_the_input_norm_of_agcn_may_be_implied(recipe_word):
+  """As it is in its configurations, and never in a PyTorch file."""
+  from configs import agcn_joint
+
+  ours = agcn_joint.get_config(recipe_word)
   ours.model.update(
-    base_channels=8,
-    num_stages=1,
-    inflate_stages=(),
-    down_stages=(),
-    data_bn='',
+    base_channels=8, num_stages=1, inflate_stages=(), down_stages=()
   )
   ours.data.clip_len = 4
   implied = agcn.VARIANTS[ours.model.variant].data_bn
   theirs = changed(ours, data_bn=implied)
-  warm_start.check(make_pretrained(theirs, FACTS), ours, FACTS)
+  initial_weights.check(make_pretrained(theirs, SPEC), run_lib.Run(ours, SPEC))
   other = changed(ours, data_bn={'VC': 'MVC', 'MVC': 'VC'}[implied])
   with pytest.raises(errors.UserError, match='model.data_bn is'):
-    warm_start.check(make_pretrained(other, FACTS), ours, FACTS)
+    initial_weights.check(make_pretrained(other, SPEC), run_lib.Run(ours, SPEC))
 
 
 def test_a_stride_counts_though_it_changes_no_array(config):
   other = changed(config, down_stages=())
-  text = refusal(config, FACTS, make_pretrained(other, FACTS))
-  assert text.count('there and') == 1
+  text = refusal(config, SPEC, make_pretrained(other, SPEC))
+  assert text.count(', expected') == 1
 
 
 def test_another_family_is_refused(config):
-  other = agcn_joint.get_config()
+  from configs import agcn_joint
+
+  other = agcn_joint.get_config('')
   other.data.clip_len = 4
-  text = refusal(config, FACTS, make_pretrained(other, FACTS))
-  assert 'the network is agcn there and stgcn here' in text
+  text = refusal(config, SPEC, make_pretrained(other, SPEC))
+  assert 'model.name is agcn, expected stgcn' in text
 
 
 def test_another_layout_is_refused(config):
-  ucla = dataclasses.replace(FACTS, layout=skeletons.get_layout('ucla'))
-  text = refusal(config, FACTS, make_pretrained(config, ucla))
-  assert "layout 'ucla' (20 joints) there, 'nturgb+d' (25) here" in text
+  ucla = dataclasses.replace(SPEC, layout=skeletons.get_layout('ucla'))
+  text = refusal(config, SPEC, make_pretrained(config, ucla))
+  assert "layout is 'ucla' (20 joints), expected 'nturgb+d' (25 joints)" in text
 
 
 def test_other_channels_are_refused_by_their_arrays(config):
-  scored = dataclasses.replace(FACTS, has_score=True)
-  text = refusal(config, FACTS, make_pretrained(config, scored))
-  assert 'params.data_bn.scale: [100] there, here [75]' in text
-  assert 'params.block_0.gcn.conv.kernel: [4, ' in text
+  scored = dataclasses.replace(SPEC, score_dtype='float32')
+  text = refusal(config, SPEC, make_pretrained(config, scored))
+  assert 'params.data_bn.scale: shape [100], expected [75]' in text
+  assert 'params.block_0.gcn.conv.kernel: shape [4, ' in text
 
 
 def test_other_persons_are_refused_where_they_are_in_the_weights(config):
   apart = changed(config, data_bn='MVC')
-  one = dataclasses.replace(FACTS, num_persons=1)
-  text = refusal(apart, FACTS, make_pretrained(apart, one))
-  assert 'params.data_bn.bias: [75] there, here [150]' in text
-  assert 'batch_stats.data_bn.mean: [75] there, here [150]' in text
+  one = dataclasses.replace(SPEC, num_persons=1)
+  text = refusal(apart, SPEC, make_pretrained(apart, one))
+  assert 'params.data_bn.bias: shape [75], expected [150]' in text
+  assert 'batch_stats.data_bn.mean: shape [75], expected [150]' in text
   # Elsewhere any number will do.
-  fresh, old = make_state(config, FACTS), make_pretrained(config, one)
-  state = warm_start.initialize(fresh, old, config, FACTS)
+  fresh, old = make_state(config, SPEC), make_pretrained(config, one)
+  state = initial_weights.initialize(fresh, old, run_lib.Run(config, SPEC))
   assert_taken(state, old, fresh)
 
 
 def test_the_graph_comes_along(config):
   """A fixed adjacency belongs to the weights that were trained on it."""
-  fresh, old = make_state(config, FACTS), make_pretrained(config, FACTS)
-  state = warm_start.initialize(fresh, old, config, FACTS)
+  fresh, old = make_state(config, SPEC), make_pretrained(config, SPEC)
+  state = initial_weights.initialize(fresh, old, run_lib.Run(config, SPEC))
   np.testing.assert_array_equal(
     state.graph['adjacency'], old.variables['graph']['adjacency']
   )
 
 
-def save_workdir(path, config, facts, steps=(3,)):
+def save_workdir(path, config, spec, steps=(3,)):
   """A workdir of checkpoints; the weights of step s are fill(seed=s)."""
   with checkpoints.Checkpoints(str(path)) as saved:
     for step in steps:
       saved.save_variables(
         step,
-        fill(config, facts, seed=step),
-        recipe.checkpoint_meta(config, facts),
+        fill(config, spec, seed=step),
+        run_lib.Run(config, spec).checkpoint_meta(),
       )
   return str(path)
 
 
-def test_a_workdir_gives_weights_configuration_and_facts(config, tmp_path):
-  path = save_workdir(tmp_path / 'run', config, FACTS)
+def test_a_workdir_gives_weights_configuration_and_spec(config, tmp_path):
+  path = save_workdir(tmp_path / 'run', config, SPEC)
   loaded = pretrained.load(path)
   assert loaded.source == f'{path} step 3'
-  assert loaded.facts == FACTS
+  assert loaded.spec == SPEC
   assert loaded.config.model.base_channels == 8
   assert not loaded.is_assumed
-  now, expected = leaves(loaded.variables), leaves(fill(config, FACTS, seed=3))
+  now, expected = leaves(loaded.variables), leaves(fill(config, SPEC, seed=3))
   assert sorted(now) == sorted(expected)
   for path, array in expected.items():
     np.testing.assert_array_equal(now[path], array, err_msg=path)
@@ -295,46 +296,41 @@ def test_what_is_no_checkpoint_is_said(config, tmp_path):
     pretrained.load(str(tmp_path / 'notes.txt'))
   with pytest.raises(errors.UserError, match='no checkpoints/ folder'):
     pretrained.load(str(tmp_path))
-  path = save_workdir(tmp_path / 'run', config, FACTS)
+  path = save_workdir(tmp_path / 'run', config, SPEC)
   with pytest.raises(errors.UserError, match='step'):
     pretrained.load(path, '7')
 
 
 class Dataset:
-  """As much of a prepared dataset as facts_for asks for."""
+  """The attributes of a prepared dataset that spec_for uses."""
 
   directory = '/data/own'
-  layout = FACTS.layout
-  num_channels, has_score, num_persons = 3, False, 2
-  normalize = 'none'
-  keypoint_dtype, max_frames = 'float32', 77
-  class_names = FACTS.class_names
-  num_classes = 3
+  spec = dataclasses.replace(SPEC, max_frames=77)
 
 
 def test_a_dataset_fills_in_what_a_pytorch_file_leaves_open(config):
   numbered = dataclasses.replace(
-    FACTS, class_names=recipe.numbered_classes(3), keypoint_dtype='float16'
+    SPEC, class_names=spec_lib.numbered_classes(3), keypoint_dtype='float16'
   )
   assumed = make_pretrained(config, numbered, is_assumed=True)
-  facts = assumed.facts_for(Dataset())
-  assert facts.class_names == FACTS.class_names
-  assert (facts.keypoint_dtype, facts.max_frames) == ('float32', 77)
+  spec = assumed.spec_for(Dataset())
+  assert spec.class_names == SPEC.class_names
+  assert (spec.keypoint_dtype, spec.max_frames) == ('float32', 77)
   # A checkpoint of ours knows, and may not be overruled.
   known = make_pretrained(config, numbered)
-  with pytest.raises(errors.UserError, match="class 0 is 'sit' there"):
-    known.facts_for(Dataset())
+  with pytest.raises(errors.UserError, match="class 0 is 'sit', expected '0'"):
+    known.spec_for(Dataset())
 
 
 def test_normalisation_of_an_assumed_checkpoint_is_what_the_config_says(config):
-  other = dataclasses.replace(FACTS, normalize='mmaction1x')
+  other = dataclasses.replace(SPEC, normalize='mmaction1x')
   replaced = config_dict.ConfigDict(config.to_dict())
   replaced.data.normalize = 'none'
   assumed = make_pretrained(replaced, other, is_assumed=True)
-  assert assumed.facts_for(Dataset()).normalize == 'none'
+  assert assumed.spec_for(Dataset()).normalize == 'none'
   known = make_pretrained(replaced, other)
-  with pytest.raises(errors.UserError, match='normalisation'):
-    known.facts_for(Dataset())
+  with pytest.raises(errors.UserError, match='normalize is'):
+    known.spec_for(Dataset())
 
 
 # A whole run.
@@ -361,9 +357,9 @@ def short_config(new_tiny_config):
 def given_weights(short_config, tmp_path_factory):
   """A workdir with random weights of the same network and dataset."""
   config = short_config()
-  facts = recipe.facts_of(recipe.open_dataset(config), config)
+  spec = run_lib.open_dataset(config).spec
   return save_workdir(
-    tmp_path_factory.mktemp('given') / 'run', config, facts, steps=(3, 4)
+    tmp_path_factory.mktemp('given') / 'run', config, spec, steps=(3, 4)
   )
 
 
@@ -428,7 +424,7 @@ def test_weights_that_do_not_fit_leave_no_workdir(
   config = short_config(init_from=given_weights)
   config.model.base_channels = 12
   workdir = tmp_path / 'run'
-  with pytest.raises(errors.UserError, match='base_channels is 8 there and 12'):
+  with pytest.raises(errors.UserError, match='base_channels is 8, expected 12'):
     train.train(config, str(workdir))
   # Nothing stands in the way of the mended command.
   assert not workdir.exists()

@@ -34,9 +34,8 @@ if args.processes > 1:
     f'localhost:{args.port}', args.processes, args.process
   )
 
-from skeljax import recipe  # noqa: E402
+from skeljax import run as run_lib  # noqa: E402
 from skeljax import train  # noqa: E402
-from skeljax import training_plan  # noqa: E402
 from skeljax.training import preemption  # noqa: E402
 from skeljax.training import sharding  # noqa: E402
 from skeljax.training import steps  # noqa: E402
@@ -61,12 +60,12 @@ def make_config(dtype=jnp.float32, norm_group: int = 0):
 def first_state() -> train_state.TrainState:
   """Return the initial state of both runs; compiling it takes seconds."""
   config = make_config()
-  dataset = recipe.open_dataset(config)
-  facts = recipe.facts_of(dataset, config)
+  dataset = run_lib.open_dataset(config)
+  spec = dataset.spec
   return train_state.create(
-    recipe.build_model(config, facts),
-    training_plan.build(config, dataset.num_clips['train']).optimizer,
-    recipe.input_shape(config, facts, 2),
+    run_lib.Run(config, spec).model,
+    run_lib.Run(config, spec).plan(dataset.num_clips['train']).optimizer,
+    run_lib.Run(config, spec).input_shape(2),
     config.seed,
     sharding.replicated(sharding.make_mesh()),
   )
@@ -85,10 +84,10 @@ def run_steps(
   """
   config = make_config(dtype, norm_group)
   mesh = sharding.make_mesh()
-  dataset = recipe.open_dataset(config)
-  facts = recipe.facts_of(dataset, config)
-  training = training_plan.build(config, dataset.num_clips['train'])
-  model = recipe.build_model(config, facts)
+  dataset = run_lib.open_dataset(config)
+  spec = dataset.spec
+  training = run_lib.Run(config, spec).plan(dataset.num_clips['train'])
+  model = run_lib.Run(config, spec).model
   # Copy every leaf, because a step donates its state.
   state = jax.jit(
     lambda s: jax.tree.map(
@@ -104,10 +103,10 @@ def run_steps(
     sharding.replicated(mesh),
     model=model,
     optimizer=training.optimizer,
-    options=recipe.feature_options(config, facts),
+    input=run_lib.Run(config, spec).input,
     seed=config.seed,
   )
-  batches = train.train_batches(config, facts, dataset, start=0)
+  batches = train.train_batches(run_lib.Run(config, spec), dataset, start=0)
   for _ in range(count):
     state, _ = step(state, sharding.to_global(next(batches), mesh))
   batches.close()

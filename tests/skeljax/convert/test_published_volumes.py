@@ -3,15 +3,15 @@
 import pytest
 
 from skeljax import errors
-from skeljax import recipe
 from skeljax import skeletons
 from skeljax.convert import published_model
+from skeljax.datasets.spec import DataSpec
 
-FACTS = recipe.Facts(
+SPEC = DataSpec(
   layout=skeletons.get_layout('coco'),
   class_names=tuple(map(str, range(60))),
   num_channels=2,
-  has_score=True,
+  score_dtype='float16',
   num_persons=2,
   normalize='none',
   keypoint_dtype='float16',
@@ -48,7 +48,7 @@ HEAD = {'type': 'I3DHead', 'num_classes': 60, 'in_channels': 512}
 def make_config(stream='keypoint', **model):
   from configs import posec3d_ntu60_keypoint
 
-  config = posec3d_ntu60_keypoint.get_config(f'heatmap={stream}')
+  config = posec3d_ntu60_keypoint.get_config(stream)
   config.model.update(model)
   return config
 
@@ -67,7 +67,7 @@ def test_each_code_base_says_it_in_its_own_words():
     ),
   ):
     assert published_model.is_known(config, naming)
-    assert published_model.recognizer(config, FACTS, naming) == {
+    assert published_model.recognizer(config, SPEC, naming) == {
       'type': 'Recognizer3D',
       'backbone': backbone,
       'cls_head': HEAD | head,
@@ -79,7 +79,7 @@ def test_channels_are_those_of_the_stream():
   for stream, channels in (
     ('keypoint', 17), ('limb', 17), ('keypoint_limb', 34),
   ):  # fmt: skip
-    model = published_model.recognizer(make_config(stream), FACTS, 'mmaction1x')
+    model = published_model.recognizer(make_config(stream), SPEC, 'mmaction1x')
     assert model['backbone']['in_channels'] == channels
 
 
@@ -102,4 +102,4 @@ def test_channels_are_those_of_the_stream():
 )  # fmt: skip
 def test_what_a_code_base_cannot_build_is_refused(naming, model, words):
   with pytest.raises(errors.UserError, match=words):
-    published_model.recognizer(make_config(**model), FACTS, naming)
+    published_model.recognizer(make_config(**model), SPEC, naming)

@@ -66,7 +66,7 @@ def test_mmaction1x():
   found = volume_config.preprocessing(pipeline(), 'mmaction1x')
   assert found.data == {'frames': 'uniform', 'clip_len': 48, 'num_clips': 10}
   assert found.features == {
-    'stream': 'keypoint', 'sigma': 0.6, 'use_score': True, 'min_score': 1e-4,
+    'heatmap': 'keypoint', 'sigma': 0.6, 'use_score': True, 'min_score': 1e-4,
     'scaling': 1.0, 'test_size': 64, 'resize': 'short_side',
     'compact_padding': 0.25, 'compact_threshold': 10.0,
     'compact_hw_ratio': (1.0, 1.0), 'allow_imgpad': True, 'mirror': '1x',
@@ -93,7 +93,7 @@ def test_mmaction0x_mirrors_joints_even_where_it_draws_limbs():
   found = volume_config.preprocessing(
     pipeline(target=target, end=ZERO_X), 'mmaction0x'
   )
-  assert found.features['stream'] == 'limb'
+  assert found.features['heatmap'] == 'limb'
   assert found.features['mirror'] == '0x'
   assert found.fit(COCO, 'f.pth') is COCO
 
@@ -140,7 +140,7 @@ def test_what_is_left_out_has_the_default_of_the_class():
   found = volume_config.preprocessing(bare, 'mmaction1x')
   assert found.data == {'frames': 'uniform', 'clip_len': 32, 'num_clips': 1}
   assert found.features['compact_hw_ratio'] == ()
-  assert found.features['stream'] == 'keypoint'
+  assert found.features['heatmap'] == 'keypoint'
   assert not found.mirrored
   assert found.left_right is None
 

@@ -8,7 +8,7 @@ import pytest
 from skeljax import errors
 from skeljax import skeletons
 from skeljax.convert import volume_files
-from skeljax.inputs import volume_options
+from tests import specs
 
 COCO = skeletons.get_layout('coco')
 PIPELINE = [
@@ -71,7 +71,7 @@ def test_channels_tell_the_layout_as_far_as_they_can(
   channels, layout, stream, tell
 ):
   told = tell(channels)
-  assert (told.layout.name, told.sections['input']['stream']) == (
+  assert (told.layout.name, told.sections['input']['heatmap']) == (
     layout, stream,
   )  # fmt: skip
   assert f'the {channels} channels were taken for {stream} heatmaps' in said(
@@ -83,17 +83,17 @@ def test_channels_tell_the_layout_as_far_as_they_can(
 def test_limbs_are_taken_where_they_are_asked_for(tell):
   told = tell(stream='limb')
   assert told.layout == COCO
-  assert told.sections['input']['stream'] == 'limb'
+  assert told.sections['input']['heatmap'] == 'limb'
   assert 'does not say its layout (--layout' in said(told)
   told = tell(stream='limb', layout=skeletons.get_layout('openpose-18'))
   assert told.layout.name == 'openpose-18'
   assert 'channels were taken' not in said(told)
   # A layout alone settles it where only one of its streams has as many.
   told = tell(layout=skeletons.get_layout('openpose-18'))
-  assert told.sections['input']['stream'] == 'limb'
+  assert told.sections['input']['heatmap'] == 'limb'
   assert 'channels were taken' not in said(told)
   told = tell(layout=COCO)
-  assert told.sections['input']['stream'] == 'keypoint'
+  assert told.sections['input']['heatmap'] == 'keypoint'
   assert 'does not say its stream (--stream or' in said(told)
 
 
@@ -113,7 +113,7 @@ def test_counts_that_no_layout_has_are_an_error(channels, given, words, tell):
 
 def test_a_layout_without_limbs_draws_joints_only(tell):
   bare = dataclasses.replace(COCO, limbs=())
-  assert tell(layout=bare).sections['input']['stream'] == 'keypoint'
+  assert tell(layout=bare).sections['input']['heatmap'] == 'keypoint'
   with pytest.raises(errors.UserError, match='17 joints, 0 limbs'):
     tell(layout=bare, stream='limb')
 
@@ -151,9 +151,7 @@ def test_the_code_base_tells_how_a_silent_file_was_tested(
   assert told.sections['eval']['mirrored']
   assert told.sections['eval']['views_at_once'] == 1
   # The fields are those of the options, no more and no less.
-  options = volume_options.VolumeOptions(
-    layout=told.layout, has_score=True, **features
-  )
+  options = specs.heatmaps(layout=told.layout, has_score=True, **features)
   assert options.num_channels == 17
 
 
@@ -215,7 +213,7 @@ def test_the_training_size_fits_what_a_test_pipeline_says(
 def test_given_sections_win_over_the_file(tell):
   sections = {
     'data': {'frames': 'uniform'},
-    'input': {'stream': 'limb'},
+    'input': {'heatmap': 'limb'},
     'eval': {'average': 'score'},
   }
   told = tell(
@@ -230,7 +228,7 @@ def test_a_stream_that_the_configuration_contradicts_is_refused(tell):
   for given in (
     dict(pipeline=PIPELINE),
     dict(meta={'cfg': TEXT}),
-    dict(sections={'data': {}, 'input': {'stream': 'keypoint'}, 'eval': {}}),
+    dict(sections={'data': {}, 'input': {'heatmap': 'keypoint'}, 'eval': {}}),
   ):
     with pytest.raises(errors.UserError, match='draws keypoint heatmaps'):
       tell(stream='limb', **given)

@@ -1,5 +1,6 @@
 """Batches: a pure function of (seed, step), whoever makes them."""
 
+import dataclasses
 import itertools
 import pathlib
 import subprocess
@@ -16,10 +17,9 @@ from skeljax.datasets import pipeline
 from skeljax.datasets import prepared
 from skeljax.datasets import records
 from skeljax.datasets import sampling
+from tests import specs
 
-SPEC = records.RecordSpec(
-  num_joints=3, num_channels=2, keypoint_dtype='float32', score_dtype='float16'
-)
+SPEC = specs.make('coco', score_dtype='float16', num_persons=2, max_frames=12)
 UNIFORM = sampling.Sampling('uniform', 4)
 
 
@@ -45,14 +45,13 @@ def make_dataset(num_clips=10, source=None, **changes):
     for position in range(num_clips, 0, -1)
   ]
   source = clips if source is None else source
-  facts = dict(
+  spec = dict(
     name='fake',
-    num_persons=2,
-    max_frames=12,
+    spec=SPEC,
     num_clips={'train': len(source), 'val': len(source)},
     source=lambda split: source,
   )
-  return types.SimpleNamespace(**(facts | changes))
+  return types.SimpleNamespace(**(spec | changes))
 
 
 def train(dataset, options, num_batches, **settings):
@@ -236,14 +235,18 @@ import types
 from absl import flags
 
 from skeljax import errors
-from skeljax.datasets import datasets, pipeline, records, sampling
+from skeljax.datasets import pipeline, prepared, sampling
+from tests import specs
+from tests import specs
+import dataclasses
 
 if __name__ == '__main__':
   flags.FLAGS.mark_as_parsed()
-  shards = [datasets.Shard(path, count) for path, count in {shards}]
-  source = datasets.ClipSource(shards, records.RecordSpec(3, 2, 'float32'))
+  spec = specs.make('coco', score_dtype='', max_frames=12)
+  shards = [prepared.Shard(path, count) for path, count in {shards}]
+  source = prepared.ClipSource(shards, spec)
   dataset = types.SimpleNamespace(
-    name='fake', num_persons=2, max_frames=12, source=lambda split: source
+    name='fake', spec=spec, source=lambda split: source
   )
   options = sampling.Sampling('uniform', 200)
   for num_workers in (0, 1):
@@ -254,7 +257,7 @@ if __name__ == '__main__':
     for _ in range(3):
       next(batches)
     batches.close()
-  dataset.num_persons = 1
+  dataset.spec = specs.make('coco', num_persons=1, max_frames=12)
   batches = pipeline.train_batches(
     dataset, options, batch_size=8, seed=0, num_persons=1, num_workers=1
   )
@@ -263,7 +266,7 @@ if __name__ == '__main__':
   except errors.UserError as error:
     print(error)
   # Forgotten, but closed in time all the same.
-  dataset.num_persons = 2
+  dataset.spec = spec
   forgotten = pipeline.train_batches(
     dataset, options, batch_size=8, seed=0, num_persons=2
   )
@@ -321,7 +324,9 @@ def test_clips_that_do_not_fit_are_named_before_training():
 
 def test_settings_are_judged_by_the_clips_of_the_split():
   # The other split may have the clip with three persons.
-  dataset = make_dataset(num_persons=3, max_frames=99)
+  dataset = make_dataset(
+    spec=dataclasses.replace(SPEC, num_persons=3, max_frames=99)
+  )
   assert len(train(dataset, sampling.Sampling('zero', 12), 2)) == 2
 
 

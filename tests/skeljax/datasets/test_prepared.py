@@ -101,9 +101,9 @@ def test_a_dataset_can_be_sent_to_another_process(prepared):
 
 def test_a_dataset_knows_what_it_holds(prepared):
   dataset = datasets.open_dataset(prepared, 'small')
-  assert dataset.num_classes == 2
+  assert dataset.spec.num_classes == 2
   assert dataset.num_clips == {'train': NUM_TRAIN, 'val': NUM_VAL}
-  assert dataset.layout.name == 'ucla'
+  assert dataset.spec.layout.name == 'ucla'
   assert dataset.metadata['protocol'] == 'xview'
   assert len(dataset.fingerprint) == 64
   with pytest.raises(errors.UserError, match='train and val'):
@@ -116,14 +116,14 @@ def test_an_unknown_name_lists_what_is_there(prepared):
   assert "no dataset 'smal'" in str(caught.value)
   assert "Did you mean 'small'?" in str(caught.value)
   for name in ('', '.', '../data', '/etc'):
-    with pytest.raises(errors.UserError, match='there is small'):
+    with pytest.raises(errors.UserError, match='it has small'):
       datasets.open_dataset(prepared, name)
 
 
 def test_an_empty_or_missing_root_is_named(tmp_path):
-  with pytest.raises(errors.UserError, match='nor any other'):
+  with pytest.raises(errors.UserError, match='contains no prepared dataset'):
     datasets.open_dataset(str(tmp_path), 'small')
-  with pytest.raises(errors.UserError, match='no directory'):
+  with pytest.raises(errors.UserError, match='does not exist'):
     datasets.open_dataset(str(tmp_path / 'nowhere'), 'small')
   assert datasets.list_datasets(str(tmp_path / 'nowhere')) == []
 
@@ -144,7 +144,7 @@ def test_a_shard_cut_short_is_named(copy, share):
     datasets.open_dataset(copy, 'small')
   words = str(caught.value)
   assert str(path) in words
-  assert 'should hold 3 clips, and 0 can be read' in words
+  assert 'should contain 3 clips, but 0 can be read' in words
   assert '--name=small and --overwrite' in words
 
 
@@ -173,13 +173,13 @@ def test_a_missing_shard_is_named(copy):
 def test_a_shard_of_another_split_is_named(copy):
   # val has 1 clip a shard, train 2 or 3.
   shutil.copy(_shard(copy, 'val', 0), _shard(copy, 'train', 1))
-  with pytest.raises(errors.UserError, match='and 1 can be read'):
+  with pytest.raises(errors.UserError, match='but 1 can be read'):
     datasets.open_dataset(copy, 'small')
 
 
 def test_broken_metadata_are_one_paragraph(copy):
   directory = pathlib.Path(datasets.dataset_directory(copy, 'small'))
-  for name in ('dataset_info.json', 'input.json', 'metadata.json'):
+  for name in ('dataset_info.json', 'features.json', 'metadata.json'):
     original = (directory / name).read_text()
     (directory / name).write_text(original[: len(original) // 2])
     with pytest.raises(errors.UserError, match='--overwrite'):
@@ -192,7 +192,7 @@ def test_another_form_of_records_is_refused(copy):
   metadata = json.loads((directory / 'metadata.json').read_text())
   metadata['schema_version'] = 99
   (directory / 'metadata.json').write_text(json.dumps(metadata))
-  with pytest.raises(errors.UserError, match='written in form 99'):
+  with pytest.raises(errors.UserError, match='schema version 99'):
     datasets.open_dataset(copy, 'small')
 
 
@@ -206,8 +206,8 @@ def test_a_dataset_of_tfds_itself_is_not_taken_for_ours(copy):
 def test_reading_needs_neither_jax_nor_beam_nor_tensorflow(prepared):
   code = (
     'import sys\n'
-    'from skeljax.datasets import datasets\n'
-    f'datasets.open_dataset({prepared!r}, "small").source("train")[0]\n'
+    'from skeljax.datasets import prepared\n'
+    f'prepared.open_dataset({prepared!r}, "small").source("train")[0]\n'
     'heavy = {"jax", "apache_beam", "tensorflow", "torch", "data_prep"}\n'
     'print(sorted(heavy & {name.split(".")[0] for name in sys.modules}))\n'
   )

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from skeljax.datasets import records
+from tests import specs
 
-SPEC_3D = records.RecordSpec(25, 3, 'float16')
-SPEC_2D = records.RecordSpec(17, 2, 'float32', 'float16')
+SPEC_3D = specs.make('nturgb+d', 2, keypoint_dtype='float16')
+SPEC_2D = specs.make('coco', 2, score_dtype='float16')
 
 
 def _record(spec, shape=(2, 3), seed=0, **changes):
@@ -56,7 +57,7 @@ def test_ids_are_unicode():
 @pytest.mark.parametrize('spec', [SPEC_3D, SPEC_2D])
 def test_tfds_reads_and_writes_the_same_record(spec):
   record = _record(spec)
-  features = records.features(spec, ['sit', 'stand'])
+  features = records.features(spec)
   read = features.deserialize_example_np(records.encode(record, spec))
   read['id'] = read['id'].decode()
   _assert_equal(record, read)
@@ -68,7 +69,8 @@ def test_bytes_do_not_depend_on_the_process():
   code = (
     'import hashlib, numpy as np\n'
     'from skeljax.datasets import records\n'
-    'spec = records.RecordSpec(2, 2, "float32", "float32")\n'
+    'from tests import specs\n'
+    'spec = specs.make("coco")\n'
     'record = dict(id="a", position=1, label=2, total_frames=1,\n'
     '  keypoint=np.ones((1, 1, 2, 2)), keypoint_score=np.ones((1, 1, 2)),\n'
     '  img_shape=[3, 4], box=[0, 0, 1, 1])\n'

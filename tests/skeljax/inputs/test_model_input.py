@@ -7,15 +7,15 @@ import jax
 import numpy as np
 import pytest
 
-from skeljax import inputs
 from skeljax import skeletons
+from tests import specs
 
 GOLDEN = pathlib.Path(__file__).parent / 'golden/features.npz'
 STREAMS = ('joint', 'bone', 'joint_motion', 'bone_motion')
 LAYOUTS = skeletons.LAYOUTS
 KEY = jax.random.key(3)
 
-model_input = jax.jit(inputs.model_input, static_argnames=('options', 'train'))
+model_input = specs.model_input
 
 
 @pytest.fixture(scope='module')
@@ -58,7 +58,7 @@ def make_batch(clip, score=None, persons=3, frame_index=None, img_shape=(0, 0)):
 
 
 def options_2d(stream, **changes):
-  return inputs.FeatureOptions(
+  return specs.joints(
     **{
       'layout': LAYOUTS['coco'],
       'stream': stream,
@@ -73,7 +73,7 @@ def options_2d(stream, **changes):
 
 
 def options_3d(stream, **changes):
-  return inputs.FeatureOptions(
+  return specs.joints(
     **{
       'layout': LAYOUTS['nturgb+d'],
       'stream': stream,
@@ -296,11 +296,11 @@ def test_batches_that_do_not_fit_are_refused(golden, drop, changes, words):
     batch['keypoint'] = batch['keypoint'].repeat(2, axis=1)
   options = options_3d(**{'stream': 'joint', **changes})
   with pytest.raises(ValueError, match=words):
-    inputs.model_input(batch, options, train=False)
+    model_input(batch, options, train=False)
 
 
 def test_random_views_need_a_key(golden):
   with pytest.raises(ValueError, match='needs rng'):
-    inputs.model_input(
+    model_input(
       many_clips(golden, count=1), options_3d('joint', **VIEWS), train=True
     )

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from skeljax import errors
-from skeljax import inputs
 from skeljax import skeletons
 from skeljax.datasets import collate
 from skeljax.datasets import records
 from skeljax.datasets import sampling
-from skeljax.inputs import options as options_lib
+from skeljax.inputs import joints
+from tests import specs
 from tests import transcriptions
 
 HAND = skeletons.LAYOUTS['handmp']
@@ -24,7 +24,7 @@ KEY = jax.random.key(0)
 FRAMES = 6
 SAMPLING = sampling.Sampling('zero', FRAMES)
 
-model_input = jax.jit(inputs.model_input, static_argnames=('options', 'train'))
+model_input = specs.model_input
 
 
 def make_clip(name, seed=0, has_score=True):
@@ -72,7 +72,7 @@ def make_batch(clips, persons=3):
 
 @functools.cache
 def make_options(mode, stream='joint', has_score=True, **changes):
-  return inputs.FeatureOptions(
+  return specs.joints(
     layout=HAND,
     stream=stream,
     num_channels=2,
@@ -134,10 +134,10 @@ def test_another_threshold_counts_for_fix():
 
 
 def test_another_threshold_is_refused_where_boxes_are_of_the_published_one():
-  with pytest.raises(errors.UserError, match='a score above 0.01: use 0.01'):
+  with pytest.raises(errors.UserError, match='a score above 0.01. Use 0.01'):
     make_options('auto', normalize_2d_threshold=0.5)
   make_options('auto', has_score=False, normalize_2d_threshold=0.0)
-  assert options_lib.BOX_THRESHOLD == records.BOX_THRESHOLD
+  assert joints.BOX_THRESHOLD == records.BOX_THRESHOLD
 
 
 def test_the_whole_clip_has_one_box_whatever_frames_are_chosen():
@@ -163,7 +163,7 @@ def test_the_mirror_negates_x_and_exchanges_joints(mode, name):
     name='pairs',
     left_right=left_right,
   )
-  options = inputs.FeatureOptions(
+  options = specs.joints(
     layout=layout,
     stream='joint',
     num_channels=2,
@@ -200,4 +200,4 @@ def test_a_batch_without_boxes_is_refused():
   batch = make_batch([make_clip('plain')])
   del batch['box']
   with pytest.raises(ValueError, match='needs box in the batch'):
-    inputs.model_input(batch, make_options('auto'), train=False)
+    model_input(batch, make_options('auto'), train=False)

@@ -4,18 +4,18 @@ import jax
 import numpy as np
 import pytest
 
-from skeljax import inputs
 from skeljax import skeletons
+from tests import specs
 
 STREAMS = ('joint', 'bone', 'joint_motion', 'bone_motion')
 LAYOUT = skeletons.LAYOUTS['ucla']
 KEY = jax.random.key(3)
 
-model_input = jax.jit(inputs.model_input, static_argnames=('options', 'train'))
+model_input = specs.model_input
 
 
 def recipe(stream, **changes):
-  return inputs.FeatureOptions(
+  return specs.joints(
     **{
       'layout': LAYOUT,
       'stream': stream,

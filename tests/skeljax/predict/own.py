@@ -8,7 +8,8 @@ from ml_collections import config_dict
 import numpy as np
 
 from skeljax import pretrained
-from skeljax import recipe
+from skeljax import run as run_lib
+from skeljax.datasets.spec import DataSpec
 from skeljax.predict import __main__ as predict
 from skeljax.predict import checkpoint
 from skeljax.predict import fitting
@@ -33,7 +34,7 @@ def narrow(config) -> config_dict.ConfigDict:
   return config
 
 
-def untrained(config, facts, **fields) -> pretrained.Pretrained:
+def untrained(config, spec, **fields) -> pretrained.Pretrained:
   """A checkpoint of random weights, as they are saved."""
   rng = np.random.default_rng(0)
 
@@ -45,18 +46,18 @@ def untrained(config, facts, **fields) -> pretrained.Pretrained:
 
   variables = jax.tree_util.tree_map_with_path(
     lambda path, leaf: fill(path, leaf).astype(leaf.dtype),
-    recipe.abstract_variables(config, facts),
+    run_lib.Run(config, spec).abstract_variables(),
   )
   known = {
     'source': 'the run',
     'is_assumed': False,
     'meta': {},
   }
-  facts = recipe.Facts.from_dict(
-    json.loads(json.dumps(facts.to_dict())), source='the run'
+  spec = DataSpec.from_dict(
+    json.loads(json.dumps(spec.to_dict())), source='the run'
   )
   return pretrained.Pretrained(
-    config=config, facts=facts, variables=variables, **known | fields
+    config=config, spec=spec, variables=variables, **known | fields
   )
 
 

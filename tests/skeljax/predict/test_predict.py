@@ -11,16 +11,16 @@ import jax
 import numpy as np
 import pytest
 
-from configs import agcn_ctrgcn
 from configs import agcn_joint
 from configs import posec3d_ntu60_keypoint
+from configs import stgcn_joint_2d
 from configs import stgcn_joint_3d
-from configs import stgcn_mmaction1x
 from data_prep import options as options_lib
 from data_prep import prepare
-from skeljax import recipe
+from skeljax import run as run_lib
 from skeljax import scoring
 from skeljax.datasets import prepared as datasets
+from skeljax.datasets import spec as spec_lib
 from skeljax.predict import ranking
 from skeljax.training import sharding
 from tests.skeljax.predict import own
@@ -86,78 +86,74 @@ def prepared(tmp_path_factory):
 
 
 def evaluated(loaded, dataset) -> np.ndarray:
-  mesh = sharding.make_mesh()
+  run = run_lib.Run(loaded.config, loaded.spec_for(dataset))
   evaluator = scoring.Evaluator(
-    loaded.config,
-    loaded.facts_for(dataset),
+    run,
     dataset,
-    mesh,
     num_clips=loaded.config.data.num_clips,
     mirrored=loaded.config.eval.mirrored,
   )
   return evaluator(
-    jax.device_put(loaded.variables, sharding.replicated(mesh))
+    jax.device_put(loaded.variables, sharding.replicated(run.mesh))
   ).scores
 
 
 def graph_3d():
   """Bone motion of raw coordinates, in the type of the file."""
-  config = own.narrow(agcn_joint.get_config('stream=bone_motion'))
+  config = own.narrow(agcn_joint.get_config('bone_motion'))
   config.data.normalize = 'none'
   config.data.frames = 'uniform'
   return config, 3, {}
 
 
 def graph_3d_normalized():
-  config = own.narrow(stgcn_mmaction1x.get_config())
+  config = own.narrow(stgcn_joint_3d.get_config('u100'))
   config.data.num_clips = 2
   return config, 3, {'normalize': 'mmaction1x'}
 
 
 def graph_3d_normalized_0x():
-  config = own.narrow(stgcn_joint_3d.get_config('stream=bone'))
+  config = own.narrow(stgcn_joint_3d.get_config('bone'))
   config.data.frames = 'loop'
   return config, 3, {'normalize': 'mmaction0x'}
 
 
 def graph_2d_rounded():
   """Joint motion, rounded to float16 as published; scores a channel."""
-  config = own.narrow(stgcn_mmaction1x.get_config('stream=joint_motion,dims=2'))
+  config = own.narrow(stgcn_joint_2d.get_config('u100,joint_motion'))
   config.data.num_clips = 2
   return config, 2, {}
 
 
 def graph_2d_boxed():
-  config = own.narrow(stgcn_mmaction1x.get_config('dims=2'))
+  config = own.narrow(stgcn_joint_2d.get_config('u100'))
   config.data.num_clips = 1
   config.input.normalize_2d = 'pyskl_auto'
   return config, 2, {}
 
 
 def whole_clips():
-  config = own.narrow(agcn_ctrgcn.get_config())
+  config = own.narrow(agcn_joint.get_config('ucla'))
   config.input.rotate = ()
   return config, 3, {}
 
 
 def volumes():
-  config = own.narrow(
-    posec3d_ntu60_keypoint.get_config('heatmap=keypoint_limb')
-  )
+  config = own.narrow(posec3d_ntu60_keypoint.get_config('keypoint_limb'))
   config.data.num_clips = 2
   assert config.eval.mirrored
   return config, 2, {}
 
 
 def volumes_of_projections():
-  config = own.narrow(posec3d_ntu60_keypoint.get_config())
+  config = own.narrow(posec3d_ntu60_keypoint.get_config(''))
   config.data.num_clips = 1
   return config, 3, {'project': 'orthographic'}
 
 
 def assumed_of_a_pytorch_file():
   """Neither types nor names of classes are known."""
-  config = own.narrow(stgcn_mmaction1x.get_config('stream=bone,dims=2'))
+  config = own.narrow(stgcn_joint_2d.get_config('u100,bone'))
   config.data.num_clips = 1
   return config, 2, {'is_assumed': True}
 
@@ -167,16 +163,16 @@ def checkpoint_and_clips(prepared, make):
   config, dims, options = make()
   is_assumed = options.pop('is_assumed', False)
   path, dataset = prepared(dims, **options)
-  facts = recipe.facts_of(dataset, config)
+  spec = dataset.spec
   if is_assumed:
-    facts = dataclasses.replace(
-      facts,
-      class_names=recipe.numbered_classes(NUM_CLASSES),
+    spec = dataclasses.replace(
+      spec,
+      class_names=spec_lib.numbered_classes(NUM_CLASSES),
       keypoint_dtype='float32',
-      score_dtype='',
+      score_dtype='float32' if spec.has_score else '',
       body_size=0.0,
     )
-  loaded = own.untrained(config, facts, is_assumed=is_assumed)
+  loaded = own.untrained(config, spec, is_assumed=is_assumed)
   ids = [record['id'] for record in dataset.source('val')]
   return loaded, dataset, own.fitted(loaded, path, ids)
 
@@ -211,4 +207,4 @@ def test_clips_of_a_file_become_the_records_of_the_prepared_dataset(
 ):
   loaded, dataset, found = checkpoint_and_clips(prepared, make)
   own.assert_same_records(found, dataset)
-  assert loaded.facts.body_size > 0
+  assert loaded.spec.body_size > 0

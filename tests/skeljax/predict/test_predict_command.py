@@ -10,9 +10,8 @@ from ml_collections import config_dict
 import numpy as np
 import pytest
 
-from configs import stgcn_ctrgcn
 from skeljax import errors
-from skeljax import recipe
+from skeljax.datasets import spec as spec_lib
 from skeljax.predict import __main__ as predict
 from skeljax.predict import report
 from tests import recordings
@@ -35,7 +34,7 @@ def test_text_and_json_say_the_same(run, clip_2d, tmp_path):
   )
   assert status == 0
   assert out == (
-    'runs/own step 7: stgcn_mmaction1x, joint, 1 view a clip\n\n'
+    'runs/own step 7: stgcn_joint_2d, joint stream, 1 view a clip\n\n'
     f'{one}  (array, coco, 5 frames, 1 person)\n'
     '  1  walk    50.00 %\n'
     '  2  stand   30.00 %\n\n'
@@ -210,7 +209,7 @@ def _ucla_file(folder):
   }
   path = folder / 'a01_s01_e00_v01.json'
   path.write_text(json.dumps(content))
-  return path, toys.graph_3d(stgcn_ctrgcn, layout='ucla', max_frames=3)
+  return path, toys.graph_3d('ucla', layout='ucla', max_frames=3)
 
 
 @pytest.mark.parametrize(
@@ -225,7 +224,7 @@ def test_forms_are_told_and_longer_clips_fit(run, tmp_path, make, form):
   path, loaded = make(tmp_path)
   status, out, _ = run(loaded, str(path), '--img_shape=240x320', '--top=1')
   assert status == 0
-  layout = loaded.facts.layout.name
+  layout = loaded.spec.layout.name
   assert f'{path}  ({form}, {layout}, ' in out
   assert '  1  walk   50.00 %' in out
 
@@ -240,7 +239,7 @@ def test_forms_are_told_and_longer_clips_fit(run, tmp_path, make, form):
     (('a.npz', '--img_shape=1080'), '--img_shape=1080x1920'),
     (('a.npz', '--layout=cocco'), "Did you mean 'coco'"),
     (('a.npz', '--max_persons=3'), 'trained with 2 persons'),
-    (('a.npz', '--mirrored'), 'eval.mirrored is for volumes'),
+    (('a.npz', '--mirrored'), 'only heatmaps have flipped'),
     (('missing.npz',), 'There is no file or folder missing.npz'),
     (('a.npz', '--class_names=ntu60'), '60 names'),
   ],
@@ -273,7 +272,7 @@ def test_class_names_are_given_to_numbered_classes(run, clip_2d, tmp_path):
   names = tmp_path / 'names.txt'
   names.write_text('lie\nrest\nrun\n')
   loaded = toys.graph_2d(
-    class_names=recipe.numbered_classes(3), is_assumed=True
+    class_names=spec_lib.numbered_classes(3), is_assumed=True
   )
   output = tmp_path / 'out.json'
   _, out, _ = run(

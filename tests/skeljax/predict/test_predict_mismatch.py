@@ -5,8 +5,6 @@ import json
 import numpy as np
 import pytest
 
-from configs import stgcn_ctrgcn
-from skeljax import recipe
 from tests.skeljax.predict import toys
 
 
@@ -89,7 +87,7 @@ def test_missing_scores_are_told_and_others_left_out(refusal, clip_2d):
   bare = clip_2d('bare.npz', keypoint_score=None)
   assert "Put 'keypoint_score'" in refusal(toys.graph_2d(), bare)
   assert "Put 'keypoint_score'" in refusal(toys.volumes(), bare)
-  fitted = toys.fit(toys.graph_2d(has_score=False, score_dtype=''), clip_2d())
+  fitted = toys.fit(toys.graph_2d(score_dtype=''), clip_2d())
   assert 'keypoint_score' not in fitted.record
   assert 'left out' in fitted.notes[0]
   # A PyTorch file of PoseC3D does not say whether there were scores.
@@ -158,11 +156,11 @@ def test_another_unit_is_told(refusal, clip_3d, scale, words, body_size):
 
 def test_units_need_not_be_those_of_the_training(clip_3d):
   loaded = toys.graph_3d()
-  assert loaded.facts.normalize == 'mmaction0x'
+  assert loaded.spec.normalize == 'mmaction0x'
   for scale in (0.4, 1, 3):
     toys.fit(loaded, clip_3d(scale=scale))  # A child, a giant.
   # Clips that are scaled by themselves have no unit.
-  whole = toys.graph_3d(stgcn_ctrgcn, layout='ucla', max_frames=toys.FRAMES)
+  whole = toys.graph_3d('ucla', layout='ucla', max_frames=toys.FRAMES)
   body = clip_3d(scale=1000, num_joints=20)
   assert toys.fit(whole, body).record['keypoint'].max() > 100
 
@@ -185,12 +183,3 @@ def test_projected_clips_may_come_in_3d_or_2d(clip_2d, clip_3d):
   assert tuple(solid.record['img_shape']) == (1080, 1920)
   flat = toys.fit(loaded, clip_2d(keypoint=toys.persons_2d(num_joints=25)))
   assert tuple(flat.record['img_shape']) == (240, 320)
-
-
-def test_checkpoints_from_before_can_be_read():
-  facts = toys.graph_2d().facts.to_dict()
-  for field in ('score_dtype', 'project', 'body_size', 'max_persons'):
-    del facts[field]
-  read = recipe.Facts.from_dict(facts, source='old')
-  assert (read.score_dtype, read.project) == ('', 'none')
-  assert (read.body_size, read.max_persons) == (0.0, None)

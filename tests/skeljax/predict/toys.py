@@ -6,11 +6,12 @@ import jax
 import numpy as np
 
 from configs import posec3d_ntu60_keypoint
+from configs import stgcn_joint_2d
 from configs import stgcn_joint_3d
-from configs import stgcn_mmaction1x
 from skeljax import pretrained
-from skeljax import recipe
+from skeljax import run as run_lib
 from skeljax import skeletons
+from skeljax.datasets.spec import DataSpec
 from skeljax.predict import fitting
 from skeljax.predict import mismatch
 from skeljax.predict import own_clips
@@ -28,11 +29,10 @@ def checkpoint(config, *, layout='coco', **changes) -> pretrained.Pretrained:
     config.model.update(num_stages=1, inflate_stages=(), down_stages=())
   config.data.update(clip_len=4, num_clips=1)
   dims = config.data.dims
-  facts = recipe.Facts(
+  spec = DataSpec(
     layout=skeletons.get_layout(layout),
     class_names=('sit', 'stand', 'walk'),
     num_channels=dims,
-    has_score=dims == 2,
     num_persons=2,
     normalize=config.data.normalize,
     keypoint_dtype='float32',
@@ -41,17 +41,17 @@ def checkpoint(config, *, layout='coco', **changes) -> pretrained.Pretrained:
     body_size=60.0 if dims == 2 else 0.5,
   )
   is_assumed = changes.pop('is_assumed', False)
-  facts = dataclasses.replace(facts, **changes)
+  spec = dataclasses.replace(spec, **changes)
   variables = jax.tree.map(
     lambda leaf: np.zeros(leaf.shape, leaf.dtype),
-    recipe.abstract_variables(config, facts),
+    run_lib.Run(config, spec).abstract_variables(),
   )
   bias = variables['params']['head']['fc']['bias']
   bias[:] = np.log([0.2, 0.3, 0.5])
   return pretrained.Pretrained(
     source='runs/own step 7',
     config=config,
-    facts=facts,
+    spec=spec,
     variables=variables,
     is_assumed=is_assumed,
     meta={},
@@ -59,16 +59,17 @@ def checkpoint(config, *, layout='coco', **changes) -> pretrained.Pretrained:
   )
 
 
-def graph_2d(**changes):
-  return checkpoint(stgcn_mmaction1x.get_config('dims=2'), **changes)
+def graph_2d(words='u100', **changes):
+  return checkpoint(stgcn_joint_2d.get_config(words), **changes)
 
 
-def graph_3d(recipe=stgcn_joint_3d, layout='nturgb+d', **changes):
-  return checkpoint(recipe.get_config(), layout=layout, **changes)
+def graph_3d(words='', layout='nturgb+d', **changes):
+  config = stgcn_joint_3d.get_config(words)
+  return checkpoint(config, layout=layout, **changes)
 
 
 def volumes(**changes):
-  return checkpoint(posec3d_ntu60_keypoint.get_config(), **changes)
+  return checkpoint(posec3d_ntu60_keypoint.get_config(''), **changes)
 
 
 def persons_2d(num_persons=1, num_joints=17, frames=FRAMES):
@@ -92,9 +93,9 @@ def fit(loaded, path, **options):
   expected = mismatch.Expected(
     source=loaded.source,
     config=loaded.config,
-    facts=loaded.facts,
+    spec=loaded.spec,
     is_assumed=loaded.is_assumed,
-    max_persons=0 if takes_volumes else loaded.facts.num_persons,
+    max_persons=0 if takes_volumes else loaded.spec.num_persons,
   )
   read = clip_forms.ReadOptions(
     layout=options.pop('layout', ''), img_shape=options.pop('img_shape', None)

@@ -7,11 +7,11 @@ import numpy as np
 import optax
 import pytest
 
-from skeljax import inputs
 from skeljax import skeletons
 from skeljax.training import losses
 from skeljax.training import steps
 from skeljax.training import train_state
+from tests import specs
 
 CLASS_WEIGHT = (0.5, 2.0, 4.0)
 
@@ -65,7 +65,7 @@ def test_step_descends_and_reports_the_loss_of_the_options(loss_options):
     batch,
     model=model,
     optimizer=optimizer,
-    options=inputs.FeatureOptions(
+    input=specs.joints(
       layout=skeletons.LAYOUTS['coco'],
       stream='joint',
       num_channels=3,

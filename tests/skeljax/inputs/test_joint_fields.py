@@ -1,10 +1,10 @@
-"""What FeatureOptions refuses, in words, and what it derives."""
+"""Fields of Joints: what is refused, and what is derived."""
 
 import pytest
 
 from skeljax import errors
-from skeljax import inputs
 from skeljax import skeletons
+from tests import specs
 
 LAYOUTS = skeletons.LAYOUTS
 
@@ -17,46 +17,47 @@ def options(**changes):
     'has_score': False,
     **changes,
   }
-  return inputs.FeatureOptions(**fields)
+  return specs.joints(**fields)
 
 
 @pytest.mark.parametrize(
-  'changes, words',
+  'changes, message',
   [
-    ({'stream': 'bones'}, 'stream is .bones.; it must be one of joint, bone'),
-    ({'num_channels': 4}, 'num_channels is 4; it must be one of 2, 3'),
+    ({'stream': 'bones'}, 'input.stream=bones: expected one of joint, bone'),
     ({'normalize_2d': '1x'}, 'one of none, mmaction0x, mmaction1x'),
-    ({'normalize_2d': 'mmaction1x'}, 'but the skeletons are 3D'),
-    ({'keypoint_dtype': 'int16'}, 'one of float16, float32, float64'),
+    ({'normalize_2d': 'mmaction1x'}, 'the skeletons are 3D'),
     ({'rotate_order': 'yxz'}, 'one of xyz, zyx'),
     (
       {'normalize_2d_threshold': float('nan')},
-      'normalize_2d_threshold is nan; it must lie between 0',
+      'normalize_2d_threshold=nan: expected a number at least 0',
     ),
-    ({'normalize_2d': 'pyskl_auto'}, 'but the skeletons are 3D'),
-    ({'rotate': (30.0,)}, '3D skeletons turn by 3'),
-    ({'rotate': (1.0, 2.0, 3.0), 'num_channels': 2}, '2D skeletons turn by 1'),
-    ({'rotate': (0.0, -5.0, 0.0)}, 'rotate is -5.0; it must lie between 0'),
-    ({'rotate': (0.0, 200.0, 0.0)}, 'between 0 and 180'),
-    ({'scale': 1.0}, 'scale is 1.0'),
-    ({'shift': float('nan')}, 'shift is nan'),
-    ({'flip': 1.5}, 'flip is 1.5; it must lie between 0 and 1'),
+    ({'normalize_2d': 'pyskl_auto'}, 'the skeletons are 3D'),
+    ({'rotate': (30.0,)}, '3D skeletons need 3'),
+    ({'rotate': (1.0, 2.0, 3.0), 'num_channels': 2}, '2D skeletons need 1'),
+    (
+      {'rotate': (0.0, -5.0, 0.0)},
+      'rotate=.0.0,-5.0,0.0.: expected a number at least 0',
+    ),
+    ({'rotate': (0.0, 200.0, 0.0)}, 'at most 180'),
+    ({'scale': 1.0}, 'scale=1.0'),
+    ({'shift': float('nan')}, 'shift=nan'),
+    ({'flip': 1.5}, 'flip=1.5: expected a number at least 0 and at most 1'),
     (
       {
         'layout': LAYOUTS['coco'],
         'num_channels': 2,
         'centre_first_frame': True,
       },
-      "layout 'coco' names no 'origin'",
+      "layout 'coco' has no 'origin'",
     ),
     (
       {'num_channels': 2, 'normalize_2d': 'mmaction0x', 'min_max': True},
-      'are normalisations themselves',
+      'are normalizations',
     ),
   ],
 )
-def test_wrong_options_are_explained(changes, words):
-  with pytest.raises(errors.UserError, match=words):
+def test_invalid_fields_are_refused(changes, message):
+  with pytest.raises(errors.UserError, match=message):
     options(**changes)
 
 
@@ -69,12 +70,14 @@ def test_options_are_hashable_and_compare_by_value():
   'num_channels, has_score, expected',
   [(3, False, 3), (2, True, 3), (2, False, 2)],
 )
-def test_channels_the_model_sees(num_channels, has_score, expected):
+def test_model_input_has_coordinates_and_score_as_channels(
+  num_channels, has_score, expected
+):
   got = options(num_channels=num_channels, has_score=has_score)
-  assert got.num_input_channels == expected
+  assert got.num_channels == expected
 
 
-def test_what_batches_must_hold():
+def test_fields_that_batches_need():
   assert not options(stream='bone').needs_next
   assert options(stream='bone_motion').needs_next
   assert not options(num_channels=2, normalize_2d='pyskl_fix').needs_box

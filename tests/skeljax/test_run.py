@@ -1,0 +1,28 @@
+"""A run: what follows from a config and a DataSpec."""
+
+import pytest
+
+from configs import agcn_joint
+from skeljax import run as run_lib
+from skeljax import skeletons
+from skeljax.datasets.spec import DataSpec
+
+SPEC = DataSpec(
+  layout=skeletons.LAYOUTS['ucla'],
+  class_names=('a', 'b'),
+  num_channels=3,
+  num_persons=1,
+  normalize='none',
+  keypoint_dtype='float32',
+  max_frames=10,
+)
+
+
+@pytest.mark.parametrize('words, needed', [('ucla', True), ('u100', False)])
+def test_frames_are_taken_on_the_device_only_if_the_input_needs_whole_clips(
+  words, needed
+):
+  run = run_lib.Run(agcn_joint.get_config(words), SPEC)
+  assert run.input.needs_whole_clip == needed
+  assert run.sampling().whole_clip == needed
+  assert run.sampling().max_frames == needed * SPEC.max_frames
