@@ -24,7 +24,7 @@ class Scores:
   """Scores of a whole split, in the order of the split.
 
   Attributes:
-    index: [n] rows of the split, 0..n-1.
+    index: [n] positions in the split, 0..n-1.
     scores: [n, classes] float32, averaged over views.
     labels: [n].
     average: 'prob' or 'score', what was averaged.
@@ -36,7 +36,7 @@ class Scores:
   average: str
 
   def summary(self) -> dict[str, float]:
-    """loss (of the averaged scores), top1, top5, mean_class; fractions."""
+    """Return loss (of the averaged scores), top1, top5 and mean_class."""
     scores = self.scores.astype(np.float64)
     if self.average == 'prob':
       log_prob = np.log(np.maximum(scores, np.finfo(np.float32).tiny))

@@ -1,7 +1,7 @@
-"""Random views of a clip: mirror, scale, rotation, shift.
+"""Random augmentation of joints: flip, scale, rotation, shift.
 
-What is drawn depends on the key of the step and on the clip's index in its
-split, never on where in the batch or on which device the clip lies.
+The draws depend on the key of the step and on the index of the clip in its
+split, not on its position in the batch or on its device.
 """
 
 from collections.abc import Sequence
@@ -14,18 +14,18 @@ import jax.numpy as jnp
 from skeljax.inputs import streams
 
 ROTATE_ORDERS = ('xyz', 'zyx')
-# Streams of randomness below the key of a clip.
+# Folded into the key of a clip, one per draw.
 _FLIP, _SCALE, _ROTATE, _SHIFT = range(4)
 
 
 class View(NamedTuple):
-  """What was drawn for each clip; a part is None where it is switched off.
+  """The augmentation of each clip; an attribute is None if it is off.
 
   Attributes:
-    flip: [B] bool, whether the clip is mirrored.
-    scale: [B, C] factor of each axis.
-    rotation: [B, C, C] matrix R of x' = R x.
-    shift: [B, C] added to each axis.
+    flip: [B] bool, whether the clip is flipped.
+    scale: [B, C] factor per axis.
+    rotation: [B, C, C] matrix R in x' = R x.
+    shift: [B, C] offset per axis.
   """
 
   flip: jax.Array | None = None
@@ -45,17 +45,17 @@ def draw_view(
   rotate_order: str = 'zyx',
   shift: float = 0.0,
 ) -> View:
-  """Draws one random view for each clip.
+  """Draw one random view per clip.
 
   Args:
     rng: key of the step.
-    index: [B] int, tells the clips of a step apart.
+    index: [B] int, index of each clip in its split.
     num_channels: C, 2 or 3 coordinates.
-    flip: probability of the mirror.
-    scale: factors are 1 + U(-scale, scale), drawn for each axis.
+    flip: probability of a flip.
+    scale: factors are 1 + U(-scale, scale) per axis.
     rotate: largest angles in degrees about x, y and z (3D), or one angle (2D).
-    rotate_order: which axis turns first: 'zyx' or 'xyz'.
-    shift: offsets are U(-shift, shift), drawn for each axis.
+    rotate_order: 'zyx' rotates about z first, 'xyz' about x first.
+    shift: offsets are U(-shift, shift) per axis.
 
   Source: scale and 'xyz' are pyskl's RandomScale and RandomRot, 'zyx' is the
   rotation of CTR-GCN's NW-UCLA feeder (about y, then about x).
@@ -86,11 +86,11 @@ def draw_view(
 
 
 def rotation_matrix(angles: jax.Array, order: str) -> jax.Array:
-  """Matrices that turn column vectors by the given angles.
+  """Return matrices that rotate column vectors by the given angles.
 
   Args:
     angles: [B, 3] radians about x, y, z; or [B, 1] in the plane.
-    order: 'xyz' turns about x first, 'zyx' about z first.
+    order: 'xyz' rotates about x first, 'zyx' about z first.
 
   Returns:
     [B, 3, 3] or [B, 2, 2].
@@ -117,28 +117,28 @@ def rotation_matrix(angles: jax.Array, order: str) -> jax.Array:
   )
 
 
-def mirror(
+def flip(
   x: jax.Array,
-  permutation: Sequence[int],
+  flip_index: Sequence[int],
   width: jax.Array | None = None,
 ) -> jax.Array:
-  """Clips as in a mirror: x reversed, left and right joints exchanged.
+  """Flip clips: negate x and swap left and right joints.
 
   Args:
-    x: [..., V, C]; the first channel is reversed, the others (scores too) only
-      change joints.
-    permutation: the layout's mirror, which exchanges left and right joints.
-    width: broadcasts against x[..., :1]; x becomes width - x but exact zeros,
-      which are missing, stay. The width of the picture in pixels, 0 for
-      coordinates about zero, or the sum of both ends of what is mirrored in
-      itself. None: x becomes -x.
+    x: [..., V, C]; the first channel is flipped, the others (scores too) only
+      move to the other joint.
+    flip_index: of the layout, swaps left and right joints.
+    width: broadcasts against x[..., :1]; x becomes width - x, except exact
+      zeros, which are missing. The image width in pixels, 0 for coordinates
+      about zero, or the sum of the two ends of the box to flip in. None: x
+      becomes -x.
 
   Returns:
     Same shape and dtype.
 
   Source: mmaction2 Flip for pixels.
   """
-  x = streams.take_joints(x, permutation)
+  x = streams.take_joints(x, flip_index)
   first = x[..., :1]
   reversed_ = -first
   if width is not None:
@@ -147,12 +147,12 @@ def mirror(
 
 
 def apply_view(x: jax.Array, view: View, is_present: jax.Array) -> jax.Array:
-  """Scales, rotates and shifts; the mirror is `mirror`.
+  """Scale, rotate and shift; `flip` is separate.
 
   Args:
     x: [B, N, M, T, V, C] coordinates.
-    view: of each clip.
-    is_present: bool, broadcasts against x; the rest stays as it is.
+    view: the augmentation of each clip.
+    is_present: bool, broadcasts against x; other values are not changed.
 
   Returns:
     Same shape and dtype.
@@ -160,14 +160,14 @@ def apply_view(x: jax.Array, view: View, is_present: jax.Array) -> jax.Array:
   moved = x
 
   def per_clip(v):
-    """[B, C] or [B, C, C] with axes for N, M, T and V."""
+    """[B, C] or [B, C, C] with singleton axes for N, M, T and V."""
     return v.reshape(v.shape[0], *(1,) * (x.ndim - 2), *v.shape[1:])
 
   if view.scale is not None:
     moved = moved * per_clip(view.scale)
   if view.rotation is not None:
-    # Written out, not as a matrix product: those run in reduced precision on
-    # GPU and TPU, and on the CPU this is a hundred times faster than a sum.
+    # Written out, because a matrix product runs in reduced precision on GPU
+    # and TPU, and on the CPU this form is a hundred times faster.
     rotation = per_clip(view.rotation)
     moved = sum(
       moved[..., c : c + 1] * rotation[..., c] for c in range(x.shape[-1])

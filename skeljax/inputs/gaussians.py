@@ -1,13 +1,13 @@
-"""Heatmaps of joints and limbs, a whole batch of clips at once.
+"""Gaussian heatmaps of joints and limbs, for a whole batch of clips.
 
-A blob is a Gaussian about a joint, cut off outside a window of 3 sigma; a limb
-is the same about a line. Where persons overlap the greater value counts.
+A joint is drawn as a Gaussian, a limb as a Gaussian of the distance to a line
+segment, both zero outside a window of 3 sigma. Where persons overlap, the
+larger value wins.
 
 Source: Duan et al., "Revisiting Skeleton-based Action Recognition" (CVPR 2022),
-and mmaction2 1.x GeneratePoseTarget in every detail. Deviation: coordinates,
-distances and exponentials are float32 throughout, and instead of loops over
-frames, persons and joints the terms of rows and of columns are computed apart
-and meet only in the last expression, over which the maximum is taken.
+and GeneratePoseTarget of mmaction2 1.x. Deviation: coordinates, distances and
+exponentials are float32, and there is no loop over frames and joints: the terms
+of rows and of columns are computed separately and combined per person.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,28 +28,28 @@ def keypoint_heatmaps(
   sigma: float,
   min_score: float,
 ) -> jax.Array:
-  """A blob for each joint, as high as the joint's score.
+  """Draw a Gaussian for each joint, scaled by its score.
 
   Args:
-    xy: [..., M, T, V, 2] float32, pixels; may lie outside the picture.
+    xy: [..., M, T, V, 2] float32, pixels; may be outside the heatmap.
     score: [..., M, T, V] float32.
-    height: of the picture.
-    width: of the picture.
+    height: of the heatmap.
+    width: of the heatmap.
     sigma: of the Gaussian, in pixels.
     min_score: joints below this are not drawn.
 
   Returns:
-    [..., T, height, width, V] float32, zero where no blob reaches.
+    [..., T, height, width, V] float32, zero outside the windows.
   """
   peak = jnp.where(score >= min_score, score, 0)
   x, y = xy[..., None, :, 0], xy[..., None, :, 1]  # [..., M, T, 1, V]
-  column = _bump(x, width, sigma)  # [..., M, T, W, V]
-  row = _bump(y, height, sigma) * peak[..., None, :]  # [..., M, T, H, V]
+  column = _gaussian(x, width, sigma)  # [..., M, T, W, V]
+  row = _gaussian(y, height, sigma) * peak[..., None, :]  # [..., M, T, H, V]
 
   def draw(m):
     return _rows(row, m) * _columns(column, m)
 
-  return _greatest(draw, row, column)
+  return _maximum(draw, row, column)
 
 
 def limb_heatmaps(
@@ -62,22 +62,22 @@ def limb_heatmaps(
   sigma: float,
   min_score: float,
 ) -> jax.Array:
-  """A line for each limb, as high as the lower score of its ends.
+  """Draw a line for each limb, scaled by the lower score of its ends.
 
-  A limb shorter than a pixel is a blob at its start, as high as the start's
-  score.
+  A limb shorter than a pixel is drawn as a joint at its start, scaled by the
+  score of the start.
 
   Args:
-    xy: [..., M, T, V, 2] float32, pixels; may lie outside the picture.
+    xy: [..., M, T, V, 2] float32, pixels; may be outside the heatmap.
     score: [..., M, T, V] float32.
-    height: of the picture.
-    width: of the picture.
+    height: of the heatmap.
+    width: of the heatmap.
     limbs: L (start, end) pairs of joints.
     sigma: of the Gaussian across the line, in pixels.
     min_score: limbs with an end below this are not drawn.
 
   Returns:
-    [..., T, height, width, L] float32, zero where no limb reaches.
+    [..., T, height, width, L] float32, zero outside the windows.
   """
   points = jnp.concatenate([xy, score[..., None]], axis=-1)
   start = streams.take_joints(points, [a for a, _ in limbs])
@@ -87,21 +87,21 @@ def limb_heatmaps(
 
   span = end[..., :2] - start[..., :2]
   length_squared = jnp.sum(jnp.square(span), axis=-1)
-  is_blob = length_squared < 1
-  end = jnp.where(is_blob[..., None], start, end)
-  peak = jnp.where(is_drawn, jnp.where(is_blob, start[..., 2], peak), 0)
-  length = jnp.sqrt(jnp.where(is_blob, 0, length_squared))
-  # Of a blob any direction will do: along it the distance to both ends counts.
-  direction = span / jnp.where(is_blob, 1, length)[..., None]
-  cos = jnp.where(is_blob, 1, direction[..., 0])[..., None, :]
-  sin = jnp.where(is_blob, 0, direction[..., 1])[..., None, :]
+  is_point = length_squared < 1
+  end = jnp.where(is_point[..., None], start, end)
+  peak = jnp.where(is_drawn, jnp.where(is_point, start[..., 2], peak), 0)
+  length = jnp.sqrt(jnp.where(is_point, 0, length_squared))
+  # Any direction works for a point.
+  direction = span / jnp.where(is_point, 1, length)[..., None]
+  cos = jnp.where(is_point, 1, direction[..., 0])[..., None, :]
+  sin = jnp.where(is_point, 0, direction[..., 1])[..., None, :]
 
   # In units of sqrt(2) sigma, so that the exponent is minus the square.
   unit = 1 / (2**0.5 * sigma)
   sin, cos, half_length = sin * unit, cos * unit, length * unit / 2
   half_length = half_length[..., None, :]
-  # NOTE: from the middle of the limb, where errors are half of those from an
-  # end, which float32 would show. Its coordinates themselves are too coarse.
+  # NOTE: measured from the middle of the limb, which halves the float32 error
+  # compared with measuring from an end.
   x = _from_middle(start[..., 0], end[..., 0], width)  # [..., M, T, W, L]
   y = _from_middle(start[..., 1], end[..., 1], height)  # [..., M, T, H, L]
   along_row, along_column = y * sin, x * cos
@@ -116,41 +116,41 @@ def limb_heatmaps(
     value = jnp.exp(-(across * across + beyond * beyond))
     return value * _rows(row, m) * _columns(column, m)
 
-  return _greatest(draw, row, column)
+  return _maximum(draw, row, column)
 
 
 def _rows(x: jax.Array, m: jax.Array) -> jax.Array:
-  """[..., T, H, 1, V]: what person m of [..., M, T, H, V] adds to each row."""
+  """[..., T, H, 1, V]: the term of person m in each row."""
   return lax.dynamic_index_in_dim(x, m, -4, keepdims=False)[..., :, None, :]
 
 
 def _columns(x: jax.Array, m: jax.Array) -> jax.Array:
-  """[..., T, 1, W, V]: what person m of [..., M, T, W, V] adds to a column."""
+  """[..., T, 1, W, V]: the term of person m in each column."""
   return lax.dynamic_index_in_dim(x, m, -4, keepdims=False)[..., None, :, :]
 
 
-def _greatest(
+def _maximum(
   draw: Callable[[jax.Array], jax.Array], row: jax.Array, column: jax.Array
 ) -> jax.Array:
-  """The greatest of 0 and draw(m) [..., T, H, W, V] over the persons m.
+  """The maximum of 0 and draw(m) [..., T, H, W, V] over the persons m.
 
-  Unrolled by a few persons, which fuses them into one pass over the result:
-  nothing larger than it is ever in memory. A reduction would promise as much,
-  but XLA does not vectorise it on the CPU (3 times slower for 2 persons, 10
-  times for 10).
+  The loop is unrolled over a few persons, which fuses them into one pass over
+  the result, so nothing larger is ever in memory. XLA does not vectorize the
+  equivalent reduction on the CPU (3 times slower for 2 persons, 10 times for
+  10).
 
   Args:
-    draw: what one person adds.
-    row: [..., M, T, H, V], for the shape alone.
-    column: [..., M, T, W, V], for the shape alone.
+    draw: the heatmaps of one person.
+    row: [..., M, T, H, V], used for its shape.
+    column: [..., M, T, W, V], used for its shape.
   """
   shape = (*row.shape[:-4], *row.shape[-3:-1], *column.shape[-2:])
 
   def body(m, volume):
     return jnp.maximum(volume, draw(m))
 
-  nothing = jnp.zeros(shape, jnp.float32)
-  return lax.fori_loop(0, row.shape[-4], body, nothing, unroll=4)
+  empty = jnp.zeros(shape, jnp.float32)
+  return lax.fori_loop(0, row.shape[-4], body, empty, unroll=4)
 
 
 def _pixels(size: int, like: jax.Array) -> jax.Array:
@@ -160,18 +160,18 @@ def _pixels(size: int, like: jax.Array) -> jax.Array:
 
 
 def _from_middle(start: jax.Array, end: jax.Array, size: int) -> jax.Array:
-  """[..., size, L]: pixels of one axis, from the middle of [..., L] ends."""
+  """[..., size, L]: pixels of one axis, relative to the middle of the limb."""
   start, end = start[..., None, :], end[..., None, :]
   pixels = _pixels(size, start)
   return ((pixels - start) + (pixels - end)) / 2
 
 
-def _bump(mean: jax.Array, size: int, sigma: float) -> jax.Array:
-  """Gaussian of every pixel of one axis, 0 outside the window.
+def _gaussian(mean: jax.Array, size: int, sigma: float) -> jax.Array:
+  """Gaussian at every pixel of one axis, 0 outside the window.
 
   Args:
     mean: [..., 1, V].
-    size: of the axis.
+    size: number of pixels.
     sigma: in pixels.
 
   Returns:
@@ -196,8 +196,8 @@ def _is_inside(
 ) -> jax.Array:
   """Which pixels lie within 3 sigma of low [..., 1, V] to high [..., 1, V].
 
-  The edges are truncated towards zero, as published: a blob whose window ends
-  up to one pixel outside the picture still reaches its first row or column.
+  The edges are truncated towards zero, as published: a window that ends up to
+  one pixel outside the heatmap still includes its first row or column.
   """
   first = jnp.trunc(low - 3 * sigma)
   last = jnp.trunc(high + 3 * sigma)

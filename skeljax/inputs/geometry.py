@@ -1,17 +1,15 @@
-"""From pixels of the picture to pixels of the volume, on the device.
+"""From image pixels to heatmap pixels, on the device.
 
-Every step takes the keypoints and the size of the picture that they lie in and
-returns both, changed. Sizes are whole numbers and computed as such. Nothing
-is cut off: a keypoint outside the picture stays, and is not seen. A coordinate
-of exactly 0 means a missing keypoint to `compact` and `flip`, which leave it, x
-and y each for itself; the other steps move everything.
+Every step takes the keypoints and the image size and returns both. Sizes are
+integers. Keypoints outside the image are kept. A coordinate of exactly 0 means
+a missing keypoint to `compact` and `flip`, which do not change it (x and y
+separately); the other steps move every keypoint.
 
-Throughout xy is [B, N, M, T, V, 2] float32 and size is [B, 2] int32 (height,
-width): of all views of a clip.
+xy is [B, N, M, T, V, 2] float32 and size is [B, 2] int32 (height, width), for
+all views of a clip.
 
 Source: mmaction2 1.x PoseCompact, Resize, CenterCrop, RandomResizedCrop, Flip.
-Deviation: coordinates stay float32 where the crops make them float64, which
-rounds once more.
+Deviation: coordinates stay float32, where the published crops return float64.
 """
 
 from collections.abc import Sequence
@@ -23,19 +21,19 @@ import jax.numpy as jnp
 
 from skeljax.inputs import augment
 
-# Candidates for the random crop, of which the first that fits is taken.
+# Candidates for the random crop; the first that fits is used.
 NUM_CANDIDATES = 10
-# Streams of randomness below the key of a clip.
+# Folded into the key of a clip, one per draw.
 _FLIP, _ASPECT, _AREA, _OFFSET = range(4)
 
 
 class CropDraw(NamedTuple):
-  """What was drawn for the random crop of each clip.
+  """The random crop of each clip.
 
   Attributes:
     aspect: [B, NUM_CANDIDATES] width / height.
-    area: [B, NUM_CANDIDATES] fraction of the picture.
-    offset: [B, 2] (x, y) in [0, 1): where in the room that is left.
+    area: [B, NUM_CANDIDATES] fraction of the image area.
+    offset: [B, 2] (x, y) in [0, 1), position within the remaining margin.
   """
 
   aspect: jax.Array
@@ -46,13 +44,12 @@ class CropDraw(NamedTuple):
 def draw_flip(
   rng: jax.Array, index: jax.Array, probability: float
 ) -> jax.Array:
-  """[B] bool: which clips are mirrored.
+  """Return which clips are flipped, [B] bool.
 
   Args:
     rng: key of the step.
-    index: [B] int, tells the clips of a step apart; with the key it decides
-      alone, wherever in the batch or on which device the clip lies.
-    probability: of the mirror.
+    index: [B] int, index of each clip in its split.
+    probability: of a flip.
   """
   return _uniform(rng, index, _FLIP, 1)[:, 0] < probability
 
@@ -64,13 +61,13 @@ def draw_crop(
   area: tuple[float, float],
   aspect: tuple[float, float],
 ) -> CropDraw:
-  """Draws candidates: areas evenly, aspects evenly in their logarithm.
+  """Draw crop candidates: area uniform, aspect ratio log-uniform.
 
   Args:
     rng: key of the step.
-    index: [B] int, as for draw_flip.
-    area: least and greatest fraction of the picture.
-    aspect: least and greatest width / height.
+    index: [B] int, index of each clip in its split.
+    area: range of the fraction of the image area.
+    aspect: range of width / height.
   """
   low, high = math.log(aspect[0]), math.log(aspect[1])
   u = _uniform(rng, index, _ASPECT, NUM_CANDIDATES)
@@ -103,16 +100,16 @@ def compact(
   hw_ratio: Sequence[float] = (),
   allow_imgpad: bool = True,
 ) -> tuple[jax.Array, jax.Array]:
-  """Cuts out the box around all keypoints of a clip.
+  """Crop to the box around all keypoints of a clip.
 
   Args:
-    xy: see above; NaN becomes 0.
-    size: see above.
+    xy: NaN becomes 0.
+    size: image size.
     padding: the box grows by this fraction.
-    threshold: a box narrower or lower than this stays uncut.
-    hw_ratio: least and greatest height / width of the box, which grows to meet
-      them; () for none.
-    allow_imgpad: whether the box may leave the picture.
+    threshold: no crop if the box is narrower or lower than this.
+    hw_ratio: minimum and maximum height / width of the box, which grows to
+      satisfy them; () for none.
+    allow_imgpad: whether the box may exceed the image.
   """
   xy = jnp.where(jnp.isnan(xy), 0, xy)
   is_present = xy != 0
@@ -120,7 +117,7 @@ def compact(
   low = jnp.min(jnp.where(is_present, xy, jnp.inf), axis=axes)  # [B, 2]
   high = jnp.max(jnp.where(is_present, xy, -jnp.inf), axis=axes)
   is_cut = jnp.all(high - low >= threshold, axis=-1, keepdims=True)
-  # Where nothing is cut the box is of no use, and may be infinite.
+  # Without a crop the box is unused, and may be infinite.
   low, high = jnp.where(is_cut, low, 0), jnp.where(is_cut, high, 1)
 
   center = (high + low) / 2
@@ -131,9 +128,9 @@ def compact(
   half = jnp.concatenate([half_width, half_height], axis=-1)
   low, high = center - half, center + half
   if not allow_imgpad:
-    picture = size[:, ::-1].astype(jnp.float32)
-    low, high = jnp.maximum(low, 0), jnp.minimum(high, picture)
-  # Towards zero, on either side of it.
+    image = size[:, ::-1].astype(jnp.float32)
+    low, high = jnp.maximum(low, 0), jnp.minimum(high, image)
+  # Truncates towards zero.
   low, high = low.astype(jnp.int32), high.astype(jnp.int32)
 
   moved = jnp.where(is_present, xy - _per_clip(low, xy), xy)
@@ -147,10 +144,10 @@ def compact(
 def resize_short_side(
   xy: jax.Array, size: jax.Array, short_side: int
 ) -> tuple[jax.Array, jax.Array]:
-  """Resizes so that the shorter side is short_side, the other in proportion."""
+  """Resize the shorter side to short_side, keeping the aspect ratio."""
   old = jnp.maximum(size, 1)
   short = jnp.min(old, axis=-1, keepdims=True)
-  # To the nearest, halves upwards; in whole numbers, which are exact.
+  # Round to nearest, halves up; exact in integers.
   new = (2 * short_side * old + short) // (2 * short)
   return _rescale(xy, old, new), new
 
@@ -158,7 +155,7 @@ def resize_short_side(
 def resize_to(
   xy: jax.Array, size: jax.Array, height: int, width: int
 ) -> tuple[jax.Array, jax.Array]:
-  """Resizes each side for itself."""
+  """Resize both sides independently."""
   old = jnp.maximum(size, 1)
   new = _constant_size(height, width, size)
   return _rescale(xy, old, new), new
@@ -167,7 +164,7 @@ def resize_to(
 def center_crop(
   xy: jax.Array, size: jax.Array, height: int, width: int
 ) -> tuple[jax.Array, jax.Array]:
-  """Cuts the centre out; the odd pixel falls to the right and the bottom."""
+  """Crop the centre; an odd pixel is removed at the right and bottom."""
   new = _constant_size(height, width, size)
   return _crop(xy, (size - new) // 2), new
 
@@ -175,9 +172,9 @@ def center_crop(
 def random_resized_crop(
   xy: jax.Array, size: jax.Array, draw: CropDraw
 ) -> tuple[jax.Array, jax.Array]:
-  """Cuts out the first drawn rectangle that fits, or else a central square."""
+  """Crop to the first candidate that fits, or else to the central square."""
   area = draw.area * jnp.prod(size, -1, keepdims=True).astype(jnp.float32)
-  # Halves to even, as published; never nothing, however small the picture.
+  # Round half to even, as published; at least one pixel.
   height = jnp.maximum(jnp.round(jnp.sqrt(area / draw.aspect)), 1)
   width = jnp.maximum(jnp.round(jnp.sqrt(area * draw.aspect)), 1)
   candidates = jnp.stack([height, width], axis=-1).astype(jnp.int32)
@@ -188,11 +185,11 @@ def random_resized_crop(
   square = jnp.broadcast_to(jnp.min(size, axis=-1, keepdims=True), size.shape)
   new = jnp.where(any_fits, drawn, square)
 
-  room = size - new
-  choices = (room + 1).astype(jnp.float32)
+  margin = size - new
+  choices = (margin + 1).astype(jnp.float32)
   offset = jnp.floor(draw.offset[:, ::-1] * choices).astype(jnp.int32)
-  # The product may round up to the number of choices itself.
-  offset = jnp.where(any_fits, jnp.minimum(offset, room), room // 2)
+  # The product may round up to the number of choices.
+  offset = jnp.where(any_fits, jnp.minimum(offset, margin), margin // 2)
   return _crop(xy, offset), new
 
 
@@ -200,29 +197,30 @@ def flip(
   points: jax.Array,
   size: jax.Array,
   is_flipped: jax.Array,
-  permutation: Sequence[int],
+  flip_index: Sequence[int],
 ) -> jax.Array:
-  """Mirrors the clips that drew it: x becomes width - x, but exact zeros stay.
+  """Flip some clips: x becomes width - x, except exact zeros.
 
   Args:
-    points: [B, N, M, T, V, 2 or more], x first; what follows y only changes
-      joints.
+    points: [B, N, M, T, V, 2 or more], x first; channels after y only move to
+      the other joint.
     size: [B, 2] int32 (height, width).
     is_flipped: [B] bool.
-    permutation: the layout's mirror, which exchanges left and right joints.
+    flip_index: of the layout, swaps left and right joints.
   """
   width = _per_clip(size[:, 1:].astype(points.dtype), points)
-  mirrored = augment.mirror(points, permutation, width)
-  return jnp.where(_per_clip(is_flipped[:, None], points), mirrored, points)
+  flipped = augment.flip(points, flip_index, width)
+  return jnp.where(_per_clip(is_flipped[:, None], points), flipped, points)
 
 
 def rounded(product: jax.Array) -> jax.Array:
-  """The product, rounded to float32 before it is added to anything.
+  """Return the product, rounded to float32 before it is added to anything.
 
-  XLA may add to the unrounded product, which NumPy never does. Coordinates that
-  come from a coarse grid, as in float16 files, often lie on the very edge of a
-  pixel, and would fall on its other side. A comparison in between keeps both
-  apart, where an optimization barrier does not.
+  XLA may fuse a product and a sum into one operation without rounding the
+  product, which NumPy never does. Coordinates on a coarse grid, as in float16
+  files, are often exactly on the edge of a pixel and would move to the other
+  side. A comparison in between prevents the fusion; an optimization barrier
+  does not.
   """
   return jnp.maximum(product, jnp.finfo(product.dtype).min)
 
@@ -233,7 +231,7 @@ def _rescale(xy: jax.Array, old: jax.Array, new: jax.Array) -> jax.Array:
 
 
 def _crop(xy: jax.Array, top_left: jax.Array) -> jax.Array:
-  """Moves the point [B, 2] (y, x) to the origin."""
+  """Move the point [B, 2] (y, x) to the origin."""
   return xy - _per_clip(top_left[:, ::-1].astype(xy.dtype), xy)
 
 
@@ -243,5 +241,5 @@ def _constant_size(height: int, width: int, like: jax.Array) -> jax.Array:
 
 
 def _per_clip(x: jax.Array, like: jax.Array) -> jax.Array:
-  """[B, C] with axes between, to broadcast against `like`."""
+  """[B, C] with singleton axes, to broadcast against `like`."""
   return x.reshape(x.shape[0], *(1,) * (like.ndim - 2), x.shape[-1])

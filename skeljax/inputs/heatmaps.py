@@ -276,7 +276,7 @@ class Heatmaps:
       else:
         side = self.size if train else self.test_size
         width = jnp.full((1,) * views.ndim, side, views.dtype)
-        points = augment.mirror(views, self.spec.layout.flip_index, width)
+        points = augment.flip(views, self.spec.layout.flip_index, width)
         flipped = self._draw(points, train).astype(dtype)
       volume = jnp.stack([volume, flipped], axis=2)  # [B, N, 2, T, H, W, C]
     return volume.reshape(-1, *volume.shape[-4:])

@@ -175,8 +175,8 @@ class Joints:
   ) -> jax.Array:
     """Return the model input [B * N, M, T, V, C] of views [B, N, M, T, V, C].
 
-    The arguments besides `views` matter for heatmaps only; the model casts
-    joints to its own dtype.
+    The other arguments only affect heatmaps; the model casts joints to its own
+    dtype.
     """
     del train, dtype
     if mirrored:
@@ -309,7 +309,7 @@ class Joints:
       elif self.normalize_2d != 'none':
         width = normalize_2d.frame_size(batch['img_shape'], 2)[:, :1]
       width = width.reshape(-1, *(1,) * (x.ndim - 1))
-    flipped = augment.mirror(x, self.spec.layout.flip_index, width)
+    flipped = augment.flip(x, self.spec.layout.flip_index, width)
     return jnp.where(view.flip.reshape(-1, *(1,) * (x.ndim - 1)), flipped, x)
 
   def _streams_in_half(self, batch: Batch) -> bool:

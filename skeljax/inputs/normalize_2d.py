@@ -1,6 +1,6 @@
-"""Normalisation on the device: 2D as published, and per-clip min-max.
+"""Normalization on the device: 2D as published, and min-max per clip.
 
-The 3D normalisations are done once when data are prepared, not here.
+data_prep normalizes 3D skeletons once.
 """
 
 import jax
@@ -8,18 +8,18 @@ import jax.numpy as jnp
 
 from skeljax.inputs import rounding
 
-# What the published code assumes of a clip that does not say: (height, width).
+# The published default (height, width) of clips without an image size.
 DEFAULT_IMG_SHAPE = (1080, 1920)
-# Up to this extent in pixels a box is no measure of its clip.
+# Clips with a smaller box, in pixels, are not normalized by it.
 _SMALLEST_BOX = 10
 
 
 def frame_size(img_shape: jax.Array, ndim: int) -> jax.Array:
-  """(width, height) of each clip, to broadcast against its coordinates.
+  """Return (width, height) of each clip, broadcastable to its coordinates.
 
   Args:
-    img_shape: [B, 2] (height, width) in pixels; 0 where unknown, which stands
-      for DEFAULT_IMG_SHAPE.
+    img_shape: [B, 2] (height, width) in pixels; 0 if unknown, which means
+      DEFAULT_IMG_SHAPE.
     ndim: rank of the coordinates.
 
   Returns:
@@ -34,18 +34,18 @@ def frame_size(img_shape: jax.Array, ndim: int) -> jax.Array:
 def normalize_2d_1x(
   xy: jax.Array, img_shape: jax.Array, *, published_rounding: bool = False
 ) -> jax.Array:
-  """Pixels to about [-1, 1] about the image centre; missing points to -1.
+  """Map pixels to about [-1, 1] around the image centre; missing points to -1.
 
   Args:
     xy: [B, ..., 2], pixels.
-    img_shape: [B, 2] (height, width) in pixels; 0 where unknown.
+    img_shape: [B, 2] (height, width) in pixels; 0 if unknown.
     published_rounding: round to float16 after each operation, as the published
-      code does where the file holds float16.
+      code does for float16 files.
 
   Returns:
     Same shape and dtype.
 
-  Source: mmaction2 1.x PreNormalize2D, and that of pyskl with mode='fix'.
+  Source: PreNormalize2D of mmaction2 1.x, and of pyskl with mode='fix'.
   """
   round_ = rounding.round_to_float16 if published_rounding else lambda x: x
   half = round_(frame_size(img_shape, xy.ndim) / 2)
@@ -55,33 +55,33 @@ def normalize_2d_1x(
 def normalize_2d_0x(
   xy: jax.Array, score: jax.Array, img_shape: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-  """Pixels to about [-0.5, 0.5]; scores are shifted by -0.5 too.
+  """Map pixels to about [-0.5, 0.5]; scores are shifted by -0.5 too.
 
   Missing points and padding become -0.5 in every channel.
 
   Args:
     xy: [B, ..., 2], pixels.
-    score: [B, ..., 1], or no channel at all.
-    img_shape: [B, 2] (height, width) in pixels; 0 where unknown.
+    score: [B, ..., 1], or [B, ..., 0] without scores.
+    img_shape: [B, 2] (height, width) in pixels; 0 if unknown.
 
   Returns:
     Both, same shapes and dtype.
 
-  Source: mmaction2 0.x PoseNormalize with mean (w / 2, h / 2, 0.5), minimum 0
-  and maximum (w, h, 1). Deviation: the published constants are those of 1920 x
-  1080; here they follow the image size where it is known, as in its demo.
+  Source: PoseNormalize of mmaction2 0.x with mean (w / 2, h / 2, 0.5), minimum
+  0 and maximum (w, h, 1). Deviation: the published constants are those of 1920
+  x 1080; here they follow the image size if it is known, as in its demo.
   """
   size = frame_size(img_shape, xy.ndim)
   return (xy - size / 2) / size, score - 0.5
 
 
 def normalize_2d_box(xy: jax.Array, box: jax.Array) -> jax.Array:
-  """Pixels to [-1, 1] about the centre of each clip's own box.
+  """Map pixels to [-1, 1] around the centre of the box of each clip.
 
   Args:
     xy: [B, ..., 2], pixels.
-    box: [B, 4] x_min, y_min, x_max, y_max over the whole clip. Clips with a box
-      of 10 or less in one direction stay as they are.
+    box: [B, 4] x_min, y_min, x_max, y_max over the whole clip. Clips whose box
+      is 10 pixels or less in one direction are not changed.
 
   Returns:
     Same shape and dtype.
@@ -97,17 +97,18 @@ def normalize_2d_box(xy: jax.Array, box: jax.Array) -> jax.Array:
 
 
 def min_max(x: jax.Array, is_present: jax.Array) -> jax.Array:
-  """Each clip scaled to [-1, 1] per axis by its own minimum and maximum.
+  """Scale each clip to [-1, 1] per axis by its own minimum and maximum.
 
   Args:
     x: [B, N, M, T, V, C] whole clips.
-    is_present: bool, broadcasts against x; what counts. The rest becomes 0.
+    is_present: bool, broadcasts against x; other values are ignored and become
+      0.
 
   Returns:
-    Same shape and dtype; an axis on which a clip has no extent becomes 0.
+    Same shape and dtype; an axis without extent becomes 0.
 
-  Source: the NW-UCLA feeder of CTR-GCN. Deviation: its one person is always
-  there; here absent persons and frames neither count nor move.
+  Source: the NW-UCLA feeder of CTR-GCN, whose one person is always present.
+  Deviation: absent persons and frames are ignored and stay 0.
   """
   axes = tuple(range(1, x.ndim - 1))
   low = jnp.min(x, axes, keepdims=True, where=is_present, initial=jnp.inf)

@@ -1,13 +1,12 @@
-"""The four streams: joints, bones, and the motion of either.
+"""The four streams: joints, bones, and the motion of both.
 
-Arrays are [..., T, V, C], or with scores [..., T, V, C + 1]. Where there are
-scores the last channel of bones and motions is the mean of the two scores
-involved, never their difference.
+Arrays are [..., T, V, C], or with scores [..., T, V, C + 1]. With scores,
+the last channel of bones and motions is the mean of the two scores.
 
 Source: mmaction2 1.x JointToBone and ToMotion; the streams are those of Shi et
 al., "Skeleton-Based Action Recognition with Multi-Stream Adaptive Graph
-Convolutional Networks" (TIP 2020). Deviation: the third channel is a score
-where scores exist, not where the layout is called coco or openpose.
+Convolutional Networks" (TIP 2020). Deviation: the third channel is a score if
+the data have scores, not if the layout is named coco or openpose.
 """
 
 from collections.abc import Sequence
@@ -21,10 +20,10 @@ STREAMS = ('joint', 'bone', 'joint_motion', 'bone_motion')
 
 
 def take_joints(x: jax.Array, index: Sequence[int]) -> jax.Array:
-  """x[..., index, :] for an index known in advance.
+  """Return x[..., index, :] for a static index.
 
-  Written as slices, which compile to copies inside a fusion; a gather would
-  look the constant indices up for every clip.
+  Written as slices, which compile to copies inside a fusion, instead of a
+  gather.
   """
   runs = []
   for v in index:
@@ -42,13 +41,13 @@ def bone(
   has_score: bool,
   published_rounding: bool = False,
 ) -> jax.Array:
-  """Vector from each joint's parent to the joint; zero for a root.
+  """Return the vector from each joint's parent to the joint; zero for a root.
 
   Args:
-    x: [..., V, C], coordinates and, with `has_score`, the score.
+    x: [..., V, C], coordinates and, if has_score, the score.
     parents: the parent of each joint, itself for a root.
-    has_score: whether the last channel is a score: the mean of both ends (for
-      a root its own).
+    has_score: whether the last channel is a score, which becomes the mean of
+      both ends.
     published_rounding: round to float16 after each operation.
 
   Returns:
@@ -66,16 +65,17 @@ def motion(
   has_score: bool,
   published_rounding: bool = False,
 ) -> jax.Array:
-  """Displacement from each frame to the next one of the clip.
+  """Return the displacement from each frame to the next frame of the clip.
 
   Args:
     x: [..., C], joints or bones.
-    x_next: the same one frame later.
+    x_next: the same, one frame later.
     is_last: bool, broadcasts against x; frames without a successor, whose
       motion is zero in all channels.
-    has_score: whether the last channel is a score: the mean of both frames.
-    published_rounding: round to float16 after each operation. The published
-      code has bones in float32, so it rounds the motion of joints only.
+    has_score: whether the last channel is a score, which becomes the mean of
+      both frames.
+    published_rounding: round to float16 after each operation. Published bones
+      are float32, so only the motion of joints is rounded.
 
   Returns:
     Same shape, unit and dtype.

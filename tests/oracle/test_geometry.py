@@ -43,7 +43,7 @@ def clips(oracle_seed):
 
 
 def run(step, xy, size, b):
-  """Keypoints [M, T, V, 2] and size that mmaction2's step makes of a clip."""
+  """Return keypoints [M, T, V, 2] and size after a step of mmaction2."""
   height, width = size[b].tolist()
   results = step.transform(
     {
@@ -78,7 +78,7 @@ def assert_step(ours, theirs, decisions, pending):
 
 
 def box_edges(xy, options):
-  """The corners of PoseCompact's box in float64; nothing where it is unused."""
+  """Return the corners of PoseCompact's box in float64."""
   edges = []
   for axis in range(2):
     values = np.nan_to_num(xy[..., axis].astype(np.float64))
@@ -113,7 +113,7 @@ def test_compact_boxes_are_equal(name, clips, record_difference):
   if name != 'inside':
     assert_step(ours, theirs, decisions, pending)
   else:
-    # Where nobody is in the picture the published box is inside out.
+    # Without a person in the image the published box is inverted.
     kept = [b for b in range(NUM_CLIPS) if min(theirs[b][1]) > 0]
     assert len(kept) > 0.9 * NUM_CLIPS
     ours = [np.asarray(x)[kept] for x in ours]
@@ -209,7 +209,7 @@ def test_random_crops_are_equal_for_equal_draws(
 
 
 def test_crops_and_flips_come_from_the_published_distributions():
-  """Kolmogorov and Smirnov: sizes, offsets, and how often a clip is mirrored."""
+  """Kolmogorov-Smirnov tests of sizes and offsets, and the flip rate."""
   number, size = 2000, np.array([[64, 80]], np.int32)
   key, index = jax.random.key(0), np.arange(number)
 

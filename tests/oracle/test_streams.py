@@ -1,7 +1,7 @@
-"""From annotations to the model's input, all four streams: GCN of mmaction2.
+"""All four streams from annotation to model input, against mmaction2.
 
-Ours go the way of a run: the record as data_prep codes it, the batch as the
-pipeline collates it, the features as a step compiles them.
+Ours follows a run: the record as data_prep encodes it, the batch as the
+pipeline collates it, the input as a step compiles it.
 """
 
 import drawn_clips
@@ -31,7 +31,7 @@ def train_frames(items, rng):
 
 
 def both(items, layout, stream, frame_index, options, normalize='none'):
-  """[B * N, M, T, V, C] of ours and of mmaction2, and its joints' scale."""
+  """Ours and mmaction2's [B * N, M, T, V, C], and the scale of the joints."""
   clips = [drawn_clips.record_of(item, layout, normalize) for item in items]
   batch = drawn_clips.batch_of(clips, frame_index, SAMPLING, NUM_PERSONS)
   ours = model_input(batch, options, train=False)
@@ -56,7 +56,7 @@ def both(items, layout, stream, frame_index, options, normalize='none'):
   return np.asarray(ours), theirs(drawn_clips.FEATS[stream]), scale
 
 
-def told(seed, items):
+def describe(seed, items):
   clips = '; '.join(item['frame_dir'] for item in items)
   return f'seed {seed}: {clips}'
 
@@ -91,7 +91,7 @@ def test_2d_clips_are_equal(
     for number in range(NUM_CLIPS)
   ]
   for field in ('keypoint', 'keypoint_score')[: 1 + bool(score_dtype)]:
-    items[-1][field][:] = 0  # Nobody.
+    items[-1][field][:] = 0  # No person.
   options = specs.joints(
     layout=layout,
     stream=stream,
@@ -109,13 +109,13 @@ def test_2d_clips_are_equal(
   record_difference(f'PreNormalize2D, {stream}', 'transform', difference)
   if dtype == 'float16':
     np.testing.assert_array_equal(
-      ours, theirs, err_msg=told(oracle_seed, items)
+      ours, theirs, err_msg=describe(oracle_seed, items)
     )
   else:
-    # XLA divides by half the picture by multiplying with its reciprocal: one
+    # XLA divides by half the image size by multiplying with its reciprocal: one
     # unit in the last place of a coordinate, and four of them make the motion
     # of a bone.
-    assert difference <= 5e-7, told(oracle_seed, items)
+    assert difference <= 5e-7, describe(oracle_seed, items)
 
 
 @pytest.mark.parametrize('stream', STREAMS)
@@ -124,7 +124,7 @@ def test_3d_clips_are_equal(dtype, stream, oracle_seed, record_difference):
   layout = skeletons.LAYOUTS['nturgb+d']
   rng = np.random.RandomState([oracle_seed % 2**32, len(stream)])
   items = [drawn_clips.draw(rng, 25, 3, dtype) for _ in range(NUM_CLIPS)]
-  items[-1]['keypoint'][:] = 0  # Nobody.
+  items[-1]['keypoint'][:] = 0  # No person.
   options = specs.joints(
     layout=layout, stream=stream, num_channels=3, has_score=False
   )
@@ -142,4 +142,4 @@ def test_3d_clips_are_equal(dtype, stream, oracle_seed, record_difference):
   # The normalised clip is stored in float32, where mmaction2 takes bones and
   # motions of float64: half a unit in the last place of each of up to four
   # coordinates, and that of every sum.
-  assert difference <= 5e-7, told(oracle_seed, items)
+  assert difference <= 5e-7, describe(oracle_seed, items)

@@ -36,14 +36,14 @@ model_input = specs.model_input
 
 @pytest.fixture(scope='module', params=KINDS)
 def prepared(request, oracle_seed, tmp_path_factory):
-  """The kind, the annotation file, and where data_prep has put the dataset."""
+  """Return the case, the annotation file and the dataset root."""
   _, layout, joints, channels, *dtypes, normalize = KINDS[request.param]
   folder = tmp_path_factory.mktemp('whole_path')
   rng = np.random.RandomState(oracle_seed % 2**32)
   items = []
   while len(items) < NUM_CLIPS:
     item = drawn_clips.draw(rng, joints, channels, *dtypes)
-    if item['keypoint'].any():  # data_prep refuses clips of nobody.
+    if item['keypoint'].any():  # data_prep refuses clips without a person.
       name = f'{len(items)}: {item["frame_dir"]}, seed {oracle_seed}'
       items.append(item | {'frame_dir': name, 'label': int(rng.randint(5))})
   names = [item['frame_dir'] for item in items]
@@ -77,7 +77,7 @@ def make_recipe(kind, folder, stream):
 
 
 def published_start(kind, stream):
-  """The first transforms of the published configurations."""
+  """Return the first transforms of the published configs."""
   layout = KINDS[kind][1]
   return (
     dict(type='PreNormalize2D' if kind == '2d' else 'PreNormalize3D'),
@@ -86,7 +86,7 @@ def published_start(kind, stream):
 
 
 def assert_equal(ours, theirs, kind, clip):
-  """Bit by bit in 2D; 3D is float64 there and stored in float32 here."""
+  """Bit-equal in 2D; 3D is float64 in mmaction2 and float32 here."""
   if kind == '2d':
     np.testing.assert_array_equal(ours, theirs, clip['id'])
   else:

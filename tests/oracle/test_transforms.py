@@ -20,14 +20,14 @@ FLAGS = ('has_score', 'published_rounding')
 
 
 def normalized(item):
-  """[M, T', V, 3] that mmaction2 makes of an annotation."""
+  """Return [M, T', V, 3] of an annotation from mmaction2."""
   results = transforms.PreNormalize3D().transform(copy.deepcopy(item))
   assert results['total_frames'] == results['keypoint'].shape[1]
   return results['keypoint']
 
 
 def assert_normalized(item, layout, told):
-  """Ours equals theirs; returns the largest difference."""
+  """Check equality and return the largest difference."""
   theirs = normalized(item)
   ours = normalize_3d.normalize_mmaction1x(item['keypoint'], layout)
   assert ours.dtype == np.float64
@@ -102,7 +102,7 @@ def test_neither_normalizes_three_persons():
 
 
 def adversarial(rng, shape, has_score, dtype):
-  """Ordinary numbers, zeros, neighbours, and the largest and smallest ones."""
+  """Ordinary numbers, zeros, neighbours, and extreme values."""
   limits = np.finfo(dtype)
   # float32 below its normal range is zero to XLA on the CPU, see rounding for
   # float16.
@@ -121,7 +121,7 @@ def adversarial(rng, shape, has_score, dtype):
 def test_bones_and_motions_of_any_numbers_are_equal(
   num_channels, name, dtype, oracle_seed
 ):
-  """One operation on equal numbers: equal bit by bit, infinities too."""
+  """One operation on equal numbers is bit-equal, also for infinities."""
   layout = skeletons.LAYOUTS[name]
   # What mmaction2 takes for a score.
   has_score = num_channels == 3 and name != 'nturgb+d'

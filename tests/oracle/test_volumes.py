@@ -36,7 +36,7 @@ class Case:
   Attributes:
     stream: 'keypoint' or 'limb'.
     options: other fields of Heatmaps.
-    target: options of GeneratePoseTarget besides.
+    target: other options of GeneratePoseTarget.
     dtype: of the keypoints.
     score_dtype: of the scores; '' for none.
     train: whether it is the training pipeline.
@@ -85,7 +85,7 @@ CASES = {
 
 
 def published_volumes(item, frame_index, case, options, draws):
-  """[N, T, H, W, C] that mmaction2 makes of one annotation."""
+  """Return [N, T, H, W, C] of one annotation from mmaction2."""
   if case.train:
     steps = drawn_poses.train_steps(case.stream, options.size, **case.target)
     with drawn_poses.Injected(*draws):
@@ -109,7 +109,7 @@ def published_volumes(item, frame_index, case, options, draws):
 
 @functools.partial(jax.jit, static_argnames=('options', 'train', 'mirrored'))
 def our_volumes(batch, key, *, options, train, mirrored=False):
-  """Volumes, points, and in training what was drawn: aspect to is_flipped."""
+  """Return volumes, points and, in training, the random draws."""
   points = options.prepare(batch, rng=key, train=train)
   volume = options.render(points, train=train, mirrored=mirrored)
   crop = geometry.draw_crop(
@@ -119,7 +119,7 @@ def our_volumes(batch, key, *, options, train, mirrored=False):
   return volume, points, (*crop, flip)
 
 
-def compare(ours, theirs, points, case, options, told, decisions):
+def compare(ours, theirs, points, case, options, where, decisions):
   """Both [N', T, H, W, C] of one clip; points [N, M, T, V, 3]."""
   scale = [options.scaling, options.scaling, 1]
   width = options.size if case.train else options.test_size
@@ -145,7 +145,7 @@ def compare(ours, theirs, points, case, options, told, decisions):
     worst = max(
       worst,
       decisions.compare_volumes(
-        ours_n, theirs_n, view, case.stream, options.sigma, f'{told}, view {n}'
+        ours_n, theirs_n, view, case.stream, options.sigma, f'{where}, view {n}'
       ),
     )
   return worst
@@ -191,12 +191,12 @@ def test_pipelines_are_equal(name, oracle_seed, record_difference):
 
   decisions, worst = drawn_poses.Decisions(), 0.0
   for b, item in enumerate(items):
-    told = f'{name}, seed {oracle_seed}, {item["frame_dir"]}'
+    where = f'{name}, seed {oracle_seed}, {item["frame_dir"]}'
     theirs = published_volumes(
       item, chosen[b], case, options, [x[b] for x in draws]
     )
     difference = compare(
-      ours[b], theirs, points[b], case, options, told, decisions
+      ours[b], theirs, points[b], case, options, where, decisions
     )
     worst = max(worst, difference)
   decisions.check(record_difference)
@@ -205,7 +205,7 @@ def test_pipelines_are_equal(name, oracle_seed, record_difference):
 
 @pytest.fixture(scope='module')
 def prepared(oracle_seed, tmp_path_factory):
-  """An annotation file, and the folder where data_prep has put the dataset."""
+  """Return the annotation file, its items and the prepared dataset."""
   folder = tmp_path_factory.mktemp('poses')
   rng = np.random.RandomState(oracle_seed % 2**32)
   items = [drawn_poses.draw(rng, number=number) for number in range(9)]
@@ -235,7 +235,7 @@ def prepared(oracle_seed, tmp_path_factory):
 
 
 def test_whole_path_of_a_test_set_is_equal(prepared, record_difference):
-  """PoseDataset with the published test pipeline, from the file on."""
+  """Compare with PoseDataset and the published test pipeline."""
   path, _, dataset = prepared
   frames = sampling.Sampling('uniform', 48, 2)
   published = PoseDataset(
@@ -297,7 +297,7 @@ def test_whole_path_of_a_test_set_is_equal(prepared, record_difference):
 def test_whole_path_of_training_is_equal_for_equal_draws(
   prepared, record_difference
 ):
-  """Limbs; the frames and decisions that were drawn here, injected there."""
+  """Limbs, with our frames and draws injected into mmaction2."""
   _, items, dataset = prepared
   by_name = {item['frame_dir']: item for item in items}
   source = dataset.source('train')

@@ -1,4 +1,4 @@
-"""PoseC3D from a prepared dataset to scores, and what it cannot be given."""
+"""PoseC3D from a prepared dataset to scores, and refused settings."""
 
 import dataclasses
 import json
@@ -33,7 +33,7 @@ SPEC = DataSpec(
 
 
 def _annotations(with_score=True, img_shape=(120, 160)):
-  """One or three people whose joints swing along x or along y."""
+  """One or three persons whose joints swing along x or y."""
   rng = np.random.default_rng(0)
   pose = rng.uniform(30, 90, (17, 2))
   annotations, split = [], {'train': [], 'val': []}
@@ -63,7 +63,7 @@ def _annotations(with_score=True, img_shape=(120, 160)):
 
 @pytest.fixture(scope='module')
 def prepared(tmp_path_factory):
-  """prepared(name, **what): the root that then holds such a dataset."""
+  """Return prepared(name, **options), which returns the dataset root."""
   root = tmp_path_factory.mktemp('datasets')
 
   def function(name, max_persons=0, **what):
@@ -88,7 +88,7 @@ def prepared(tmp_path_factory):
 
 
 def _config(root, dataset, words=''):
-  """The published configuration with a network of two narrow blocks."""
+  """Return the published config with a network of two narrow blocks."""
   config = posec3d_ntu60_keypoint.get_config(words)
   config.data.update(dir=root, dataset=dataset, clip_len=4, num_clips=4)
   config.input.update(short_side=10, size=8, test_size=8)
@@ -110,13 +110,13 @@ def _config(root, dataset, words=''):
 
 @pytest.fixture(scope='module')
 def run(prepared, tmp_path_factory):
-  """Configuration, workdir and result of a whole run of six steps."""
+  """Return config, workdir and result of a run of six steps."""
   config = _config(prepared('tiny_2d'), 'tiny_2d')
   workdir = tmp_path_factory.mktemp('posec3d')
   return config, workdir, train.train(config, str(workdir))
 
 
-def test_run_scores_every_clip_with_its_mirrored_views(run):
+def test_run_scores_every_clip_with_flipped_views(run):
   config, workdir, result = run
   assert np.isfinite(result.summary['loss'])
   results = json.loads((workdir / 'results.json').read_text())
@@ -150,7 +150,7 @@ def test_views_at_once_must_divide_the_views(run):
     scoring.Evaluator(run_lib.Run(config, spec), dataset, num_clips=4)
 
 
-def test_validation_of_one_view_takes_what_divides_the_final_views(run):
+def test_validation_with_one_view_accepts_a_divisor_of_the_final_views(run):
   config = run[0].copy_and_resolve_references()
   config.eval.views_at_once = 2
   views = run_lib.Run(config, SPEC)
@@ -169,7 +169,7 @@ def test_validation_of_one_view_takes_what_divides_the_final_views(run):
     ('model.conv1_stride', (1,), 'conv1_stride'),
   ],
 )
-def test_mistake_is_told_before_there_is_a_workdir(
+def test_invalid_settings_are_refused_before_the_workdir_exists(
   run, tmp_path, field, value, message
 ):
   config = run[0].copy_and_resolve_references()
@@ -187,9 +187,7 @@ def test_run_of_other_settings_is_not_continued(run):
 
 
 @pytest.mark.parametrize('img_shape', [None, 'most'])
-def test_clip_without_the_size_of_its_picture_is_refused(
-  prepared, tmp_path, img_shape
-):
+def test_clip_without_image_size_is_refused(prepared, tmp_path, img_shape):
   name = f'no_size_{img_shape}'
   config = _config(prepared(name, img_shape=img_shape), name)
   with pytest.raises(errors.UserError, match='without an image size'):
@@ -197,7 +195,7 @@ def test_clip_without_the_size_of_its_picture_is_refused(
   assert not (tmp_path / 'run').exists()
 
 
-def test_log_says_what_was_left_out_of_the_data(run, prepared):
+def test_notes_report_missing_scores_and_removed_persons(run, prepared):
   config = run[0]
   complete = run_lib.open_dataset(config)
   assert complete.spec.num_persons == 3
@@ -237,7 +235,7 @@ def test_layout_without_limbs_is_refused_by_a_limb_config():
     ('scaling', 0.3, 'scaling'),
   ],
 )
-def test_settings_that_make_no_volume_are_refused(field, value, message):
+def test_settings_without_a_valid_volume_are_refused(field, value, message):
   config = posec3d_ntu60_keypoint.get_config('')
   config.input[field] = value
   with pytest.raises(errors.UserError, match=message):
@@ -264,16 +262,14 @@ def test_sizes_that_strides_do_not_divide_are_refused_for_training_only(
     run.input.validate(run.model)
 
 
-def test_pooling_that_is_left_out_divides_nothing():
+def test_disabled_pooling_has_no_stride():
   config = posec3d_ntu60_keypoint.get_config('')
   config.model.update(pool1_stride=(1, 2), with_pool1=False)
   run = run_lib.Run(config, SPEC)
   run.input.validate(run.model)
 
 
-def test_finetuning_recipe_names_the_published_weights_it_starts_from(
-  run, tmp_path
-):
+def test_fine_tuning_recipe_names_its_published_weights(run, tmp_path):
   config = posec3d_ucf101_keypoint.get_config('')
   config.data.update(dir=run[0].data.dir, dataset='tiny_2d')
   with pytest.raises(errors.UserError, match='k400_posec3d-041f49c6.pth'):
@@ -281,7 +277,7 @@ def test_finetuning_recipe_names_the_published_weights_it_starts_from(
   assert not (tmp_path / 'run').exists()
 
 
-def test_graph_networks_have_no_mirrored_views(tiny_config):
+def test_graph_networks_have_no_flipped_views(tiny_config):
   dataset = run_lib.open_dataset(tiny_config)
   run = run_lib.Run(tiny_config, dataset.spec)
   with pytest.raises(errors.UserError, match='only heatmaps have flipped'):

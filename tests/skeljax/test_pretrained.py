@@ -1,4 +1,4 @@
-"""Claims about starting from weights that are already there."""
+"""Loading pretrained weights and starting a run from them."""
 
 import dataclasses
 import logging as python_logging
@@ -39,7 +39,7 @@ OTHER_CLASSES = dataclasses.replace(
 
 @pytest.fixture(scope='module')
 def config():
-  """An ST-GCN of two narrow stages; nothing is trained with it."""
+  """Return the config of an untrained ST-GCN with two narrow stages."""
   from configs import stgcn_joint_3d
 
   config = stgcn_joint_3d.get_config('')
@@ -55,7 +55,7 @@ def config():
 
 
 def fill(config, spec, seed):
-  """Variables of random numbers; no function of a network is compiled."""
+  """Return random variables, without compiling the network."""
   rng = np.random.default_rng(seed)
   return jax.tree.map(
     lambda a: rng.random(a.shape, np.float32),
@@ -64,7 +64,7 @@ def fill(config, spec, seed):
 
 
 def make_state(config, spec):
-  """A fresh state, replicated as in a run, that has taken no step."""
+  """Return a newly initialized state, replicated as in a run."""
   replicated = sharding.replicated(sharding.make_mesh())
   training = run_lib.Run(config, spec).plan(100)
   variables = fill(config, spec, seed=1)
@@ -97,7 +97,7 @@ def leaves(tree):
 
 
 def assert_taken(state, old, fresh, replaced=()):
-  """All weights are the old ones, but those whose path has a replaced part."""
+  """Check that all weights are the old ones, except replaced ones."""
   now, old, fresh = (
     leaves(dict(t)) for t in (state.variables, old.variables, fresh.variables)
   )
@@ -114,7 +114,7 @@ def assert_taken(state, old, fresh, replaced=()):
 
 @pytest.fixture
 def log(caplog):
-  """Text of what was logged at INFO."""
+  """Return the text logged at INFO."""
   with caplog.at_level(python_logging.INFO, logger='absl'):
     yield lambda: caplog.text
 
@@ -154,7 +154,7 @@ def test_other_names_replace_the_classifier(config, log):
   assert 'its 3 classes have other names' in log()
 
 
-def test_numbered_classes_may_be_any(config, log):
+def test_numbered_classes_match_any_names(config, log):
   numbered = dataclasses.replace(SPEC, class_names=spec_lib.numbered_classes(3))
   fresh = make_state(config, SPEC)
   old = make_pretrained(config, numbered, is_assumed=True)
@@ -171,7 +171,7 @@ def changed(config, **model):
 
 
 def refusal(config, spec, old):
-  """What initialize says, asked to start `config` on `spec` from `old`."""
+  """Return the error of starting a run from `old`."""
   fresh = make_state(config, spec)
   with pytest.raises(errors.UserError) as error:
     initial_weights.initialize(fresh, old, run_lib.Run(config, spec))
@@ -180,7 +180,7 @@ def refusal(config, spec, old):
   return text
 
 
-def test_another_network_is_refused_by_all_that_differs(config):
+def test_refusal_of_another_network_lists_all_differences(config):
   other = changed(
     config, base_channels=12, adaptive='offset', down_stages=(), conv_pos='post'
   )
@@ -197,8 +197,8 @@ def test_another_network_is_refused_by_all_that_differs(config):
 
 
 @pytest.mark.parametrize('recipe_word', ['', 'u100'])
-def test_the_input_norm_of_agcn_may_be_implied(recipe_word):
-  """As it is in its configurations, and never in a PyTorch file."""
+def test_input_norm_of_agcn_may_be_implied(recipe_word):
+  """Configs leave it implied; PyTorch files never do."""
   from configs import agcn_joint
 
   ours = agcn_joint.get_config(recipe_word)
@@ -214,7 +214,7 @@ def test_the_input_norm_of_agcn_may_be_implied(recipe_word):
     initial_weights.check(make_pretrained(other, SPEC), run_lib.Run(ours, SPEC))
 
 
-def test_a_stride_counts_though_it_changes_no_array(config):
+def test_another_stride_is_refused_although_shapes_agree(config):
   other = changed(config, down_stages=())
   text = refusal(config, SPEC, make_pretrained(other, SPEC))
   assert text.count(', expected') == 1
@@ -235,14 +235,14 @@ def test_another_layout_is_refused(config):
   assert "layout is 'ucla' (20 joints), expected 'nturgb+d' (25 joints)" in text
 
 
-def test_other_channels_are_refused_by_their_arrays(config):
+def test_other_channels_are_refused_by_shape(config):
   scored = dataclasses.replace(SPEC, score_dtype='float32')
   text = refusal(config, SPEC, make_pretrained(config, scored))
   assert 'params.data_bn.scale: shape [100], expected [75]' in text
   assert 'params.block_0.gcn.conv.kernel: shape [4, ' in text
 
 
-def test_other_persons_are_refused_where_they_are_in_the_weights(config):
+def test_other_number_of_persons_is_refused_if_weights_depend_on_it(config):
   apart = changed(config, data_bn='MVC')
   one = dataclasses.replace(SPEC, num_persons=1)
   text = refusal(apart, SPEC, make_pretrained(apart, one))
@@ -254,8 +254,8 @@ def test_other_persons_are_refused_where_they_are_in_the_weights(config):
   assert_taken(state, old, fresh)
 
 
-def test_the_graph_comes_along(config):
-  """A fixed adjacency belongs to the weights that were trained on it."""
+def test_graph_is_copied(config):
+  """A fixed adjacency belongs to the weights trained with it."""
   fresh, old = make_state(config, SPEC), make_pretrained(config, SPEC)
   state = initial_weights.initialize(fresh, old, run_lib.Run(config, SPEC))
   np.testing.assert_array_equal(
@@ -264,7 +264,7 @@ def test_the_graph_comes_along(config):
 
 
 def save_workdir(path, config, spec, steps=(3,)):
-  """A workdir of checkpoints; the weights of step s are fill(seed=s)."""
+  """Save a workdir; the weights of step s are fill(seed=s)."""
   with checkpoints.Checkpoints(str(path)) as saved:
     for step in steps:
       saved.save_variables(
@@ -275,7 +275,7 @@ def save_workdir(path, config, spec, steps=(3,)):
   return str(path)
 
 
-def test_a_workdir_gives_weights_configuration_and_spec(config, tmp_path):
+def test_workdir_yields_weights_config_and_spec(config, tmp_path):
   path = save_workdir(tmp_path / 'run', config, SPEC)
   loaded = pretrained.load(path)
   assert loaded.source == f'{path} step 3'
@@ -288,7 +288,7 @@ def test_a_workdir_gives_weights_configuration_and_spec(config, tmp_path):
     np.testing.assert_array_equal(now[path], array, err_msg=path)
 
 
-def test_what_is_no_checkpoint_is_said(config, tmp_path):
+def test_paths_without_a_checkpoint_are_refused(config, tmp_path):
   with pytest.raises(errors.UserError, match='neither the workdir'):
     pretrained.load(str(tmp_path / 'absent'))
   (tmp_path / 'notes.txt').write_text('x')
@@ -308,7 +308,7 @@ class Dataset:
   spec = dataclasses.replace(SPEC, max_frames=77)
 
 
-def test_a_dataset_fills_in_what_a_pytorch_file_leaves_open(config):
+def test_dataset_supplies_what_a_pytorch_file_does_not_specify(config):
   numbered = dataclasses.replace(
     SPEC, class_names=spec_lib.numbered_classes(3), keypoint_dtype='float16'
   )
@@ -322,7 +322,7 @@ def test_a_dataset_fills_in_what_a_pytorch_file_leaves_open(config):
     known.spec_for(Dataset())
 
 
-def test_normalisation_of_an_assumed_checkpoint_is_what_the_config_says(config):
+def test_normalization_of_a_pytorch_file_comes_from_the_config(config):
   other = dataclasses.replace(SPEC, normalize='mmaction1x')
   replaced = config_dict.ConfigDict(config.to_dict())
   replaced.data.normalize = 'none'
@@ -338,7 +338,7 @@ def test_normalisation_of_an_assumed_checkpoint_is_what_the_config_says(config):
 
 @pytest.fixture(scope='module')
 def short_config(new_tiny_config):
-  """A function that makes the configuration of a run of two steps."""
+  """Return a function that builds the config of a run of two steps."""
 
   def function(**train_fields):
     config = new_tiny_config()
@@ -355,7 +355,7 @@ def short_config(new_tiny_config):
 
 @pytest.fixture(scope='module')
 def given_weights(short_config, tmp_path_factory):
-  """A workdir with random weights of the same network and dataset."""
+  """Return a workdir with random weights of the same network and dataset."""
   config = short_config()
   spec = run_lib.open_dataset(config).spec
   return save_workdir(
@@ -372,7 +372,7 @@ def started_run(short_config, given_weights, tmp_path_factory):
   return workdir, result
 
 
-def test_a_run_starts_from_given_weights(started_run, given_weights):
+def test_run_starts_from_given_weights(started_run, given_weights):
   _, result = started_run
   given = leaves(pretrained.load(given_weights, '3').variables['params'])
   other = leaves(pretrained.load(given_weights, '4').variables['params'])
@@ -381,7 +381,7 @@ def test_a_run_starts_from_given_weights(started_run, given_weights):
     assert abs(array - other[path]).max() > 1e-3, path
 
 
-def test_a_resumed_run_goes_on_where_it_was(
+def test_resumed_run_continues_where_it_stopped(
   started_run, short_config, given_weights, tmp_path
 ):
   workdir, result = started_run
@@ -408,7 +408,7 @@ def test_a_resumed_run_goes_on_where_it_was(
 @pytest.mark.parametrize(
   'fields', [dict(init_from=''), dict(init_step='4')], ids=str
 )
-def test_other_weights_to_start_from_are_another_run(
+def test_other_initial_weights_are_another_run(
   fields, started_run, short_config, given_weights
 ):
   workdir, _ = started_run
@@ -426,5 +426,5 @@ def test_weights_that_do_not_fit_leave_no_workdir(
   workdir = tmp_path / 'run'
   with pytest.raises(errors.UserError, match='base_channels is 8, expected 12'):
     train.train(config, str(workdir))
-  # Nothing stands in the way of the mended command.
+  # The corrected command is not blocked.
   assert not workdir.exists()

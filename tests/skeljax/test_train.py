@@ -1,4 +1,4 @@
-"""Claims about a whole run: it learns, stops, continues and speaks up."""
+"""A whole run: it learns, stops, resumes and reports errors."""
 
 import dataclasses
 import json
@@ -40,7 +40,7 @@ def straight_run(new_tiny_config, tmp_path_factory):
   return workdir, train.train(new_tiny_config(), workdir)
 
 
-def test_run_leaves_what_it_promises(straight_run):
+def test_run_writes_the_documented_files(straight_run):
   workdir, result = straight_run
   for name in (
     'config.json',
@@ -81,9 +81,7 @@ def test_interrupted_and_resumed_run_is_the_straight_run_bit_for_bit(
   assert losses[0] == losses[1]
 
 
-def test_second_run_says_it_is_done_and_changes_nothing(
-  straight_run, tiny_config
-):
+def test_second_run_reports_done_and_changes_nothing(straight_run, tiny_config):
   workdir, first = straight_run
   before = _lines(workdir)
   again = train.train(tiny_config, workdir)
@@ -92,7 +90,7 @@ def test_second_run_says_it_is_done_and_changes_nothing(
   assert _lines(workdir) == before
 
 
-def test_checkpoint_speaks_for_itself(straight_run):
+def test_checkpoint_is_self_contained(straight_run):
   workdir, _ = straight_run
   with checkpoints.Checkpoints(workdir, read_only=True) as saved:
     meta = saved.read_meta(saved.latest_step)
@@ -157,7 +155,7 @@ def test_non_finite_loss_stops_with_step_rate_and_checkpoint(
   assert 'last good checkpoint: none' in text
 
 
-def test_batch_that_does_not_divide_into_norm_groups_is_told(
+def test_batch_size_that_norm_groups_do_not_divide_is_refused(
   tiny_config, tmp_path
 ):
   tiny_config.model.norm_group = 3
@@ -174,7 +172,7 @@ def test_batch_that_does_not_divide_into_norm_groups_is_told(
     ('model.variant', 'best', 'variant'),
   ],
 )
-def test_mistake_leaves_no_workdir_that_would_refuse_the_mended_command(
+def test_invalid_settings_leave_no_workdir_that_would_refuse_the_corrected_command(
   tiny_config, tmp_path, field, value, message
 ):
   tiny_config.update_from_flattened_dict({field: value})
@@ -183,7 +181,7 @@ def test_mistake_leaves_no_workdir_that_would_refuse_the_mended_command(
   assert not (tmp_path / 'run').exists()
 
 
-def test_other_normalisation_prints_the_command(tiny_config, tmp_path):
+def test_other_normalization_prints_the_command(tiny_config, tmp_path):
   tiny_config.data.normalize = 'mmaction0x'
   with pytest.raises(errors.UserError) as caught:
     train.train(tiny_config, str(tmp_path))
@@ -191,7 +189,7 @@ def test_other_normalisation_prints_the_command(tiny_config, tmp_path):
   assert 'python -m data_prep.main' in str(caught.value)
 
 
-def test_training_clips_are_learned_by_heart(tiny_config, tmp_path):
+def test_training_clips_are_memorized(tiny_config, tmp_path):
   tiny_config.train.update(epochs=30.0, log_every_steps=20)
   tiny_config.eval.every_epochs = 0.0
   tiny_config.checkpoint.every_epochs = 0.0

@@ -1,4 +1,4 @@
-"""Random views: what must not change, and what draws depend on."""
+"""Random augmentation: invariants, and what the draws depend on."""
 
 import jax
 import numpy as np
@@ -55,7 +55,7 @@ def test_rotation_in_the_plane_preserves_distances():
   np.testing.assert_allclose(distances(got), distances(x), atol=1e-5)
 
 
-def test_orders_are_the_published_compositions():
+def test_rotation_orders_are_the_published_compositions():
   """pyskl: R = Rz Ry Rx. CTR-GCN: rows times (Ry Rx), so x' = (Ry Rx)^T x."""
   a, b, c = ANGLES[0]
   rx = np.array(
@@ -77,27 +77,27 @@ def test_orders_are_the_published_compositions():
 
 @pytest.mark.parametrize('width', [None, 0.0, 1920.0])
 @pytest.mark.parametrize('name', skeletons.LAYOUTS)
-def test_mirror_twice_is_identity(name, width):
+def test_flip_twice_is_identity(name, width):
   layout = skeletons.LAYOUTS[name]
   shape = (3, layout.num_joints, 3)
   x = np.random.RandomState(0).randint(1, 1900, shape).astype(np.float32)
   x[0, 2] = 0
   if width is not None:
     width = np.full((1, 1, 1), width, np.float32)
-  once = augment.mirror(x, layout.flip_index, width)
-  twice = augment.mirror(once, layout.flip_index, width)
+  once = augment.flip(x, layout.flip_index, width)
+  twice = augment.flip(once, layout.flip_index, width)
   np.testing.assert_array_equal(twice, x)
 
 
-def test_mirror_of_pixels_by_hand():
+def test_flip_of_pixels_by_hand():
   # Joints left, right, top with scores; the right one is missing.
   x = np.array([[10, 5, 0.9], [0, 0, 0], [30, 1, 0.2]], np.float32)
-  got = augment.mirror(x, (1, 0, 2), np.full((1, 1), 100, np.float32))
+  got = augment.flip(x, (1, 0, 2), np.full((1, 1), 100, np.float32))
   expected = [[0, 0, 0], [90, 5, 0.9], [70, 1, 0.2]]
   np.testing.assert_array_equal(got, np.array(expected, np.float32))
 
 
-def test_shift_leaves_missing_joints_alone():
+def test_shift_does_not_move_missing_joints():
   x = random_clips()
   x[0, 0, 0, 0, 3] = 0
   is_present = np.any(x != 0, axis=-1, keepdims=True)
@@ -109,14 +109,14 @@ def test_shift_leaves_missing_joints_alone():
   assert np.abs(moved).max() <= 0.5
 
 
-def test_draws_depend_on_the_clip_not_on_its_place():
+def test_draws_depend_on_the_clip_not_on_its_position():
   index = np.arange(6)
   together, apart = draw(index), draw(index[[4, 1]])
   for a, b in zip(together, apart):
     np.testing.assert_array_equal(np.asarray(a)[[4, 1]], b)
 
 
-def test_switching_one_part_off_leaves_the_others():
+def test_disabling_one_augmentation_does_not_change_the_others():
   index = np.arange(3)
   np.testing.assert_array_equal(
     draw(index).shift, draw(index, flip=0.0, scale=0.0, rotate=()).shift
@@ -125,7 +125,7 @@ def test_switching_one_part_off_leaves_the_others():
   assert nothing == augment.View()
 
 
-def test_draws_have_the_range_and_rate_asked_for():
+def test_draws_have_the_configured_range_and_rate():
   view = draw(np.arange(2000))
   assert abs(np.mean(view.flip) - 0.3) < 0.05
   scale = np.asarray(view.scale)

@@ -1,4 +1,4 @@
-"""Heatmaps of joints and limbs: worked examples, and what must not change."""
+"""Heatmaps of joints and limbs: worked examples and invariants."""
 
 import functools
 
@@ -30,7 +30,7 @@ def drawn(kind, xy, score):
 
 
 def random_points(seed=0, persons=3, frames=4, joints=5):
-  """xy [M, T, V, 2] in and around the picture, score [M, T, V]."""
+  """xy [M, T, V, 2] in and around the heatmap, score [M, T, V]."""
   rng = np.random.RandomState(seed)
   shape = (persons, frames, joints)
   xy = rng.uniform(-4, SIZE + 4, (*shape, 2)).astype(np.float32)
@@ -44,21 +44,21 @@ def one_frame(*points):
 
 
 def five_points(*points):
-  """The same, filled up with points that are not drawn."""
+  """Return the same points, padded with points that are not drawn."""
   return one_frame(*points, *[(0, 0, 0)] * (5 - len(points)))
 
 
-def test_blob_is_the_published_example():
+def test_joint_is_the_published_example():
   volume = drawn('keypoint', *five_points((3.3, 4.7, 0.9)))
   assert volume.shape == (1, SIZE, SIZE, 5)
-  blob = volume[0, :, :, 0]
-  assert np.argmax(blob) == 5 * SIZE + 3
+  heatmap = volume[0, :, :, 0]
+  assert np.argmax(heatmap) == 5 * SIZE + 3
   np.testing.assert_allclose(
-    [blob[5, 3], blob[4, 3], blob[5, 4], blob[4, 4]],
+    [heatmap[5, 3], heatmap[4, 3], heatmap[5, 4], heatmap[4, 4]],
     [0.700921, 0.402156, 0.402156, 0.230738],
     atol=1e-6,
   )
-  rows, columns = np.nonzero(blob)
+  rows, columns = np.nonzero(heatmap)
   assert set(rows) == set(range(2, 7)) and set(columns) == set(range(1, 6))
   assert not volume[..., 1:].any()
 
@@ -73,15 +73,15 @@ def test_limb_is_the_published_example():
   assert not volume[..., 1:].any()
 
 
-def test_blob_is_the_product_of_its_profiles():
-  """Each from the pixel after -3 sigma, truncated, to that of 3 sigma."""
+def test_joint_is_the_product_of_its_profiles():
+  """Each profile spans truncated -3 sigma to 3 sigma."""
   volume = drawn('keypoint', *five_points((7.0, 8.0, 0.5)))
   profile = np.exp(-np.square(np.arange(-2, 2)) / (2 * 0.6**2))
   np.testing.assert_allclose(volume.sum(), 0.5 * profile.sum() ** 2, rtol=1e-6)
 
 
 @pytest.mark.parametrize('kind', ['keypoint', 'limb'])
-def test_persons_change_places_without_a_trace(kind):
+def test_heatmaps_are_invariant_to_the_order_of_persons(kind):
   xy, score = random_points()
   volume = drawn(kind, xy, score)
   np.testing.assert_array_equal(volume, drawn(kind, xy[::-1], score[::-1]))
@@ -110,7 +110,7 @@ def test_channels_follow_joints():
   )
 
 
-def test_ends_of_a_limb_change_places():
+def test_limb_is_invariant_to_the_order_of_its_ends():
   swapped = tuple((b, a) for a, b in LIMBS)
   xy, score = random_points()
   np.testing.assert_allclose(
@@ -120,14 +120,14 @@ def test_ends_of_a_limb_change_places():
   )
 
 
-def test_short_limb_is_a_blob_with_the_score_of_its_start():
+def test_short_limb_is_a_joint_with_the_score_of_its_start():
   xy, score = five_points((5.0, 6.0, 0.3), (5.5, 6.5, 0.8))
-  blobs = drawn('keypoint', xy, score)
+  joints = drawn('keypoint', xy, score)
   limb = drawn('limb', xy, score)[..., 0]
-  np.testing.assert_allclose(limb, blobs[..., 0], atol=1e-6)
+  np.testing.assert_allclose(limb, joints[..., 0], atol=1e-6)
   limbs = ((1, 0), *LIMBS[1:])
   limb = np.asarray(limb_heatmaps(xy, score, limbs=limbs))[..., 0]
-  np.testing.assert_allclose(limb, blobs[..., 1], atol=1e-6)
+  np.testing.assert_allclose(limb, joints[..., 1], atol=1e-6)
   # The end counts for whether it is drawn at all.
   score[0, 0, 1] = 0
   assert not drawn('limb', xy, score).any()
@@ -135,15 +135,15 @@ def test_short_limb_is_a_blob_with_the_score_of_its_start():
 
 @pytest.mark.parametrize('kind', ['keypoint', 'limb'])
 def test_edges_of_windows_are_truncated_towards_zero(kind):
-  """Two and a half pixels outside a blob still reaches the first column."""
+  """A Gaussian two and a half pixels outside still reaches the first column."""
   for x, is_seen in ((-1.9, True), (-2.7, True), (-2.9, False), (17.9, False)):
     xy, score = five_points((x, 5.0, 1.0), (x, 9.0, 1.0))
     assert drawn(kind, xy, score)[..., 0].any() == is_seen, x
 
 
 @pytest.mark.parametrize('kind', ['keypoint', 'limb'])
-def test_memory_is_bounded_whatever_the_number_of_persons(kind):
-  """Nothing is ever as large as one volume for each person."""
+def test_memory_does_not_grow_with_the_number_of_persons(kind):
+  """No buffer is as large as one volume per person."""
   function = keypoint_heatmaps if kind == 'keypoint' else limb_heatmaps
   xy, score = random_points(persons=10, frames=64)
   memory = function.lower(xy, score).compile().memory_analysis()

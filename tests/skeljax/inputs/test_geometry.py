@@ -1,4 +1,4 @@
-"""From the picture to the volume: worked examples, and what must not change."""
+"""Geometry from the image to the heatmap: worked examples and invariants."""
 
 import jax
 import numpy as np
@@ -24,7 +24,7 @@ def size(height, width):
   return np.array([[height, width]], np.int32)
 
 
-def test_box_is_the_extent_and_a_quarter():
+def test_box_is_the_extent_plus_a_quarter():
   """Half sizes 10 and 20 grow to 12.5 and 25 about (110, 120)."""
   xy = points((100, 100), (120, 140))
   moved, new = compact(xy, size(1080, 1920), **COMPACT)
@@ -35,7 +35,7 @@ def test_box_is_the_extent_and_a_quarter():
   np.testing.assert_array_equal(moved, xy - np.float32([85, 95]))
 
 
-def test_box_may_leave_the_picture_unless_told():
+def test_box_may_exceed_the_image_unless_disabled():
   """Corners are truncated towards zero, also below it."""
   xy = points((2, 30), (31, 61))
   moved, new = compact(xy, size(64, 33), **COMPACT)
@@ -46,7 +46,7 @@ def test_box_may_leave_the_picture_unless_told():
   np.testing.assert_array_equal(moved, xy - np.float32([0, 26]))
 
 
-def test_missing_coordinates_stay_where_they_are():
+def test_missing_coordinates_do_not_move():
   xy = points((100, 100), (0, 0), (0, 120), (130, 0), (np.nan, 140), (120, 140))
   moved, _ = compact(xy, size(500, 500), **COMPACT)
   assert not np.isnan(moved).any()
@@ -57,7 +57,7 @@ def test_missing_coordinates_stay_where_they_are():
   np.testing.assert_array_equal(flipped[..., 0], np.where(x != 0, 60 - x, 0))
 
 
-def test_small_and_absent_groups_stay_uncut():
+def test_small_and_absent_groups_are_not_cropped():
   for xy in (
     points((100, 100), (109, 140)),
     points((100, 100), (140, 109)),
@@ -82,7 +82,7 @@ def test_one_box_for_all_views_and_persons():
   np.testing.assert_array_equal(np.reshape(moved, joined.shape), moved_joined)
 
 
-def test_center_crop_leaves_the_odd_pixel_right_and_below():
+def test_center_crop_removes_the_odd_pixel_at_right_and_bottom():
   xy, new = geometry.resize_short_side(points((101, 50)), size(100, 101), 64)
   np.testing.assert_array_equal(new, [[64, 65]])
   moved, new = geometry.center_crop(xy, new, 64, 64)
@@ -111,7 +111,7 @@ def test_first_candidate_that_fits_is_cropped():
   np.testing.assert_array_equal(moved, [[[[[[30 - 10, 30 - 20]]]]]])
 
 
-def test_central_square_where_no_candidate_fits():
+def test_central_square_if_no_candidate_fits():
   draw = geometry.CropDraw(
     np.ones((1, 10), np.float32), np.ones((1, 10), np.float32), np.zeros((1, 2))
   )
@@ -121,7 +121,7 @@ def test_central_square_where_no_candidate_fits():
   np.testing.assert_array_equal(moved, [[[[[[30 - 20, 30]]]]]])
 
 
-def test_draws_depend_on_key_and_clip_alone():
+def test_draws_depend_only_on_key_and_clip():
   @jax.jit
   def draw_jitted(key, index):
     crop = geometry.draw_crop(key, index, area=(0.5, 0.9), aspect=(0.7, 1.5))
@@ -144,7 +144,7 @@ def test_draws_depend_on_key_and_clip_alone():
   assert len(np.unique(aspect)) == aspect.size
 
 
-def test_crops_stay_inside_whatever_is_drawn():
+def test_crops_stay_inside_the_image():
   rng = np.random.RandomState(0)
   number = 500
   pictures = rng.randint(10, 90, (number, 2)).astype(np.int32)

@@ -1,4 +1,4 @@
-"""What may be asked of heatmap volumes, and what is refused."""
+"""Fields of Heatmaps: what is refused, and what is derived."""
 
 import dataclasses
 
@@ -20,14 +20,14 @@ def test_channels_are_joints_and_limbs(stream, channels):
   assert hash(options) == hash(dataclasses.replace(options))
 
 
-def test_scaling_scales_what_is_drawn():
+def test_scaling_scales_the_heatmaps():
   options = specs.heatmaps(scaling=0.5)
   assert options.side(train=True) == 28
   assert options.side(train=False) == 32
 
 
 @pytest.mark.parametrize(
-  'changes, told',
+  'changes, message',
   [
     (
       {'heatmap': 'bone'},
@@ -61,8 +61,8 @@ def test_scaling_scales_what_is_drawn():
     ({'crop_aspect': (2.0, 0.5)}, 'crop_aspect'),
   ],
 )
-def test_bad_options_are_refused(changes, told):
-  with pytest.raises(errors.UserError, match=told):
+def test_invalid_fields_are_refused(changes, message):
+  with pytest.raises(errors.UserError, match=message):
     specs.heatmaps(**changes)
 
 

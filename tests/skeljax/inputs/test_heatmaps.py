@@ -1,4 +1,4 @@
-"""The input of PoseC3D, from the batch on; numbers made by mmaction2 itself."""
+"""The heatmap input, compared with numbers from mmaction2."""
 
 import functools
 import pathlib
@@ -38,7 +38,7 @@ quick = jax.jit(volume_of, static_argnames=STATIC, compiler_options=QUICK)
 
 
 def make_options(**changes):
-  """Small pictures: what is claimed does not depend on their size."""
+  """Return small heatmaps; the claims do not depend on their size."""
   small = {'short_side': 28, 'size': 24, 'test_size': 24}
   return specs.heatmaps(**small | changes)
 
@@ -68,7 +68,7 @@ def draw(batch, options=None, key=0, function=quick, **kwargs):
 
 
 def fill_person_slots(batch, number):
-  """The batch with more padded persons."""
+  """Return the batch with more padded persons."""
   wider = dict(batch)
   for name in ('keypoint', 'score'):
     pad = [(0, 0)] * batch[name].ndim
@@ -79,7 +79,7 @@ def fill_person_slots(batch, number):
 
 @pytest.mark.parametrize('clip', ['hd', 'odd'])
 @pytest.mark.parametrize('stream', ['keypoint', 'limb'])
-def test_volumes_are_those_of_mmaction2(stream, clip):
+def test_heatmaps_equal_mmaction2(stream, clip):
   golden = np.load(GOLDEN)
   keypoint = golden[f'{clip}/keypoint'][None, None]
   batch = {
@@ -145,7 +145,7 @@ def test_shapes_and_ranges(train):
   assert volume.any(axis=(1, 2, 3)).mean() > 0.95
 
 
-def test_both_streams_are_one_beside_the_other():
+def test_keypoint_limb_concatenates_both():
   both, *parts = (
     draw(make_batch(), make_options(heatmap=stream), mirrored=True)
     for stream in ('keypoint_limb', 'keypoint', 'limb')
@@ -154,7 +154,7 @@ def test_both_streams_are_one_beside_the_other():
 
 
 @pytest.mark.parametrize('stream', ['keypoint', 'limb'])
-def test_mirrored_twice_is_the_same(stream):
+def test_flip_of_volume_twice_is_identity(stream):
   options = make_options(heatmap=stream)
   volume = draw(make_batch(), options, mirrored=True)
   order = COCO.flip_index if stream == 'keypoint' else COCO.limb_flip_index
@@ -164,7 +164,7 @@ def test_mirrored_twice_is_the_same(stream):
   np.testing.assert_array_equal(volume[0::2], draw(make_batch(), options))
 
 
-def test_older_mirror_is_one_pixel_further_right():
+def test_flip_of_0x_is_one_pixel_further_right():
   """0.x moves x to W - x, 1.x to W - 1 - x."""
   volume = draw(make_batch(), make_options(mirror='0x'), mirrored=True)
   newer = draw(make_batch(), make_options(), mirrored=True)
@@ -205,8 +205,8 @@ def test_without_scores_every_joint_of_every_person_has_score_one():
   )
 
 
-def test_views_may_be_drawn_apart():
-  """One box for all views of a clip, wherever they are split."""
+def test_views_can_be_rendered_separately():
+  """All views of a clip share one box, however they are split."""
   batch, options = make_batch(), make_options()
   together = draw(batch).reshape(NUM_CLIPS, 2, -1)
   prepare = functools.partial(options.prepare, train=False)
@@ -220,7 +220,7 @@ def test_views_may_be_drawn_apart():
     np.testing.assert_allclose(apart, together[:, n], atol=1e-6)
 
 
-def test_what_is_drawn_depends_on_key_and_clip_not_on_place():
+def test_augmentation_depends_on_key_and_clip_not_on_position():
   batch = make_batch()
   order = np.array([2, 0, 3, 1])
   shuffled = {name: x[order] for name, x in batch.items()}
@@ -242,8 +242,8 @@ def test_bfloat16_is_rounded_at_the_end():
   np.testing.assert_array_equal(rounded, volume.astype(jnp.bfloat16))
 
 
-def test_devices_need_nothing_of_each_other():
-  """A batch over four devices: no communication, and the same volumes."""
+def test_sharded_batch_needs_no_communication():
+  """A batch on four devices: no communication, same volumes."""
   batch, key = make_batch(), jax.random.key(3)
   mesh = jax.make_mesh(
     (4,), ('data',), axis_types=(jax.sharding.AxisType.Auto,)
@@ -260,7 +260,7 @@ def test_devices_need_nothing_of_each_other():
   np.testing.assert_allclose(volume, quick(batch, key, **kwargs), atol=1e-5)
 
 
-def test_bad_batches_are_refused():
+def test_invalid_batches_are_refused():
   batch, options = make_batch(), make_options()
   with pytest.raises(ValueError, match='needs rng'):
     options.prepare(batch, train=True)

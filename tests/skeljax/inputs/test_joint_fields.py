@@ -61,7 +61,7 @@ def test_invalid_fields_are_refused(changes, message):
     options(**changes)
 
 
-def test_options_are_hashable_and_compare_by_value():
+def test_inputs_are_hashable_and_compare_by_value():
   assert options(rotate=(1.0, 2.0, 3.0)) == options(rotate=(1.0, 2.0, 3.0))
   assert len({options(), options(), options(flip=0.5)}) == 2
 

@@ -1,4 +1,4 @@
-"""The whole way from a batch to the model's input."""
+"""Joints from the batch to the model input."""
 
 import functools
 import pathlib
@@ -34,7 +34,7 @@ def padded(clip, persons, frame_index):
 
 
 def make_batch(clip, score=None, persons=3, frame_index=None, img_shape=(0, 0)):
-  """The batch of one clip [M, F, V, C] in the given frames, all by default."""
+  """Return the batch of one clip [M, F, V, C] at some frames (all)."""
   total = clip.shape[1]
   if frame_index is None:
     frame_index = np.arange(total)
@@ -87,7 +87,7 @@ def options_3d(stream, **changes):
 @pytest.mark.parametrize('stream', STREAMS)
 @pytest.mark.parametrize('clip', ['hd', 'odd'])
 def test_2d_streams_equal_mmaction2_bit_by_bit(golden, clip, stream):
-  """If this changed on purpose, remake the file with make_features.py."""
+  """If the change is intended, rerun make_features.py."""
   expected = golden[f'{clip}/{stream}']
   num_frames = golden[f'{clip}/keypoint'].shape[1]
   frame_index = np.arange(expected.shape[1])
@@ -123,7 +123,7 @@ def test_3d_streams_equal_mmaction2(golden, stream, total, absolute):
   )
 
 
-def test_0x_normalises_padding_like_missing_points(golden):
+def test_0x_normalizes_padding_like_missing_points(golden):
   batch = make_batch(
     golden['hd/keypoint'], golden['hd/score'], img_shape=(1080, 1920)
   )
@@ -141,7 +141,7 @@ def test_0x_normalises_padding_like_missing_points(golden):
 
 
 def test_scores_in_float32_keep_the_streams_in_float32(golden):
-  """Published code joins both in one array, float32 if either is."""
+  """Published code concatenates both, float32 if either is."""
   score = golden['hd/score'].astype(np.float32) / 3
   batch = make_batch(golden['hd/keypoint'], score, img_shape=(1080, 1920))
   got = np.asarray(model_input(batch, options_2d('joint_motion'), train=False))
@@ -210,7 +210,7 @@ VIEWS = {
 }
 
 
-def test_features_of_a_batch_equal_features_of_its_shards(golden):
+def test_input_of_a_batch_equals_input_of_its_shards(golden):
   batch = many_clips(golden)
   options = options_3d('bone_motion', **VIEWS)
   run = functools.partial(model_input, options=options, rng=KEY, train=True)
@@ -243,8 +243,8 @@ def test_views_differ_between_clips_and_steps_but_repeat(golden):
   np.testing.assert_array_equal(untouched, untouched[:1].repeat(8, 0))
 
 
-def test_mirrored_pixels_are_mirrored_features(golden):
-  """A mirror in pixels is a negated x and exchanged joints afterwards."""
+def test_flipped_pixels_give_flipped_streams(golden):
+  """A flip in pixels negates x and swaps joints in the streams."""
   clip = np.abs(golden['hd/keypoint']) + np.float16(1)
   score = golden['hd/score']
   batch = make_batch(clip, score, img_shape=(1080, 1920))
@@ -289,7 +289,7 @@ def test_permuting_joints_commutes_with_bones(golden):
     ('', {'min_max': True}, 'need whole clips'),
   ],
 )
-def test_batches_that_do_not_fit_are_refused(golden, drop, changes, words):
+def test_invalid_batches_are_refused(golden, drop, changes, words):
   batch = many_clips(golden, count=2)
   batch.pop(drop, None)
   if 'min_max' in changes:
@@ -299,7 +299,7 @@ def test_batches_that_do_not_fit_are_refused(golden, drop, changes, words):
     model_input(batch, options, train=False)
 
 
-def test_random_views_need_a_key(golden):
+def test_augmentation_needs_a_key(golden):
   with pytest.raises(ValueError, match='needs rng'):
     model_input(
       many_clips(golden, count=1), options_3d('joint', **VIEWS), train=True

@@ -1,4 +1,4 @@
-"""2D normalisation and per-clip min-max."""
+"""2D normalization and min-max per clip."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def test_1x_maps_the_image_to_plus_minus_one(img_shape):
 
 @pytest.mark.parametrize('img_shape', [(1080, 1920), (481, 853), (2161, 4097)])
 def test_1x_rounds_like_numpy_float16(img_shape):
-  """Half sizes that float16 cannot hold are rounded as well."""
+  """Half sizes that float16 cannot represent are rounded too."""
   height, width = img_shape
   random = np.random.RandomState(0)
   xy = (random.rand(1, 500, 2) * [width, height]).astype(np.float16)
@@ -49,14 +49,14 @@ def test_0x_equals_the_published_formula():
   )
 
 
-def test_0x_without_scores_leaves_no_channel():
+def test_0x_without_scores_adds_no_channel():
   _, score = normalize_2d.normalize_2d_0x(
     np.zeros((1, 4, 2), np.float32), np.zeros((1, 4, 0), np.float32), UNKNOWN
   )
   assert score.shape == (1, 4, 0)
 
 
-def test_sizes_of_the_clips_do_not_mix():
+def test_each_clip_uses_its_own_image_size():
   xy = np.full((2, 1, 2), 100, np.float32)
   img_shape = np.array([[100, 200], [0, 0]], np.int32)
   got = np.asarray(normalize_2d.normalize_2d_1x(xy, img_shape))
@@ -64,7 +64,7 @@ def test_sizes_of_the_clips_do_not_mix():
   np.testing.assert_allclose(got[1, 0], [-860 / 960, -440 / 540], rtol=1e-6)
 
 
-def test_min_max_fills_the_cube_and_ignores_what_is_absent():
+def test_min_max_fills_the_cube_and_ignores_absent_joints():
   random = np.random.RandomState(0)
   x = random.randn(2, 1, 2, 4, 5, 3).astype(np.float32)
   is_present = np.ones((2, 1, 2, 4, 1, 1), bool)

@@ -28,7 +28,7 @@ model_input = specs.model_input
 
 
 def make_clip(name, seed=0, has_score=True):
-  """A record [2, 5, 21, 2] in float16 of which the name says what is odd."""
+  """Return a float16 record [2, 5, 21, 2]; the name is its anomaly."""
   random = np.random.RandomState(seed)
   keypoint = random.rand(2, 5, 21, 2) * [400, 300] + [900, 200]
   score = random.rand(2, 5, 21)
@@ -85,7 +85,7 @@ def make_options(mode, stream='joint', has_score=True, **changes):
 
 
 def published(clip, mode, stream, threshold=0.01):
-  """[3, 6, 21, C]: the transcribed pipeline with padding behind it."""
+  """[3, 6, 21, C]: the transcribed pipeline, then padding."""
   x = transcriptions.pyskl_pre_normalize_2d(
     clip['keypoint'],
     clip.get('keypoint_score'),
@@ -123,7 +123,7 @@ def test_every_stream_equals_the_published_pipeline(mode, stream, has_score):
       np.testing.assert_array_equal(x[..., :2] == 0, is_zero)
 
 
-def test_another_threshold_counts_for_fix():
+def test_another_threshold_applies_to_fix():
   clip = make_clip('plain')
   options = make_options('fix', normalize_2d_threshold=0.5)
   got = np.asarray(model_input(make_batch([clip]), options, train=False))[0]
@@ -133,14 +133,14 @@ def test_another_threshold_counts_for_fix():
   assert 0.3 < np.mean(got[:2, :5, :, 0] == 0) < 0.7
 
 
-def test_another_threshold_is_refused_where_boxes_are_of_the_published_one():
+def test_another_threshold_is_refused_with_stored_boxes():
   with pytest.raises(errors.UserError, match='a score above 0.01. Use 0.01'):
     make_options('auto', normalize_2d_threshold=0.5)
   make_options('auto', has_score=False, normalize_2d_threshold=0.0)
   assert joints.BOX_THRESHOLD == records.BOX_THRESHOLD
 
 
-def test_the_whole_clip_has_one_box_whatever_frames_are_chosen():
+def test_box_does_not_depend_on_the_sampled_frames():
   clip = make_clip('plain')
   batch = make_batch([clip])
   whole = np.asarray(model_input(batch, make_options('auto'), train=False))
@@ -152,7 +152,7 @@ def test_the_whole_clip_has_one_box_whatever_frames_are_chosen():
 
 @pytest.mark.parametrize('name', ['plain', 'negative', 'missing'])
 @pytest.mark.parametrize('mode', ['fix', 'auto'])
-def test_the_mirror_negates_x_and_exchanges_joints(mode, name):
+def test_flip_negates_x_and_swaps_joints(mode, name):
   clip = make_clip(name)
   left_right = ((1, 5), (2, 6), (9, 13))
   layout = skeletons.Layout(
@@ -177,7 +177,7 @@ def test_the_mirror_negates_x_and_exchanges_joints(mode, name):
   np.testing.assert_allclose(got[0], expected, rtol=0, atol=1e-6)
 
 
-def test_a_clip_too_small_to_normalise_is_mirrored_in_its_own_box():
+def test_clip_too_small_to_normalize_is_flipped_in_its_own_box():
   clip = make_clip('small', has_score=False)
   options = make_options('auto', has_score=False, flip=1.0)
   got = model_input(make_batch([clip]), options, rng=KEY, train=True)
@@ -186,7 +186,7 @@ def test_a_clip_too_small_to_normalise_is_mirrored_in_its_own_box():
   np.testing.assert_allclose(got[0, :2, :5, :, 0], expected, rtol=1e-6)
 
 
-def test_missing_points_stay_missing_under_every_view():
+def test_missing_points_stay_missing_under_augmentation():
   clip = make_clip('missing')
   options = make_options('auto', rotate=(30.0,), scale=0.2, shift=0.3, flip=0.5)
   batch = make_batch([clip])
@@ -196,7 +196,7 @@ def test_missing_points_stay_missing_under_every_view():
   assert not got[2].any() and not got[:, 5].any()
 
 
-def test_a_batch_without_boxes_is_refused():
+def test_batch_without_boxes_is_refused():
   batch = make_batch([make_clip('plain')])
   del batch['box']
   with pytest.raises(ValueError, match='needs box in the batch'):

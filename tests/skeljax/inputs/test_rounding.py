@@ -7,7 +7,7 @@ from skeljax.inputs import rounding
 
 
 def half_values(seed, size=20000):
-  """Random float16 bit patterns but infinities and NaN, subnormals included."""
+  """Random finite float16 bit patterns, including subnormals."""
   bits = np.random.RandomState(seed).randint(0, 2**16, size).astype(np.uint16)
   values = bits.view(np.float16)
   return values[np.isfinite(values)][: size // 2]
@@ -28,7 +28,7 @@ def test_compiled_arithmetic_is_bit_equal_to_numpy():
     np.testing.assert_array_equal(ours, numpys.astype(np.float32))
 
 
-def test_every_float16_stays_itself_and_midpoints_go_to_even():
+def test_float16_values_are_unchanged_and_midpoints_round_to_even():
   bits = np.arange(2**15 - 1024, dtype=np.uint16)
   values = bits.view(np.float16).astype(np.float32)
   np.testing.assert_array_equal(rounding.round_to_float16(values), values)
@@ -39,8 +39,8 @@ def test_every_float16_stays_itself_and_midpoints_go_to_even():
   )
 
 
-def test_quotients_round_alike_where_xla_multiplies_by_the_reciprocal():
-  """Every pair of mantissas: the error of the reciprocal never shows."""
+def test_quotients_round_equally_if_xla_multiplies_by_the_reciprocal():
+  """For every pair of mantissas the reciprocal rounds equally."""
   a = np.arange(1024, 2048, dtype=np.float32)[:, None]
   b = np.arange(1024, 2048, dtype=np.float32)[None, :]
   np.testing.assert_array_equal(

@@ -98,7 +98,7 @@ def test_motion_of_whole_clips_ends_before_padding():
 
 
 @pytest.mark.parametrize('stream', ['joint', 'bone_motion'])
-def test_padding_stays_zero_and_does_not_count(stream):
+def test_padding_stays_zero_and_is_ignored(stream):
   clips = random_clips(6)
   options = recipe(
     stream, rotate=(30.0, 30.0, 30.0), scale=0.2, shift=0.3, flip=1.0
@@ -112,7 +112,7 @@ def test_padding_stays_zero_and_does_not_count(stream):
   np.testing.assert_allclose(got[0, 0], alone[0, 0], atol=1e-6)
 
 
-def test_a_person_who_comes_later_does_not_count_before():
+def test_person_who_appears_later_is_ignored_before():
   clips = random_clips(6, persons=2)
   clips[0][1, :4] = 0
   batch = whole_batch(clips, [[[0, 1, 4, 5]]], persons=2)

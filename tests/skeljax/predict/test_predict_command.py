@@ -47,7 +47,7 @@ def test_text_and_json_say_the_same(run, clip_2d, tmp_path):
   content = json.loads(output.read_text(encoding='utf-8'))
   assert content['format'] == 'skeljax-predictions-1'
   assert content['checkpoint'] == 'runs/own step 7'
-  assert (content['stream'], content['views']) == ('joint', 1)
+  assert (content['stream'], content['views']) == ('joint stream', 1)
   assert content['failed'] == content['assumed'] == []
   first, second = content['clips']
   top = first.pop('top')

@@ -1,4 +1,4 @@
-"""Claims about starting PoseC3D from weights that are already there."""
+"""Starting PoseC3D from pretrained weights."""
 
 import dataclasses
 import logging as python_logging
@@ -34,7 +34,7 @@ KINETICS = dataclasses.replace(SPEC, class_names=spec_lib.numbered_classes(5))
 
 
 def make_config(heatmap='keypoint', **model):
-  """The configuration of UCF101, narrow and small; nothing is trained."""
+  """Return the UCF101 config with a narrow network."""
   from configs import posec3d_ucf101_keypoint
 
   config = posec3d_ucf101_keypoint.get_config('')
@@ -57,7 +57,7 @@ def graph_config():
 
 
 def fill(config, spec, seed):
-  """Variables of random numbers; no function of a network is compiled."""
+  """Return random variables, without compiling the network."""
   rng = np.random.default_rng(seed)
   return jax.tree.map(
     lambda a: rng.random(a.shape, np.float32),
@@ -79,7 +79,7 @@ def make_pretrained(config, spec, **kwargs):
 
 @pytest.fixture
 def log(caplog):
-  """Text of what was logged at INFO."""
+  """Return the text logged at INFO."""
   with caplog.at_level(python_logging.INFO, logger='absl'):
     yield lambda: caplog.text
 
@@ -110,7 +110,7 @@ def test_other_classes_replace_the_classifier_and_nothing_else(log):
   assert '5 classes, expected 3: training a new classifier' in log()
 
 
-def test_a_stride_or_a_pooling_counts_though_it_changes_no_array():
+def test_another_stride_or_pooling_is_refused_although_shapes_agree():
   for field, theirs, ours in (
     ('temporal_strides', (1, 1, 1), (1, 1, 2)),
     ('spatial_strides', (2, 2, 1), (2, 2, 2)),
@@ -128,7 +128,7 @@ def test_a_stride_or_a_pooling_counts_though_it_changes_no_array():
     assert text.count(', expected') == 1
 
 
-def test_other_blocks_are_refused_by_what_they_are():
+def test_other_number_of_blocks_is_refused():
   old = make_pretrained(make_config(stage_blocks=(1, 2, 1)), SPEC)
   with pytest.raises(errors.UserError) as error:
     initial_weights.check(old, run_lib.Run(make_config(), SPEC))
@@ -138,7 +138,7 @@ def test_other_blocks_are_refused_by_what_they_are():
 
 
 @pytest.mark.parametrize('is_volume_run', [True, False])
-def test_weights_for_keypoints_and_for_heatmaps_are_told_apart(is_volume_run):
+def test_weights_for_another_kind_of_input_are_refused(is_volume_run):
   volumes, graph = make_config(), graph_config()
   ours, theirs = (volumes, graph) if is_volume_run else (graph, volumes)
   old = make_pretrained(theirs, SPEC)
@@ -154,7 +154,7 @@ def test_weights_for_keypoints_and_for_heatmaps_are_told_apart(is_volume_run):
   old.check_input_kind(theirs, '--config')
 
 
-def test_joints_and_limbs_are_other_channels_though_there_are_as_many(log):
+def test_joint_and_limb_channels_of_equal_number_differ(log):
   limb = make_config('limb')
   known = make_pretrained(make_config(), SPEC, is_assumed=False)
   with pytest.raises(errors.UserError) as error:
@@ -162,11 +162,11 @@ def test_joints_and_limbs_are_other_channels_though_there_are_as_many(log):
   assert 'the input is keypoint heatmaps, expected limb heatmaps' in str(
     error.value
   )
-  told = make_pretrained(
+  known = make_pretrained(
     make_config(), SPEC, meta={'torch': {'is_stream_told': True}}
   )
   with pytest.raises(errors.UserError, match='the input is'):
-    initial_weights.check(told, run_lib.Run(limb, SPEC))
+    initial_weights.check(known, run_lib.Run(limb, SPEC))
   # The weights alone do not say which they are for.
   initial_weights.check(
     make_pretrained(make_config(), SPEC), run_lib.Run(limb, SPEC)
@@ -189,7 +189,7 @@ def test_other_limbs_are_other_channels():
   )
 
 
-def test_another_number_of_channels_is_refused_by_its_arrays():
+def test_another_number_of_channels_is_refused_by_shape():
   both = make_config('keypoint_limb')
   old = make_pretrained(make_config(), SPEC)
   with pytest.raises(errors.UserError, match='17, 2., expected .*34, 2'):
@@ -203,7 +203,7 @@ class Dataset:
   spec = dataclasses.replace(SPEC, score_dtype='', num_persons=5, max_frames=77)
 
 
-def test_persons_are_no_matter_and_scores_only_to_who_knows_of_them():
+def test_heatmaps_accept_any_number_of_persons_but_known_scores_must_agree():
   assumed = make_pretrained(make_config(), SPEC)
   spec = assumed.spec_for(Dataset())
   assert (spec.num_persons, spec.has_score) == (5, False)
@@ -214,7 +214,7 @@ def test_persons_are_no_matter_and_scores_only_to_who_knows_of_them():
     known.spec_for(Dataset())
 
 
-def test_clips_without_the_size_of_their_picture_are_not_scored():
+def test_clips_without_image_size_are_refused():
   dataset = Dataset()
   dataset.spec = dataclasses.replace(dataset.spec, has_img_shape=False)
   with pytest.raises(errors.UserError, match='without an image size'):
