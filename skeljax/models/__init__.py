@@ -1,7 +1,8 @@
-"""Networks that map clips to logits [B, classes].
+"""Models that map clips to logits [B, classes].
 
 Graph networks (stgcn, agcn) take keypoints [B, M, T, V, C], convolutional ones
-(slowonly) volumes of heatmaps [B, T, H, W, C].
+(slowonly) heatmap volumes [B, T, H, W, C]: the class attribute `input_kind` is
+'joints' or 'heatmaps'.
 """
 
 import dataclasses
@@ -25,17 +26,13 @@ def input_kind(name: str) -> str:
   """Return the kind of input that a model takes: 'joints' or 'heatmaps'.
 
   Raises:
-    UserError: an unknown model; the message lists the known ones.
+    UserError: the model is unknown.
   """
   if name not in MODELS:
     raise errors.UserError(
       f'Unknown model {name!r}: expected one of {", ".join(MODELS)}.'
     )
   return MODELS[name].input_kind
-
-
-def _fields(name: str) -> set[str]:
-  return {field.name for field in dataclasses.fields(MODELS[name])}
 
 
 def build_model(
@@ -45,25 +42,22 @@ def build_model(
   graph: graph_lib.Graph | None = None,
   **options,
 ) -> nn.Module:
-  """The network of a name, with options checked against what it knows.
+  """Create a model, with its options checked.
 
   Args:
-    name: 'stgcn', 'agcn' or 'slowonly'.
+    name: key of MODELS.
     num_classes: logits per clip.
-    graph: layout and adjacency, for the networks that take one.
-    **options: attributes of the network's class; lists become tuples.
-
-  Returns:
-    A flax module.
+    graph: layout and adjacency, for the models whose input is joints.
+    **options: attributes of the class; lists become tuples.
 
   Raises:
-    UserError: for an unknown name or option; the message lists the known ones.
+    UserError: the name or an option is unknown.
   """
   if input_kind(name) == 'joints':
     options['graph'] = graph
-  known = _fields(name) - {'num_classes', 'name', 'parent'}
-  unknown = sorted(set(options) - known)
-  if unknown:
+  known = {field.name for field in dataclasses.fields(MODELS[name])}
+  known -= {'num_classes', 'name', 'parent'}
+  if unknown := sorted(set(options) - known):
     raise errors.UserError(
       f'Model {name!r} has no option {", ".join(unknown)}; its options are '
       f'{", ".join(sorted(known - {"graph"}))}.'

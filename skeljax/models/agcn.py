@@ -1,4 +1,4 @@
-"""2s-AGCN in its three published forms, and AAGCN.
+"""2s-AGCN in its three published variants, and AAGCN.
 
 Papers: Shi et al., Two-Stream Adaptive Graph Convolutional Networks for
 Skeleton-Based Action Recognition, CVPR 2019; Shi et al., Skeleton-Based Action
@@ -6,46 +6,47 @@ Recognition with Multi-Stream Adaptive Graph Convolutional Networks, TIP 2020
 (AAGCN). Reference code consulted: 2s-AGCN of the authors, mmaction2 0.x and
 1.2.0.
 
-| variant            | adjacency of subset k        | data_bn | init           |
-|--------------------|------------------------------|---------|----------------|
-| 'softmax_0x'       | A + PA + softmax(S)          | VC      | PyTorch's      |
-| 'softmax_original' | A + PA + softmax(S)          | MVC     | of the authors |
-| 'tanh'             | A (learned) + alpha tanh(S)  | MVC     | mmaction2 1.x  |
+Subset k convolves with A'_k = A_k + B_k + C_k: the skeleton A_k, a learned B_k,
+and C_k computed from the clip by the similarity of the joints' embeddings,
+S_k[v, w] = a_k[v] . b_k[w] / (channels * frames).
 
-S = a^T b / (channels * frames), with a and b embeddings of the joints.
+| variant            | A'_k                                  | data_bn | init      |
+|--------------------|---------------------------------------|---------|-----------|
+| 'softmax_0x'       | A_k + B_k + softmax_v(S_k)            | VC      | PyTorch's |
+| 'softmax_original' | A_k + B_k + softmax_v(S_k)            | MVC     | authors'  |
+| 'tanh'             | B_k, at first A_k, + alpha tanh(S_k)  | MVC     | 1.x       |
+
 'tanh' is what mmaction2 1.x calls 2s-AGCN; with attention=True it is AAGCN.
 """
 
 from collections.abc import Callable
 import functools
 import math
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
 
 from skeljax import errors
-from skeljax.models import attention
-from skeljax.models import contractions
+from skeljax.models import graph_network
+from skeljax.models import kernels
 from skeljax.models import layers
-from skeljax.models import network
-from skeljax.models import temporal
-from skeljax.skeletons import graph as graph_lib
 
 # The embeddings a and b have a quarter of the unit's channels.
 EMBEDDING_RATIO = 4
 
 
 class Variant(NamedTuple):
-  """What distinguishes the published forms.
+  """How the published variants differ.
 
   Attributes:
-    is_softmax: adjacency A + PA + softmax(S), otherwise A + alpha tanh(S).
-    data_bn: normalisation of the input.
+    is_softmax: adjacency A + B + softmax(S), otherwise B + alpha tanh(S).
+    data_bn: BatchNorm of the input, see GraphNetwork.
     weight_init: of all convolutions, see layers.conv_init.
-    branch_init: conv_d starts smaller by the number of subsets, and the
-      BatchNorm after it at 1e-6, so that a fresh unit is its residual.
+    branch_init: the initial conv_d is smaller by the number of subsets and the
+      scale of the BatchNorm after it 1e-6, so that a newly initialised unit is
+      its residual.
     is_author_head: classifier from N(0, sqrt(2 / classes)) and PyTorch's bias,
       otherwise N(0, 0.01) and 0.
   """
@@ -67,11 +68,11 @@ VARIANTS = {
 class AdaptiveGraphUnit(nn.Module):
   """Graph convolution whose adjacency depends on the clip.
 
-  z_w = sum_k (sum_v x_v A'_k[v, w]) W_k + b_k;  ReLU(BatchNorm(z) + down(x)).
+  z_w = sum_k (sum_v A'_k[v, w] x_v W_k + b_k);  ReLU(BatchNorm(z) + down(x)).
 
   Attributes:
-    features: channels out.
-    norm: builds the BatchNorm.
+    features: output channels.
+    norm: creates the BatchNorm.
     variant: see the module docstring.
     adaptive: False for A' = A ('tanh' only).
     attention: adds AAGCN's attention at the end.
@@ -95,7 +96,7 @@ class AdaptiveGraphUnit(nn.Module):
     train: bool,
     weights: jax.Array | None = None,
   ) -> jax.Array:
-    """Maps [N, T, V, C] to [N, T, V, features]; adjacency is [K, V, V]."""
+    """Map [N, T, V, C] to [N, T, V, features]; adjacency is [K, V, V]."""
     residual = x
     if x.shape[-1] != self.features:
       residual = layers.Pointwise(
@@ -103,166 +104,106 @@ class AdaptiveGraphUnit(nn.Module):
       )(x)
       residual = self.norm(name='down_bn')(residual, train, weights)
 
-    num_subsets = adjacency.shape[0]
-    kernel, bias = self._subset_conv('conv_d', num_subsets, x, self.features)
+    kernel, bias = self._subset_conv('conv_d', adjacency, x, self.features)
     x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
-    a_nkvw = self._adapt(x, adjacency) if self.adaptive else adjacency[None]
-    z = contractions.gather_neighbors(
-      x, a_nkvw.astype(x.dtype)
-    )  # [N, T, V, K*C]
-    z = contractions.matmul(z, kernel.reshape(-1, self.features))
+    if self.adaptive:
+      adjacency = self._adapt(x, adjacency)
+    z = kernels.graph_conv(x, adjacency.astype(x.dtype), kernel)
     z = z + bias.sum(0).reshape(1, 1, 1, -1)
 
-    # A scale of 1e-6 makes the unit start as its residual.
     scale = 1e-6 if self.variant.branch_init else 1.0
     norm = self.norm(name='bn', scale_init=nn.initializers.constant(scale))
     y = nn.relu(norm(z, train, weights) + residual)
-    if not self.attention:
-      return y
-    return attention.Attention(self.dtype, name='attention')(y)
+    return Attention(self.dtype, name='attention')(y) if self.attention else y
 
-  def _subset_conv(self, name, num_subsets, x, features):
+  def _adapt(self, x, a_kvw):
+    """Return A' of the module docstring, [N, K, V, V] float32."""
+    channels = self.features // EMBEDDING_RATIO
+    embeddings = []
+    for name in ('conv_a', 'conv_b'):
+      kernel, bias = self._subset_conv(name, a_kvw, x, channels)
+      kernel = kernel.astype(x.dtype).swapaxes(0, 1)  # [C, K, E]
+      bias = bias.astype(x.dtype)[None, None, None]
+      embeddings.append(kernels.pointwise(x, kernel) + bias)  # [N, T, V, K, E]
+    s = jnp.einsum(
+      'ntvke,ntwke->nkvw',
+      *embeddings,
+      preferred_element_type=layers.at_least_float32(x),
+    )
+    s = s / (channels * x.shape[1])
+    if self.variant.is_softmax:
+      init = nn.initializers.constant(1e-6)
+      b_kvw = self.param('offset', init, a_kvw.shape)
+      # Over v: the weights in the output of joint w sum to 1.
+      return (a_kvw + b_kvw)[None] + nn.softmax(s, axis=2)
+    b_kvw = self.param('adjacency', lambda _: a_kvw)
+    alpha = self.param('alpha', nn.initializers.zeros, (1,))
+    return b_kvw[None] + alpha.reshape(1, 1, 1, 1) * jnp.tanh(s)
+
+  def _subset_conv(self, name, a_kvw, x, features):
     """Kernel [K, C, features] and bias [K, features] of K 1x1 convolutions."""
-    channels = x.shape[-1]
+    num_subsets, channels = len(a_kvw), x.shape[-1]
     kernel_init, bias_init = layers.conv_init(
       self.variant.weight_init, channels, features
     )
     if name == 'conv_d' and self.variant.branch_init:
       std = math.sqrt(2 / (features * channels * num_subsets))
       kernel_init = nn.initializers.normal(std)
+    shape = (num_subsets, channels, features)
     return (
-      self.param(
-        f'{name}_kernel', kernel_init, (num_subsets, channels, features)
-      ),
+      self.param(f'{name}_kernel', kernel_init, shape),
       self.param(f'{name}_bias', bias_init, (num_subsets, features)),
     )
 
-  def _adapt(self, x, adjacency):
-    """A' of the module docstring, [N, K, V, V] float32."""
-    num_subsets, t = adjacency.shape[0], x.shape[1]
-    inter = self.features // EMBEDDING_RATIO
-    embedded = []
-    for name in ('conv_a', 'conv_b'):
-      kernel, bias = self._subset_conv(name, num_subsets, x, inter)
-      kernel, bias = kernel.astype(x.dtype), bias.astype(x.dtype)
-      kernel = kernel.swapaxes(0, 1).reshape(x.shape[-1], -1)
-      y = contractions.matmul(x, kernel) + bias.reshape(1, 1, 1, -1)
-      embedded.append(y.reshape(*x.shape[:3], num_subsets, inter))
-    s = jnp.einsum(
-      'ntvkd,ntwkd->nkvw',
-      *embedded,
-      preferred_element_type=layers.at_least_float32(x),
-    )
-    s = s / (inter * t)
-    if self.variant.is_softmax:
-      init = nn.initializers.constant(1e-6)
-      offset = self.param('offset', init, adjacency.shape)
-      # Over v: the weights that joint w gathers with sum to 1.
-      return nn.softmax(s, axis=2) + (adjacency + offset)[None]
-    learned = self.param('adjacency', lambda _: adjacency)
-    alpha = self.param('alpha', nn.initializers.zeros, (1,))
-    return learned[None] + alpha.reshape(1, 1, 1, 1) * jnp.tanh(s)
 
+class Attention(nn.Module):
+  """Spatial, temporal and channel attention of AAGCN, in that order.
 
-class Block(nn.Module):
-  """ReLU(temporal unit(graph unit(x)) + residual(x)).
+  Each multiplies its input y by 1 + sigmoid(s), with s from the means of y.
 
   Attributes:
-    features: channels out.
-    stride: of the temporal unit.
-    is_first: has no residual.
-    norm: builds the BatchNorm.
-    variant, adaptive, attention: of the graph unit.
-    tcn_dropout: rate at the end of the temporal unit.
     dtype: of the computation.
+
+  Source: `unit_aagcn` of mmaction2.
   """
 
-  features: int
-  stride: int
-  is_first: bool
-  norm: Callable[..., nn.Module]
-  variant: Variant
-  adaptive: bool
-  attention: bool
-  tcn_dropout: float
-  dtype: jnp.dtype | None
+  dtype: jnp.dtype | None = None
 
   @nn.compact
-  def __call__(
-    self,
-    x: jax.Array,
-    adjacency: jax.Array,
-    train: bool,
-    weights: jax.Array | None = None,
-  ) -> jax.Array:
-    """Maps [N, T, V, C] to [N, T', V, features]; adjacency is [K, V, V]."""
-    tcn = functools.partial(
-      temporal.TemporalUnit,
-      self.features,
-      self.norm,
-      stride=self.stride,
-      weight_init=self.variant.weight_init,
-      dtype=self.dtype,
-    )
-    if self.is_first:
-      residual = 0
-    elif x.shape[-1] == self.features and self.stride == 1:
-      residual = x
-    else:
-      residual = tcn(kernel_size=1, name='residual')(x, train, weights)
-    x = AdaptiveGraphUnit(
-      self.features,
-      self.norm,
-      self.variant,
-      self.adaptive,
-      self.attention,
-      self.dtype,
-      name='gcn',
-    )(x, adjacency, train, weights)
-    x = tcn(dropout=self.tcn_dropout, name='tcn')(x, train, weights)
-    return nn.relu(x + residual)
+  def __call__(self, y: jax.Array) -> jax.Array:
+    """Map [N, T, V, C] to the same shape."""
+    _, _, v, c = y.shape
+    # An odd kernel over the joints: V, or V - 1 where V is even.
+    size = v if v % 2 else v - 1
+    xavier = nn.initializers.normal(math.sqrt(2 / ((c + 1) * size)))
+    zeros = nn.initializers.zeros
+    conv = functools.partial(nn.Conv, 1, dtype=self.dtype)
+    pad = (size - 1) // 2
+    s = conv((size,), padding=((pad, pad),), kernel_init=xavier, name='conv_sa')
+    y = y * (1 + nn.sigmoid(s(y.mean(1))[:, None]))  # [N, 1, V, 1]
+    s = conv((9,), padding=((4, 4),), kernel_init=zeros, name='conv_ta')
+    y = y * (1 + nn.sigmoid(s(y.mean(2))[:, :, None]))  # [N, T, 1, 1]
+    dense = functools.partial(nn.Dense, dtype=self.dtype)
+    kaiming = nn.initializers.normal(math.sqrt(2 / c))
+    s = dense(c // 2, kernel_init=kaiming, name='fc1c')(y.mean((1, 2)))
+    s = dense(c, kernel_init=zeros, name='fc2c')(nn.relu(s))
+    return y * (1 + nn.sigmoid(s[:, None, None]))  # [N, 1, 1, C]
 
 
-class AGCN(nn.Module):
-  """Adaptive graph convolutional network with a linear head.
+class AGCN(graph_network.GraphNetwork):
+  """Adaptive graph convolutional network; published with mode 'spatial'.
 
-  Attributes:
-    graph: layout and adjacency; published with mode 'spatial'.
-    num_classes: logits per clip.
-    base_channels: width of the first block.
-    ch_ratio: factor on the width at each of inflate_stages.
-    num_stages: blocks.
-    inflate_stages: stages, counted from 1, that widen.
-    down_stages: stages whose temporal unit has stride 2.
+  Attributes: those of GraphNetwork, and
+    data_bn: '' for the variant's own.
     variant: 'softmax_0x', 'softmax_original' or 'tanh'.
     attention: AAGCN's attention modules ('tanh' only).
     adaptive: False fixes the adjacency to the graph ('tanh' only).
-    data_bn: normalisation of the input; '' for the variant's own.
-    tcn_dropout: rate in the temporal units (not in the first block).
-    dropout: rate before the classifier.
-    norm_group: clips that share BatchNorm statistics; 0 for the whole batch.
-    dtype: of the computation; parameters, statistics, logits are float32.
-    remat: recompute each block in the backward pass to save memory.
   """
 
-  graph: graph_lib.Graph
-  input_kind: ClassVar[str] = 'joints'
-
-  num_classes: int
-  base_channels: int = 64
-  ch_ratio: int | float = 2
-  num_stages: int = 10
-  inflate_stages: tuple[int, ...] = (5, 8)
-  down_stages: tuple[int, ...] = (5, 8)
+  data_bn: str = ''
   variant: str = 'softmax_0x'
   attention: bool = False
   adaptive: bool = True
-  data_bn: str = ''
-  tcn_dropout: float = 0.0
-  dropout: float = 0.0
-  norm_group: int = 0
-  dtype: jnp.dtype | None = None
-  remat: bool = False
 
   @nn.compact
   def __call__(
@@ -271,80 +212,42 @@ class AGCN(nn.Module):
     train: bool = False,
     row_weights: jax.Array | None = None,
   ) -> jax.Array:
-    """Logits of a batch of clips.
-
-    Args:
-      x: [B, M, T, V, C] keypoints.
-      train: True for batch statistics and dropout.
-      row_weights: [B, M]; 0 leaves an absent person out of the BatchNorm
-        statistics. It still counts in the mean over persons, as published.
-
-    Returns:
-      [B, num_classes] float32.
-
-    Raises:
-      UserError: if an option or the shape of x does not fit.
-    """
+    """Map keypoints [B, M, T, V, C] to logits; see GraphNetwork.run."""
     self._check_options()
-    network.check_input(x, self.graph.layout, row_weights)
     variant = VARIANTS[self.variant]
-    b, m, t, v, c = x.shape
-    norm = functools.partial(
-      layers.BatchNorm,
-      num_groups=layers.num_groups(b, self.norm_group, train),
-      dtype=self.dtype,
+    shared = dict(norm=self.norm(x, train), dtype=self.dtype)
+    temporal_unit = functools.partial(
+      graph_network.TemporalUnit, weight_init=variant.weight_init, **shared
     )
-    adjacency = jnp.asarray(self.graph.adjacency())
-    if variant.is_softmax or not self.adaptive:
-      adjacency = self.variable('graph', 'adjacency', lambda: adjacency).value
-
-    data_bn = self.data_bn or variant.data_bn
-    network.check_data_bn(self.variables, data_bn, x.shape)
-    x = network.normalize_input(x, data_bn, norm, train, row_weights)
-    x = x.reshape(b * m, t, v, c)  # [B*M, T, V, C]
-    weights = None if row_weights is None else row_weights.reshape(b * m)
-    # Argument 3 is `train`, counting self.
-    block = nn.remat(Block, static_argnums=(3,)) if self.remat else Block
-    stages = network.plan_stages(
-      c,
-      base_channels=self.base_channels,
-      ch_ratio=self.ch_ratio,
-      num_stages=self.num_stages,
-      inflate_stages=self.inflate_stages,
-      down_stages=self.down_stages,
-    )
-    for i, stage in enumerate(stages):
-      x = block(
-        **stage._asdict(),
-        norm=norm,
+    head = {}
+    if variant.is_author_head:
+      head = dict(kernel_std=math.sqrt(2 / self.num_classes), torch_bias=True)
+    return self.run(
+      x,
+      train,
+      row_weights,
+      graph_unit=functools.partial(
+        AdaptiveGraphUnit,
         variant=variant,
         adaptive=self.adaptive,
         attention=self.attention,
-        tcn_dropout=0.0 if i == 0 else self.tcn_dropout,
-        dtype=self.dtype,
-        name=f'block_{i}',
-      )(x, adjacency, train, weights)
-    head = network.Head(
-      self.num_classes, m, self.dropout, **self._head_init(x), name='head'
+        **shared,
+      ),
+      temporal_unit=functools.partial(temporal_unit, dropout=self.tcn_dropout),
+      residual_unit=temporal_unit,
+      data_bn=self.data_bn or variant.data_bn,
+      learns_graph=self.adaptive and not variant.is_softmax,
+      **head,
     )
-    return head(x, train)
-
-  def _head_init(self, x):
-    if not VARIANTS[self.variant].is_author_head:
-      return {}
-    return {
-      'kernel_std': math.sqrt(2 / self.num_classes),
-      'bias_init': layers.symmetric_uniform(1 / math.sqrt(x.shape[-1])),
-    }
 
   def _check_options(self):
-    network.check_choice('variant', self.variant, tuple(VARIANTS))
-    network.check_choice('data_bn', self.data_bn, ('', *network.DATA_BN))
+    layers.check_choice('variant', self.variant, VARIANTS)
+    layers.check_choice('data_bn', self.data_bn, ('', *graph_network.DATA_BN))
     if self.variant != 'tanh' and (self.attention or not self.adaptive):
       raise errors.UserError(
         f'attention={self.attention} and adaptive={self.adaptive} with '
-        f"variant={self.variant!r}: only variant='tanh' was published with "
-        'attention=True or adaptive=False.'
+        f'variant={self.variant!r}: attention=True and adaptive=False were '
+        "published with variant='tanh' only."
       )
     if self.base_channels < EMBEDDING_RATIO:
       raise errors.UserError(

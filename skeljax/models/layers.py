@@ -1,12 +1,13 @@
-"""What the skeleton networks are built from: BatchNorm, convolutions, inits.
+"""Layers that the models share.
 
-Deviations from flax.linen, each because published PyTorch numbers need it:
-- BatchNorm stores the unbiased variance, can take its statistics per group of
-  clips (the published clips per GPU), and can leave rows out of them.
-- Convolutions start from PyTorch's and mmaction2's distributions.
+Deviations from flax.linen, which published PyTorch numbers need:
+- BatchNorm stores the unbiased variance, can compute its statistics per group
+  of clips (the published clips per GPU), and can exclude rows from them.
+- Convolutions use the initial distributions of PyTorch and mmaction2.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+import functools
 import math
 
 from flax import linen as nn
@@ -15,7 +16,7 @@ from jax import lax
 import jax.numpy as jnp
 
 from skeljax import errors
-from skeljax.models import contractions
+from skeljax.models import kernels
 
 Initializer = Callable[..., jax.Array]
 
@@ -25,7 +26,7 @@ BATCH_NORM_MOMENTUM = 0.1
 
 
 def symmetric_uniform(bound: float) -> Initializer:
-  """Initializer that draws from U(-bound, bound)."""
+  """Return an initializer that samples from U(-bound, bound)."""
 
   def init(rng, shape, dtype=jnp.float32):
     return jax.random.uniform(rng, shape, dtype, -bound, bound)
@@ -34,42 +35,45 @@ def symmetric_uniform(bound: float) -> Initializer:
 
 
 def conv_init(
-  kind: str, fan_in: int, fan_out: int
+  weight_init: str, fan_in: int, fan_out: int
 ) -> tuple[Initializer, Initializer]:
-  """Kernel and bias initializers of a convolution.
+  """Return the kernel and bias initializers of a convolution.
 
   Args:
-    kind: 'torch' for PyTorch's default, U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for
-      kernel and bias; 'kaiming' for N(0, sqrt(2 / fan_out)) and a bias of 0.
+    weight_init: 'torch' for PyTorch's default, U(-1/sqrt(fan_in),
+      1/sqrt(fan_in)) for kernel and bias; 'kaiming' for N(0, sqrt(2 / fan_out))
+      and a bias of 0.
     fan_in: input channels times kernel positions.
     fan_out: output channels times kernel positions.
-
-  Returns:
-    (kernel initializer, bias initializer).
   """
-  if kind == 'torch':
+  if weight_init == 'torch':
     bound = 1 / math.sqrt(fan_in)
     return symmetric_uniform(bound), symmetric_uniform(bound)
-  if kind == 'kaiming':
+  if weight_init == 'kaiming':
     return nn.initializers.normal(math.sqrt(2 / fan_out)), nn.initializers.zeros
-  raise ValueError(f"conv_init is 'torch' or 'kaiming', not {kind!r}.")
+  raise ValueError(f"conv_init is 'torch' or 'kaiming', not {weight_init!r}.")
+
+
+def check_choice(name: str, value, choices: Iterable) -> None:
+  """Raise UserError if a model option is not one of its choices."""
+  if value not in choices:
+    raise errors.UserError(
+      f'{name} is {value!r}; it must be one of {", ".join(map(repr, choices))}.'
+    )
 
 
 def at_least_float32(x: jax.Array) -> jnp.dtype:
-  """float32 for the half precisions; float64 stays, for exact comparisons."""
+  """Return float32 for half precision; float64 stays, for exact comparisons."""
   return jnp.promote_types(x.dtype, jnp.float32)
 
 
 def num_groups(batch: int, norm_group: int, train: bool) -> int:
-  """How many groups of clips take BatchNorm statistics of their own.
+  """Return the number of groups of clips with their own BatchNorm statistics.
 
   Args:
     batch: clips in the batch.
     norm_group: clips per group; 0 takes the whole batch as one group.
-    train: False where running statistics are used, which know no groups.
-
-  Returns:
-    Number of groups, 1 when not training.
+    train: False uses running statistics, where groups have no effect.
 
   Raises:
     UserError: if norm_group does not divide the batch.
@@ -79,26 +83,24 @@ def num_groups(batch: int, norm_group: int, train: bool) -> int:
   if norm_group < 0 or batch % norm_group:
     raise errors.UserError(
       f'norm_group={norm_group} (clips that share BatchNorm statistics) must '
-      f'divide the batch of {batch} clips. Choose a batch that is a multiple '
-      'of norm_group, or norm_group=0 for statistics over the whole batch.'
+      f'divide the batch of {batch} clips. norm_group=0 uses the whole batch.'
     )
   return batch // norm_group
 
 
 class BatchNorm(nn.Module):
-  """BatchNorm over every axis but the last, as torch.nn.BatchNorm computes it.
+  """BatchNorm over all axes except the last, as torch.nn.BatchNorm computes it.
 
-  In training x is normalised by the biased variance of its group, and the
-  running variance moves towards the unbiased one; in evaluation the running
-  statistics are used. Statistics are computed in the precision of the
-  parameters, in two passes (E[x^2] - E[x]^2 loses all digits where the mean is
-  large).
+  Training normalizes x by the biased variance of its group and moves the
+  running variance towards the unbiased one; evaluation uses the running
+  statistics. Statistics are computed in the precision of the parameters, in two
+  passes (E[x^2] - E[x]^2 loses all digits where the mean is large).
 
   Attributes:
-    num_groups: consecutive groups of rows with statistics of their own; the
+    num_groups: consecutive groups of rows with their own statistics; the
       running statistics move towards the mean over the groups.
-    scale_init: initializer of the scale; the bias starts at 0.
-    dtype: of the output; None keeps the input's.
+    scale_init: initializer of the scale; the initial bias is 0.
+    dtype: of the output; None keeps the dtype of the input.
   """
 
   num_groups: int = 1
@@ -109,13 +111,13 @@ class BatchNorm(nn.Module):
   def __call__(
     self, x: jax.Array, train: bool, weights: jax.Array | None = None
   ) -> jax.Array:
-    """Normalises x.
+    """Normalize x.
 
     Args:
       x: [rows, ..., C].
       train: True for batch statistics.
-      weights: [rows], or of x's rank and broadcastable to it; 0 leaves a row
-        out of the statistics. It is normalised all the same.
+      weights: [rows], or of the rank of x and broadcastable to it; 0 excludes a
+        row from the statistics. The row is still normalized.
 
     Returns:
       Same shape as x.
@@ -144,10 +146,10 @@ class BatchNorm(nn.Module):
     return y.reshape(shape).astype(dtype)
 
   def _moments(self, x, weights):
-    """Mean, biased variance and number of values of each group."""
+    """Return mean, biased variance and number of values of each group."""
     axes = tuple(range(1, x.ndim - 1))
-    # The gradient of the variance through the mean is zero but for rounding:
-    # stop_gradient saves the passes that would compute it.
+    # The gradient of the variance through the mean is zero up to rounding;
+    # stop_gradient saves computing it.
     if weights is None:
       count = jnp.full((1,) * x.ndim, math.prod(x.shape[1:-1]), x.dtype)
       mean = x.mean(axes, keepdims=True)
@@ -166,13 +168,14 @@ class BatchNorm(nn.Module):
 
 
 def _move(running, value: jax.Array, count: jax.Array) -> None:
-  """Moves a running statistic towards the mean over the non-empty groups.
+  """Move a running statistic towards the mean over the non-empty groups.
 
   Args:
     running: flax variable, [C].
     value: [G, 1, ..., C], one statistic per group.
-    count: values behind it, broadcastable to value; where no group has any (a
-      person who is absent from the whole batch) the statistic stays.
+    count: number of values in each group, broadcastable to value. Where all
+      groups are empty (a person absent from the whole batch) the running
+      statistic stays.
   """
   present = jnp.broadcast_to(count > 0, value.shape).reshape(len(value), -1)
   groups = present.sum(0)
@@ -183,19 +186,16 @@ def _move(running, value: jax.Array, count: jax.Array) -> None:
   running.value = jnp.where(groups > 0, new, old)
 
 
-def conv_params(
-  module: nn.Module, shape: tuple[int, ...], weight_init: str
-) -> tuple[jax.Array, jax.Array]:
-  """Parameters `kernel` and `bias` of a module that is a convolution.
+def batch_norm(
+  batch: int, norm_group: int, train: bool, dtype: jnp.dtype | None
+) -> Callable[..., BatchNorm]:
+  """Return what creates the BatchNorms of a model for one batch size."""
+  groups = num_groups(batch, norm_group, train)
+  return functools.partial(BatchNorm, num_groups=groups, dtype=dtype)
 
-  Args:
-    module: calls this in its compact method.
-    shape: of the kernel, [positions..., C, D].
-    weight_init: 'torch' or 'kaiming', see conv_init.
 
-  Returns:
-    Kernel and bias [D], float32.
-  """
+def _conv_params(module, shape, weight_init):
+  """Create `kernel` [positions..., C, D] and `bias` [D] of a module."""
   kernel_init, bias_init = conv_init(
     weight_init, math.prod(shape[:-1]), math.prod(shape[:-2]) * shape[-1]
   )
@@ -205,7 +205,7 @@ def conv_params(
 
 
 class ConvParams(nn.Module):
-  """Kernel and bias of a convolution that its caller computes.
+  """Kernel and bias of a convolution that the caller computes.
 
   Attributes:
     shape: of the kernel.
@@ -217,15 +217,15 @@ class ConvParams(nn.Module):
 
   @nn.compact
   def __call__(self) -> tuple[jax.Array, jax.Array]:
-    """Kernel and bias, float32."""
-    return conv_params(self, self.shape, self.weight_init)
+    """Return kernel and bias, float32."""
+    return _conv_params(self, self.shape, self.weight_init)
 
 
 class Pointwise(nn.Module):
-  """1x1 convolution: one dense map of the channels at every frame and joint.
+  """1x1 convolution: a dense layer over channels.
 
   Attributes:
-    features: channels out.
+    features: output channels.
     weight_init: 'torch' or 'kaiming', see conv_init.
     dtype: of the computation; parameters are float32.
   """
@@ -236,19 +236,19 @@ class Pointwise(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    """Maps [N, T, V, C] to [N, T, V, features]."""
+    """Map [N, T, V, C] to [N, T, V, features]."""
     shape = (x.shape[-1], self.features)
-    kernel, bias = conv_params(self, shape, self.weight_init)
+    kernel, bias = _conv_params(self, shape, self.weight_init)
     x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
-    return contractions.matmul(x, kernel) + bias.reshape(1, 1, 1, -1)
+    return kernels.pointwise(x, kernel) + bias.reshape(1, 1, 1, -1)
 
 
 class TemporalConv(nn.Module):
-  """Convolution over frames, each joint for itself.
+  """Convolution over the frames of each joint.
 
   Attributes:
-    features: channels out.
-    kernel_size: frames; odd, padded with zeros so that stride 1 keeps T.
+    features: output channels.
+    kernel_size: frames; odd, zero-padded so that stride 1 keeps T.
     stride: over frames; T becomes (T - 1) // stride + 1.
     dilation: frames between two taps.
     weight_init: 'torch' or 'kaiming', see conv_init.
@@ -264,9 +264,45 @@ class TemporalConv(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    """Maps [N, T, V, C] to [N, T', V, features]."""
+    """Map [N, T, V, C] to [N, T', V, features]."""
     shape = (self.kernel_size, 1, x.shape[-1], self.features)
-    kernel, bias = conv_params(self, shape, self.weight_init)
+    kernel, bias = _conv_params(self, shape, self.weight_init)
     x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
-    y = contractions.temporal_conv(x, kernel, self.stride, self.dilation)
+    y = kernels.temporal_conv(x, kernel, self.stride, self.dilation)
     return y + bias.reshape(1, 1, 1, -1)
+
+
+class Head(nn.Module):
+  """Mean over space, time and persons, dropout, linear classifier.
+
+  Attributes:
+    num_classes: logits per clip.
+    num_persons: M; padded persons count in the mean, as published.
+    dropout: rate.
+    kernel_std: the initial kernel is from N(0, kernel_std).
+    torch_bias: the initial bias is PyTorch's, U(-1/sqrt(C), 1/sqrt(C)),
+      otherwise 0.
+  """
+
+  num_classes: int
+  num_persons: int = 1
+  dropout: float = 0.0
+  kernel_std: float = 0.01
+  torch_bias: bool = False
+
+  @nn.compact
+  def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+    """Map [B*M, ..., C] to float32 logits [B, num_classes]."""
+    x = x.astype(at_least_float32(x))
+    x = x.mean(tuple(range(1, x.ndim - 1)))  # [B*M, C]
+    x = x.reshape(-1, self.num_persons, x.shape[-1]).mean(1)  # [B, C]
+    x = nn.Dropout(self.dropout, deterministic=not train, name='drop')(x)
+    bias_init = nn.initializers.zeros
+    if self.torch_bias:
+      bias_init = symmetric_uniform(1 / math.sqrt(x.shape[-1]))
+    return nn.Dense(
+      self.num_classes,
+      kernel_init=nn.initializers.normal(self.kernel_std),
+      bias_init=bias_init,
+      name='fc',
+    )(x)

@@ -5,9 +5,9 @@ Papers: Duan et al., Revisiting Skeleton-based Action Recognition, CVPR 2022
 2019. Reference code consulted: mmaction2 1.2.0 (ResNet3dSlowOnly with I3DHead)
 and pyskl.
 
-Differences from the reference code: none in the function. What PoseC3D does not
-use is left out: depths without a bottleneck, the 'caffe' style, non-local
-blocks, lateral connections, frozen stages.
+Differences from the reference code: none in the function. Options that PoseC3D
+does not use are not here: depths without a bottleneck, the 'caffe' style,
+non-local blocks, lateral connections, frozen stages.
 """
 
 from collections.abc import Callable
@@ -20,12 +20,11 @@ import jax
 import jax.numpy as jnp
 
 from skeljax import errors
-from skeljax.models import convolutions
+from skeljax.models import kernels
 from skeljax.models import layers
-from skeljax.models import network
 
 INFLATE_STYLES = ('3x1x1', '3x3x3')
-# Channels out of a bottleneck over those inside of it.
+# Output channels of a bottleneck over the channels inside it.
 EXPANSION = 4
 
 
@@ -33,8 +32,8 @@ class Conv(nn.Module):
   """Convolution without bias over frames, rows and columns.
 
   Attributes:
-    features: channels out.
-    kernel_size: frames, rows, columns; odd, padded with zeros on both sides.
+    features: output channels.
+    kernel_size: frames, rows, columns; odd, zero-padded on both sides.
     strides: over frames, rows, columns.
     dilation: pixels between two taps in space.
     dtype: of the computation; the kernel is float32.
@@ -48,7 +47,7 @@ class Conv(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    """Maps [B, T, H, W, C] to [B, T', H', W', features]."""
+    """Map [B, T, H, W, C] to [B, T', H', W', features]."""
     shape = (*self.kernel_size, x.shape[-1], self.features)
     positions = math.prod(self.kernel_size)
     kernel_init, _ = layers.conv_init(
@@ -56,17 +55,17 @@ class Conv(nn.Module):
     )
     kernel = self.param('kernel', kernel_init, shape, jnp.float32)
     x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=self.dtype)
-    return convolutions.conv(x, kernel, self.strides, self.dilation)
+    return kernels.conv3d(x, kernel, self.strides, self.dilation)
 
 
 class Stem(nn.Module):
-  """Convolution, BatchNorm and ReLU on the heatmaps themselves.
+  """Convolution, BatchNorm and ReLU on the heatmaps.
 
   Attributes:
-    features: channels out.
+    features: output channels.
     kernel_size: frames, rows, columns.
     strides: over frames, rows, columns.
-    norm: builds the BatchNorm.
+    norm: creates the BatchNorm.
     dtype: of the computation.
   """
 
@@ -78,7 +77,7 @@ class Stem(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-    """Maps [B, T, H, W, C] to [B, T', H', W', features]."""
+    """Map [B, T, H, W, C] to [B, T', H', W', features]."""
     x = Conv(
       self.features,
       self.kernel_size,
@@ -93,14 +92,15 @@ class Bottleneck(nn.Module):
   """ReLU(three convolutions of x + shortcut of x), each with BatchNorm.
 
   Attributes:
-    features: channels inside; 4 times as many come out.
+    features: inner channels; the output has 4 times as many.
     strides: over frames, rows and columns, of the second convolution.
     dilation: of the second convolution, in space.
-    inflate: whether it looks at neighbouring frames.
-    inflate_style: in which convolution: '3x1x1' the first, '3x3x3' the second.
+    inflate: whether a kernel spans 3 frames: the first convolution's for
+      inflate_style '3x1x1', the second's for '3x3x3'.
+    inflate_style: see inflate.
     is_first: in its stage; the shortcut is then a convolution.
-    zero_init_residual: whether it starts as its shortcut.
-    norm: builds a BatchNorm.
+    zero_init_residual: whether it is initialised to its shortcut.
+    norm: creates the BatchNorms.
     dtype: of the computation.
 
   Source: `Bottleneck3d` of mmaction2, style 'pytorch'.
@@ -118,7 +118,7 @@ class Bottleneck(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-    """Maps [B, T, H, W, C] to [B, T', H', W', 4 * features]."""
+    """Map [B, T, H, W, C] to [B, T', H', W', 4 * features]."""
     conv = functools.partial(Conv, dtype=self.dtype)
     out = EXPANSION * self.features
     frames = 3 if self.inflate else 1
@@ -138,41 +138,37 @@ class Bottleneck(nn.Module):
     )
     x = nn.relu(self.norm(name='bn2')(x, train))
     x = conv(out, name='conv3')(x)
-    if self.zero_init_residual:
-      last_norm = self.norm(scale_init=nn.initializers.zeros, name='bn3')
-    else:
-      last_norm = self.norm(name='bn3')
-    return nn.relu(last_norm(x, train) + shortcut)
+    scale = 0.0 if self.zero_init_residual else 1.0
+    norm = self.norm(scale_init=nn.initializers.constant(scale), name='bn3')
+    return nn.relu(norm(x, train) + shortcut)
 
 
 class SlowOnly(nn.Module):
   """Stem, stages of bottlenecks, and a linear head over the mean.
 
-  The published PoseC3D is the defaults with stage_blocks (4, 6, 3); those that
-  start from Kinetics-400 have (3, 4, 6).
+  The defaults are the published PoseC3D; models pretrained on Kinetics-400 have
+  stage_blocks (3, 4, 6).
 
   Attributes:
     num_classes: logits per clip.
-    base_channels: width of the stem and inside the first stage, doubled from
-      stage to stage.
-    stage_blocks: bottlenecks of each stage.
-    inflate: for each stage, 1 where it looks at neighbouring frames.
+    base_channels: width of the stem and inner width of the first stage; doubles
+      with each stage.
+    stage_blocks: bottlenecks in each stage.
+    inflate: 1 for each stage whose bottlenecks span 3 frames, otherwise 0.
     inflate_style: '3x1x1' or '3x3x3', see Bottleneck.
     spatial_strides, temporal_strides: of the first block of each stage.
     dilations: of each stage, in space.
     conv1_kernel: frames, rows and columns of the stem.
     conv1_stride: of the stem, over frames and over pixels.
     pool1_stride: of the 3x3 max-pooling after the stem, likewise.
-    with_pool1: whether there is that max-pooling.
-    with_pool2: whether frames are max-pooled in pairs after the first stage.
-    zero_init_residual: whether bottlenecks start as their shortcut.
+    with_pool1: whether to max-pool after the stem.
+    with_pool2: whether to max-pool pairs of frames after the first stage.
+    zero_init_residual: whether bottlenecks are initialised to their shortcut.
     dropout: rate before the classifier.
     norm_group: clips that share BatchNorm statistics; 0 for the whole batch.
     dtype: of the computation; parameters, statistics, logits are float32.
     remat: recompute each bottleneck in the backward pass to save memory.
   """
-
-  input_kind: ClassVar[str] = 'heatmaps'
 
   num_classes: int
   base_channels: int = 32
@@ -193,6 +189,8 @@ class SlowOnly(nn.Module):
   dtype: jnp.dtype | None = None
   remat: bool = False
 
+  input_kind: ClassVar[str] = 'heatmaps'
+
   @property
   def spatial_stride(self) -> int:
     """Total stride over rows and columns."""
@@ -201,25 +199,21 @@ class SlowOnly(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
-    """Logits of a batch of heatmap volumes.
+    """Return the logits of a batch of heatmap volumes.
 
     Args:
-      x: [B, T, H, W, C], a channel for each joint or limb.
+      x: [B, T, H, W, C] with one channel per joint or limb.
       train: True for batch statistics and dropout.
 
     Returns:
       [B, num_classes] float32.
 
     Raises:
-      UserError: if an option or the shape of x does not fit.
+      UserError: an option or the shape of x does not fit.
     """
     self._check_options()
     self._check_input(x)
-    norm = functools.partial(
-      layers.BatchNorm,
-      num_groups=layers.num_groups(x.shape[0], self.norm_group, train),
-      dtype=self.dtype,
-    )
+    norm = layers.batch_norm(len(x), self.norm_group, train, self.dtype)
     stride_t, stride_s = self.conv1_stride
     x = Stem(
       self.base_channels,
@@ -230,7 +224,8 @@ class SlowOnly(nn.Module):
       name='stem',
     )(x, train)
     if self.with_pool1:
-      x = convolutions.max_pool(x, self.pool1_stride)
+      stride_t, stride_s = self.pool1_stride
+      x = kernels.max_pool(x, (1, 3, 3), (stride_t, stride_s, stride_s))
     # Argument 2 is `train`, counting self.
     block = (
       nn.remat(Bottleneck, static_argnums=(2,)) if self.remat else Bottleneck
@@ -251,63 +246,46 @@ class SlowOnly(nn.Module):
           name=f'layer{s + 1}_{b}',
         )(x, train)
       if s == 0 and self.with_pool2:
-        x = self._pool2(x)
-    b, t, h, w, c = x.shape
-    x = x.reshape(b, t, h * w, c)
-    return network.Head(self.num_classes, 1, self.dropout, name='head')(
+        if x.shape[1] < 2:
+          raise errors.UserError(
+            'with_pool2=True pools pairs of frames, but only one frame is left '
+            'after the first stage. Use longer clips or with_pool2=False.'
+          )
+        x = kernels.max_pool(x, (2, 1, 1), (2, 1, 1))
+    return layers.Head(self.num_classes, dropout=self.dropout, name='head')(
       x, train
     )
 
-  def _pool2(self, x):
-    """Maximum of frames 2i and 2i + 1; an odd last frame is dropped."""
-    t = x.shape[1]
-    if t < 2:
-      raise errors.UserError(
-        'with_pool2=True takes the maximum of pairs of frames, but only one '
-        'frame is left after the first stage. Give longer clips, or '
-        'with_pool2=False.'
-      )
-    # Not max(2): its gradient looks for what equals the maximum, and finds
-    # nothing (NaN) where XLA computes x a second time and rounds otherwise.
-    return convolutions.later_if_greater(x[:, 0 : t - 1 : 2], x[:, 1::2])
-
   def _check_options(self):
-    network.check_choice('inflate_style', self.inflate_style, INFLATE_STYLES)
+    layers.check_choice('inflate_style', self.inflate_style, INFLATE_STYLES)
     num_stages = len(self.stage_blocks)
-    positive = {'base_channels': (self.base_channels,)}
-    for name in (
-      'stage_blocks',
-      'inflate',
-      'spatial_strides',
-      'temporal_strides',
-      'dilations',
-    ):
+    lengths = {
+      'stage_blocks': (max(num_stages, 1), 'one per stage'),
+      'inflate': (num_stages, 'one per stage'),
+      'spatial_strides': (num_stages, 'one per stage'),
+      'temporal_strides': (num_stages, 'one per stage'),
+      'dilations': (num_stages, 'one per stage'),
+      'conv1_kernel': (3, 'frames, rows, columns'),
+      'conv1_stride': (2, 'frames, pixels'),
+      'pool1_stride': (2, 'frames, pixels'),
+    }
+    for name, (length, meaning) in lengths.items():
       values = getattr(self, name)
-      if not values or len(values) != num_stages:
+      if not values or len(values) != length:
         raise errors.UserError(
-          f'{name} is {values} and stage_blocks is {self.stage_blocks}; each '
-          'has one number for every stage of the network.'
+          f'{name} is {values}; with stage_blocks {self.stage_blocks} it '
+          f'must have length {length}: {meaning}.'
         )
-      positive[name] = values
-    if set(positive.pop('inflate')) - {0, 1}:
-      raise errors.UserError(
-        f'inflate is {self.inflate}; it has a 1 for each stage that looks at '
-        'neighbouring frames and a 0 for the others.'
-      )
-    for name, count in (
-      ('conv1_kernel', 3),
-      ('conv1_stride', 2),
-      ('pool1_stride', 2),
-    ):
-      positive[name] = values = getattr(self, name)
-      if len(values) != count:
-        axes = 'frames, rows, columns' if count == 3 else 'frames, pixels'
-        raise errors.UserError(
-          f'{name} is {values}; it has {count} numbers: {axes}.'
-        )
-    for name, values in positive.items():
-      if min(values) < 1:
+      if min(values) < (name != 'inflate'):
         raise errors.UserError(f'{name} is {values}; it must be at least 1.')
+    if self.base_channels < 1:
+      raise errors.UserError(
+        f'base_channels is {self.base_channels}; it must be at least 1.'
+      )
+    if set(self.inflate) - {0, 1}:
+      raise errors.UserError(
+        f'inflate is {self.inflate}; it must be 0 or 1 for each stage.'
+      )
     if any(size % 2 == 0 for size in self.conv1_kernel):
       raise errors.UserError(
         f'conv1_kernel is {self.conv1_kernel}; its sizes must be odd.'
@@ -317,8 +295,7 @@ class SlowOnly(nn.Module):
     axes = '[B, T, H, W, C] (clip, frame, row, column, joint or limb)'
     if x.ndim != 5:
       raise errors.UserError(
-        f'The model takes heatmap volumes of shape {axes}, not of shape '
-        f'{x.shape}.'
+        f'The model takes heatmap volumes {axes}, not shape {x.shape}.'
       )
     stem = self.variables.get('params', {}).get('stem')
     if stem is None:
@@ -327,7 +304,6 @@ class SlowOnly(nn.Module):
     if x.shape[-1] != channels:
       raise errors.UserError(
         f'The parameters are for heatmaps of {channels} joints or limbs, but '
-        f'the volumes of shape {x.shape}, {axes}, have C={x.shape[-1]}. Give '
-        'the layout and the stream (keypoint, limb or both) that the model '
-        'was trained with.'
+        f'the volumes {axes} have shape {x.shape}, C={x.shape[-1]}. Use the '
+        'layout and the stream (keypoint, limb or both) of training.'
       )

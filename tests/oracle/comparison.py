@@ -1,8 +1,9 @@
-"""Runs both networks on the same input and measures how far apart they are.
+"""Runs both networks on the same input and measures the difference.
 
 One run gives logits in evaluation and in training mode, the gradient of every
 parameter and of the input, and the BatchNorm statistics after the step, all
-under the published names.
+under the published names. skeljax runs once with each form of its kernels: the
+plain one, which GPUs and TPUs use, and the one for the CPU.
 
 Distances. d(a, b) of a tensor is max |a - b| / scale, where scale is the
 largest magnitude in the exact tensors, those of PyTorch in float64. A gradient
@@ -11,18 +12,19 @@ digits of its own: float64 shows it as 1e-16 of its neighbours, and its scale is
 the largest gradient of its block.
 
 Claims. In float64 both networks agree to 1e-9: they compute the same function.
-In float32 they agree to 1e-5, or else skeljax is no farther from the exact
-result than 8 times what PyTorch's float32 is: sums that cancel (of an attention
-over a whole clip, of a scale that the next BatchNorm undoes) leave a gradient
-fewer digits. (Over all tensors it is 1.4 times, from the Fourier form of the
-temporal convolution; single numbers scatter.) How far PyTorch is gets read off
-all tensors of the same name in the network, and everything is the largest over
-a few inputs.
+In float32 they agree to 1e-5, or else the distance of skeljax from the exact
+result is at most 8 times that of PyTorch's float32: sums that cancel (of an
+attention over a whole clip, of a scale that the next BatchNorm undoes) leave a
+gradient fewer digits. (Over all tensors it is 1.4 times, from the Fourier form
+of the temporal convolution; single numbers scatter.) PyTorch's distance is the
+largest over all tensors of the same name in the network, and every distance is
+the largest over several inputs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 import functools
 from typing import NamedTuple
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +33,10 @@ import networks
 import numpy as np
 import torch
 
+from skeljax.models import kernels
+
+# Forms of the kernels.
+FORMS = ('plain', 'cpu')
 # A gradient below this part of its block's largest, in float64, is zero.
 _VANISHING = 1e-10
 # Gradients that a tie leaves open.
@@ -53,7 +59,7 @@ Results = Mapping[str, np.ndarray]
 
 
 class Distances(NamedTuple):
-  """How far apart two runs are: by tensor, the largest over the inputs.
+  """Distance between runs for each tensor, the largest over the inputs.
 
   Attributes:
     double: d of both in float64.
@@ -108,9 +114,13 @@ def run_theirs(
 
 
 @functools.cache
-def _our_function(model, dtype: type):
-  """Compiled once for a model, a precision and a shape."""
+def _our_function(model, dtype: type, form: str):
+  """Compiled once for a model, a precision, a form and a shape."""
 
+  def by_platform(*args, plain, **forms):
+    return forms.get(form, plain)(*args)
+
+  @mock.patch.object(kernels, 'by_platform', by_platform)
   def run(variables, x, dlogits):
     def forward(params, x):
       logits, updates = model.apply(
@@ -129,15 +139,19 @@ def _our_function(model, dtype: type):
 
 
 def run_ours(
-  pair: networks.Pair, x: np.ndarray, dlogits: np.ndarray, dtype: type
+  pair: networks.Pair,
+  x: np.ndarray,
+  dlogits: np.ndarray,
+  dtype: type,
+  form: str,
 ) -> Results:
-  """The same results from skeljax."""
+  """The same results from skeljax with a form of its kernels."""
   with jax.enable_x64(dtype is np.float64):
     variables, x, dlogits = jax.tree.map(
       lambda a: jnp.asarray(a, dtype), (dict(pair.variables), x, dlogits)
     )
     evaluated, logits, dx, params, statistics = jax.device_get(
-      _our_function(pair.model, dtype)(variables, x, dlogits)
+      _our_function(pair.model, dtype, form)(variables, x, dlogits)
     )
   results = {
     'logits (eval)': evaluated,
@@ -185,7 +199,7 @@ def distances(a: Results, b: Results, scale: Mapping[str, float]):
   for name in a:
     assert a[name].shape == b[name].shape, name
     difference = a[name].astype(np.float64) - b[name]
-    # A tensor of exact zeros has to be met exactly.
+    # A tensor of exact zeros must be equal.
     worst = float(np.abs(difference).max())
     result[name] = worst / scale[name] if worst else 0.0
     # max() of Python would pass over a NaN.
@@ -193,17 +207,33 @@ def distances(a: Results, b: Results, scale: Mapping[str, float]):
   return result
 
 
-def measure(pair: networks.Pair, inputs: kinks.Inputs) -> Distances:
-  """Runs both networks in both precisions on every input."""
-  runs = [
-    [
-      run(pair, x, inputs.dlogits, dtype)
-      for run in (run_theirs, run_ours)
-      for dtype in (np.float64, np.float32)
-    ]
-    for x in inputs.keypoints
+def measure(
+  pair: networks.Pair, inputs: kinks.Inputs, forms: Sequence[str] = FORMS
+) -> dict[str, Distances]:
+  """Run both networks in both precisions on every input, for each form."""
+  args = [(pair, x, inputs.dlogits) for x in inputs.keypoints]
+  theirs = [
+    [run_theirs(*a, dtype) for dtype in (np.float64, np.float32)] for a in args
   ]
-  scale = scales([exact for exact, *_ in runs])
+  scale = scales([exact for exact, _ in theirs])
+  return {
+    form: _largest(
+      [
+        (
+          exact,
+          single,
+          *(run_ours(*a, d, form) for d in (np.float64, np.float32)),
+        )
+        for a, (exact, single) in zip(args, theirs, strict=True)
+      ],
+      scale,
+    )
+    for form in forms
+  }
+
+
+def _largest(runs, scale: Mapping[str, float]) -> Distances:
+  """Distances of runs (PyTorch's float64, float32, ours likewise)."""
   largest: tuple[dict[str, float], ...] = ({}, {}, {}, {})
   for exact, theirs, ours_exact, ours in runs:
     pairs = (
@@ -218,8 +248,18 @@ def measure(pair: networks.Pair, inputs: kinks.Inputs) -> Distances:
   return Distances(*largest)
 
 
-def failures(distances: Distances, inputs: kinks.Inputs) -> list[str]:
+def failures(
+  measured: Mapping[str, Distances], inputs: kinks.Inputs
+) -> list[str]:
   """One line for every tensor that breaks a claim of the module docstring."""
+  return [
+    f'{form} form, {line}'
+    for form, distances in measured.items()
+    for line in _failures(distances, inputs)
+  ]
+
+
+def _failures(distances: Distances, inputs: kinks.Inputs) -> list[str]:
   rounding: dict[str, float] = {}
   for name, value in distances.theirs.items():
     rounding[_kin(name)] = max(rounding.get(_kin(name), 0.0), value)
@@ -250,23 +290,26 @@ def check(
   name: str,
   record: Callable[[str, str, float], None],
   make: Callable[..., np.ndarray] | None = None,
+  forms: Sequence[str] = FORMS,
 ) -> None:
-  """Measures, asserts the claims of the module docstring, and reports.
+  """Measure, assert the claims of the module docstring, and report.
 
   Args:
     pair: the networks.
     name: of the model in the report.
     record: the fixture record_difference.
     make: see kinks.random_inputs.
+    forms: of the kernels.
   """
   inputs = kinks.random_inputs(pair, make)
-  distances = measure(pair, inputs)
-  lines = failures(distances, inputs)
+  measured = measure(pair, inputs, forms)
+  lines = failures(measured, inputs)
   assert not lines, '\n'.join([str(pair.config), *lines])
-  for tensor, double in distances.double.items():
-    if inputs.has_ties and tensor.endswith(_AMBIGUOUS):
-      continue
-    kind = KINDS[tensor.split()[0]]
-    record(name, f'{kind}, float64', double)
-    if inputs.is_sure or kind != 'gradient':
-      record(name, f'{kind}, float32', distances.single[tensor])
+  for distances in measured.values():
+    for tensor, double in distances.double.items():
+      if inputs.has_ties and tensor.endswith(_AMBIGUOUS):
+        continue
+      kind = KINDS[tensor.split()[0]]
+      record(name, f'{kind}, float64', double)
+      if inputs.is_sure or kind != 'gradient':
+        record(name, f'{kind}, float32', distances.single[tensor])

@@ -6,7 +6,7 @@ import published_0x
 import torch
 
 from skeljax import skeletons
-from skeljax.models import network
+from skeljax.models import graph_network
 from skeljax.skeletons import graph as graph_lib
 
 FAMILIES = ('stgcn_0x', 'agcn_0x', 'agcn_original')
@@ -63,7 +63,7 @@ def draw(family, seed, index):
     norm_group=2 * (index % 2),
     seed=int(rng.integers(2**31)),
   )
-  plan = network.plan_stages(
+  plan = graph_network.plan_stages(
     shape[-1],
     ch_ratio=2,
     **{k: options[k] for k in ('base_channels', 'num_stages')},

@@ -1,4 +1,4 @@
-"""The networks against those of mmaction2: what comparison.py claims."""
+"""The claims of comparison.py for the graph networks of mmaction2."""
 
 import dataclasses
 
@@ -8,14 +8,18 @@ import networks
 import numpy as np
 import pytest
 
-# Configurations drawn for each family, besides the published one: every value
-# that an option can have is in four in a row.
+# Random configurations of each family: four in a row have every value of every
+# option.
 NUM_DRAWN = 4
+# Those that also run the plain form of the kernels: with both values of every
+# option of two values.
+WITH_PLAIN_FORM = (0, 3)
 
 
-def check(config, record_difference):
+def check(config, record_difference, forms=comparison.FORMS):
+  name = networks.NAMES[config.family]
   pair = networks.build(config)
-  comparison.check(pair, networks.NAMES[config.family], record_difference)
+  comparison.check(pair, name, record_difference, forms=forms)
 
 
 @pytest.mark.parametrize('family', networks.FAMILIES)
@@ -26,33 +30,34 @@ def test_published_network(family, oracle_seed, record_difference):
 @pytest.mark.parametrize('index', range(NUM_DRAWN))
 @pytest.mark.parametrize('family', networks.FAMILIES)
 def test_drawn_network(family, index, oracle_seed, record_difference):
-  check(networks.draw(family, oracle_seed, index), record_difference)
+  forms = comparison.FORMS if index in WITH_PLAIN_FORM else ('cpu',)
+  check(networks.draw(family, oracle_seed, index), record_difference, forms)
 
 
 def absent_person(rng, shape):
-  """The second person of all clips is missing."""
+  """The second person of every clip is absent."""
   x = rng.normal(size=shape)
   x[:, 1:] = 0
   return x
 
 
 def constant(rng, shape):
-  """Nothing varies: every variance of the input is 0."""
+  """Every variance of the input is 0."""
   return np.full(shape, rng.choice([1.0, 0.5, 2.0, -1.0]))
 
 
 def pixels(rng, shape):
-  """Coordinates of a picture that nobody normalised."""
+  """Pixel coordinates that were not normalised."""
   return rng.uniform(0, 1920, size=shape)
 
 
 def tiny(rng, shape):
-  """Far below what the epsilon of a BatchNorm hides."""
+  """A variance far below the epsilon of BatchNorm."""
   return 1e-6 * rng.normal(size=shape)
 
 
 def single_frame(rng, shape):
-  """As from a picture."""
+  """Clips of one frame."""
   return rng.normal(size=(*shape[:2], 1, *shape[3:]))
 
 

@@ -1,4 +1,4 @@
-"""SlowOnly against mmaction2's: what comparison.py claims."""
+"""The claims of comparison.py for SlowOnly, the network of PoseC3D."""
 
 import dataclasses
 
@@ -33,7 +33,7 @@ def test_frames_pooled_in_pairs(oracle_seed, record_difference):
 
 
 def test_heatmaps_with_an_empty_background(oracle_seed):
-  """Pixels of the background are equal, so that every maximum is a tie."""
+  """Background pixels are equal, so that every maximum is a tie."""
 
   def sparse(rng, shape):
     return rng.random(shape) * (rng.random(shape) < 0.02)

@@ -5,6 +5,8 @@ import functools
 import jax
 import pytest
 
+from skeljax.models import kernels
+
 
 @pytest.fixture
 def quick_jit():
@@ -17,3 +19,14 @@ def quick_jit():
       'xla_cpu_use_fusion_emitters': False,
     },
   )
+
+
+@pytest.fixture(params=['plain', 'cpu'])
+def kernel_form(request, monkeypatch):
+  """Makes the kernels use their plain form (as on GPU and TPU) or another."""
+
+  def by_platform(*args, plain, **forms):
+    return forms.get(request.param, plain)(*args)
+
+  monkeypatch.setattr(kernels, 'by_platform', by_platform)
+  return request.param

@@ -211,14 +211,17 @@ def test_sizes_follow_kernels_and_strides():
 @pytest.mark.parametrize(
   'options, words',
   [
-    (dict(inflate=(0, 1, 1)), r'inflate is \(0, 1, 1\) and stage_blocks'),
+    (
+      dict(inflate=(0, 1, 1)),
+      r'inflate is \(0, 1, 1\).*length 2: one per stage',
+    ),
     (dict(stage_blocks=()), r'stage_blocks is \(\)'),
-    (dict(inflate=(0, 2)), 'has a 1 for each stage'),
+    (dict(inflate=(0, 2)), 'must be 0 or 1 for each stage'),
     (dict(inflate_style='1x3x3'), "'1x3x3'; it must be one of '3x1x1'"),
     (dict(spatial_strides=(2, 0)), r'\(2, 0\); it must be at least 1'),
     (dict(base_channels=0), 'base_channels'),
     (dict(conv1_kernel=(1, 6, 7)), 'sizes must be odd'),
-    (dict(conv1_stride=(1, 2, 2)), 'it has 2 numbers: frames, pixels'),
+    (dict(conv1_stride=(1, 2, 2)), 'must have length 2: frames, pixels'),
     (dict(with_pool2=True), 'only one frame is left'),
   ],
 )
