@@ -1,4 +1,4 @@
-"""Skeleton layouts: joints, bones, flip pairs, and the graph of a skeleton."""
+"""Skeleton layouts and the graph of a skeleton."""
 
 from skeljax.skeletons.layout import LAYOUTS
 from skeljax.skeletons.layout import Layout

@@ -1,14 +1,15 @@
-"""From a layout to the adjacency matrices that graph convolutions use.
+"""Adjacency matrices of a layout, for graph convolutions.
 
-Conventions of the published code, kept here: an edge (child, parent) sets the
-entry [parent, child]; matrices are normalised by column; a convolution gathers
-out[w] = sum over v of x[v] * A[k, v, w], so column w lists what joint w sees.
+Conventions of the published code: an edge (child, parent) sets the entry
+[parent, child]; matrices are normalized by column; a graph convolution computes
+out[w] = sum over v of x[v] * A[k, v, w], so column w holds the weights of the
+neighbours of joint w.
 
 Source: Yan et al., "Spatial Temporal Graph Convolutional Networks" (AAAI 2018),
 section 3.3, and Shi et al., "Two-Stream Adaptive Graph Convolutional Networks"
-(CVPR 2019), as written in mmaction2 1.x ('spatial', 'stgcn_spatial', 'binary')
-and in the original ST-GCN and mmaction2 0.x ('uniform', 'distance', dilation;
-their strategy 'spatial' is our 'stgcn_spatial').
+(CVPR 2019), as in mmaction2 1.x ('spatial', 'stgcn_spatial', 'binary') and in
+the original ST-GCN and mmaction2 0.x ('uniform', 'distance', dilation; their
+strategy 'spatial' is 'stgcn_spatial' here).
 """
 
 import dataclasses
@@ -19,33 +20,32 @@ from skeljax import errors
 from skeljax import skeletons
 
 MODES = ('spatial', 'stgcn_spatial', 'uniform', 'distance', 'binary')
-# The modes that look at the number of steps between two joints.
+# The modes that depend on the number of steps between two joints.
 HOP_MODES = ('stgcn_spatial', 'uniform', 'distance')
 
 
 @dataclasses.dataclass(frozen=True)
 class Graph:
-  """How a layout becomes K adjacency matrices; hashable.
+  """A layout and how it becomes K adjacency matrices; hashable.
 
   Attributes:
     layout: the joints and their edges.
-    mode: how neighbours are shared out among the K matrices.
+    mode: how the neighbours are divided into K matrices.
       'spatial' (K=3): identity, inward and outward edges (AGCN, ST-GCN++).
       'stgcn_spatial' (K=2 hops-1): neighbours of each distance, split by
-      whether they are closer to the centre.
-      'uniform' (K=1): all neighbours, and the joint itself, alike.
+      whether they are closer to the center.
+      'uniform' (K=1): all neighbours and the joint itself, equally.
       'distance' (K=hops): neighbours of each distance.
       'binary' (K=1): 1 for every edge in either direction, without the joint
-      itself and not normalised.
-    max_hop: largest distance of a neighbour, for 'stgcn_spatial', 'uniform'
-      and 'distance'.
-    dilation: of the distances 0, 1, ... max_hop only every so many count, for
-      the same modes; hops is their number.
+      itself and not normalized.
+    max_hop: largest distance of a neighbour, for HOP_MODES.
     edges: '1x' or '0x', the edge list of mmaction2 1.x or 0.x.
+    dilation: only distances 0, dilation, 2 dilation ... count, for HOP_MODES;
+      hops is their number.
 
   Raises:
-    UserError: an unknown mode or edge list, a max_hop or dilation that is not
-      used or that reaches no neighbour.
+    UserError: an unknown mode or edge list, a max_hop or dilation that the mode
+      does not use or that reaches no neighbour.
   """
 
   layout: skeletons.Layout
@@ -57,27 +57,25 @@ class Graph:
   def __post_init__(self):
     if self.mode not in MODES:
       raise errors.UserError(
-        f'The graph mode {self.mode!r} is not known: it must be one of '
-        f'{", ".join(MODES)}.'
+        f'Graph mode {self.mode!r} must be one of {", ".join(MODES)}.'
       )
     for name in ('max_hop', 'dilation'):
       value = getattr(self, name)
       if value < 1:
         raise errors.UserError(
-          f'The graph option {name} is {value}; it must be at least 1.'
+          f'Graph option {name} is {value}; it must be at least 1.'
         )
       if value != 1 and self.mode not in HOP_MODES:
         raise errors.UserError(
-          f'The graph option {name} is {value}, but mode {self.mode!r} knows '
-          f'direct neighbours only: leave {name} at 1 or choose one of the '
-          f'modes {", ".join(HOP_MODES)}.'
+          f'Graph option {name} is {value}, but mode {self.mode!r} uses direct '
+          f'neighbours only: set {name} to 1 or use one of the modes '
+          f'{", ".join(HOP_MODES)}.'
         )
     if self.dilation > self.max_hop:
       raise errors.UserError(
-        f'The graph option dilation is {self.dilation}, but max_hop is '
-        f'{self.max_hop}: no distance but 0 is a multiple of the dilation, so '
-        'that no joint would see a neighbour. Set max_hop to the dilation or '
-        'more.'
+        f'Graph option dilation is {self.dilation} and max_hop is '
+        f'{self.max_hop}: no joint would have a neighbour. Set max_hop to at '
+        'least the dilation.'
       )
     self.layout.graph_edges(self.edges)
 
@@ -98,7 +96,7 @@ class Graph:
     }[self.mode]
 
   def adjacency(self) -> np.ndarray:
-    """[K, V, V] float32; the columns of the sum over K tell who sees whom."""
+    """Return the matrices, [K, V, V] float32."""
     edges = self.layout.graph_edges(self.edges)
     num_joints = self.layout.num_joints
     inward = _edge_matrix(edges, num_joints)
@@ -139,17 +137,17 @@ def _edge_matrix(edges: skeletons.Pairs, num_joints: int) -> np.ndarray:
 
 
 def _normalize_columns(matrix: np.ndarray) -> np.ndarray:
-  """Each column divided by its sum; a zero column stays zero."""
+  """Divide each column by its sum; a zero column stays zero."""
   sums = matrix.sum(axis=0)
   return matrix / np.where(sums > 0, sums, 1)
 
 
 def _hop_distance(inward: np.ndarray, max_hop: int) -> np.ndarray:
-  """[V, V] steps between joints; infinite beyond max_hop.
+  """Return the steps between joints, [V, V]; infinite beyond max_hop.
 
-  NOTE: the truncation is part of the published result. Distances to the centre
-  beyond max_hop compare as equal, so far from the centre both directions of an
-  edge land in the same subset.
+  NOTE: the truncation is part of the published result. Distances to the center
+  beyond max_hop compare as equal, so far from the center both directions of an
+  edge are in the same subset.
   """
   num_joints = inward.shape[0]
   one_hop = (inward + inward.T + np.eye(num_joints)) > 0

@@ -1,7 +1,7 @@
-"""The published layouts, as data; skeletons.py makes `Layout`s of them.
+"""The published layouts, as arguments of `layout.Layout`.
 
-Each is the arguments of `skeletons.Layout`, joints counted from 0. Joints keep
-the order of the arrays that the data set or the pose tool writes.
+Joints are counted from 0, in the order of the arrays that the dataset or the
+pose estimator writes.
 
 Sources: the layouts and edge lists of mmaction2 0.x and 1.x, the hand layout of
 pyskl, the 20 joints of Northwestern-UCLA, and the landmarks of MediaPipe Pose.
@@ -11,7 +11,7 @@ Pairs = tuple[tuple[int, int], ...]
 
 
 def _pairs(text: str, first: int = 0) -> Pairs:
-  """Joint pairs written as '1-0 2-0', counted from `first`."""
+  """Parse joint pairs like '1-0 2-0', counted from `first`."""
   pairs = (pair.split('-') for pair in text.split())
   return tuple((int(a) - first, int(b) - first) for a, b in pairs)
 
@@ -20,7 +20,7 @@ def _names(text: str) -> tuple[str, ...]:
   return tuple(name.strip() for name in text.split(','))
 
 
-# Counted from 1, as published. The hands are where the two lists differ.
+# Counted from 1, as published. The two lists differ at the hands.
 _NTU_BODY = _pairs(
   """1-2 2-21 3-21 4-3 5-21 6-5 7-6 8-7 9-21 10-9 11-10 12-11
   13-1 14-13 15-14 16-15 17-1 18-17 19-18 20-19""",
@@ -59,7 +59,7 @@ _COCO = dict(
     left wrist, right wrist, left hip, right hip,
     left knee, right knee, left ankle, right ankle"""
   ),
-  # NOTE: the hips hang from the nose here, from the shoulders in the graph.
+  # NOTE: the parent of a hip is the nose here and a shoulder in the graph.
   bones=_pairs(
     '1-0 2-0 3-1 4-2 5-0 6-0 7-5 8-6 9-7 10-8 11-0 12-0 13-11 14-12 15-13 16-14'
   ),
@@ -72,7 +72,7 @@ _COCO = dict(
   ),
   center=0,
   left_right=_pairs('1-2 3-4 5-6 7-8 9-10 11-12 13-14 15-16'),
-  # The order of the PoseC3D limb configs: it is the order of the channels.
+  # In the order of the PoseC3D limb configs, which is that of the channels.
   limbs=_pairs(
     """0-5 0-6 5-7 7-9 6-8 8-10 5-11 11-13 13-15 6-12 12-14 14-16
     0-1 0-2 1-3 2-4 11-12"""
@@ -169,10 +169,9 @@ _OPENPOSE_25 = dict(
   limbs=_OPENPOSE_25_BONES,
 )
 
-# NOTE: MediaPipe's own list of connections leaves the head and the mouth apart
-# from the body, where a graph would not see them, and has loops, which bones
-# cannot have. Here the body hangs from the nose, as in COCO, of which these
-# joints are an extension; there is no middle of the hips or the shoulders.
+# NOTE: MediaPipe's own connections do not connect the head and the mouth to the
+# body, and they have cycles, which bones cannot have. Here the body is connected
+# to the nose, as in COCO, of which these joints are an extension.
 _MEDIAPIPE_BONES = _pairs(
   """1-0 2-1 3-2 7-3 4-0 5-4 6-5 8-6 9-0 10-0 11-0 12-0
   13-11 15-13 17-15 19-15 21-15 14-12 16-14 18-16 20-16 22-16

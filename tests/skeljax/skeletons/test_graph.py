@@ -230,11 +230,11 @@ def test_graph_is_hashable_and_compares_by_value():
   [
     ({'mode': 'spatail'}, 'must be one of spatial, stgcn_spatial, unif'),
     ({'mode': 'stgcn_spatial', 'max_hop': 0}, 'must be at least 1'),
-    ({'mode': 'spatial', 'max_hop': 2}, 'knows direct neighbours only'),
-    ({'mode': 'binary', 'max_hop': 2}, 'knows direct neighbours only'),
+    ({'mode': 'spatial', 'max_hop': 2}, 'uses direct neighbours only'),
+    ({'mode': 'binary', 'max_hop': 2}, 'uses direct neighbours only'),
     ({'mode': 'spatial', 'dilation': 2}, 'dilation is 2, but mode'),
     ({'mode': 'distance', 'dilation': 0}, 'dilation is 0; it must be at'),
-    ({'mode': 'uniform', 'dilation': 2}, 'would see a neighbour'),
+    ({'mode': 'uniform', 'dilation': 2}, 'would have a neighbour'),
     ({'edges': '3x'}, "must be '1x' or '0x'"),
   ],
 )

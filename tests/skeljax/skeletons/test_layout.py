@@ -228,7 +228,7 @@ def test_layout_file_by_names_and_indices(tmp_path):
     ),
     (
       {'limbs': [[0, 1]]},
-      "'limbs' has 'root' to 'left' but not its mirror image 'root' to 'right'",
+      "'limbs' has 'root' to 'left' but not its flipped limb 'root' to 'right'",
     ),
     ({'shoulders': [1, 1]}, "'shoulders' names 'left' twice"),
   ],
