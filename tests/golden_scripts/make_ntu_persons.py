@@ -24,7 +24,7 @@ import numpy as np
 
 from tests import recordings
 
-OUTPUT = pathlib.Path(__file__).parents[1] / 'skeljax/datasets/golden'
+OUTPUT = pathlib.Path(__file__).parents[1] / 'skeljax/readers/golden'
 SEED = 5
 PYSKL_SCRIPT = 'tools/data/ntu_preproc.py'
 MMACTION_SCRIPT = 'tools/data/skeleton/gen_ntu_rgbd_raw.py'

@@ -39,10 +39,10 @@ from skeljax.models import kernels
 FORMS = ('plain', 'cpu')
 # A gradient below this part of its block's largest, in float64, is zero.
 _VANISHING = 1e-10
-# Gradients that a tie leaves open.
+# Gradients that a tie makes ambiguous.
 _AMBIGUOUS = ('the input', '.A', '.PA')
 DOUBLE_LIMIT, SINGLE_LIMIT, FACTOR = 1e-9, 1e-5, 8
-# First word of a tensor's name -> column of the report.
+# First word of a tensor's name -> column in the report.
 KINDS = {
   'logits': 'forward',
   'gradient': 'gradient',
@@ -77,7 +77,7 @@ class Distances(NamedTuple):
 def run_theirs(
   pair: networks.Pair, x: np.ndarray, dlogits: np.ndarray, dtype: type
 ) -> Results:
-  """PyTorch's results; groups run one by one, as GPUs do in the reference."""
+  """Return PyTorch's results; groups run separately, as published GPUs do."""
   kind = {np.float32: torch.float32, np.float64: torch.float64}[dtype]
   network = pair.theirs.to(kind)
   start = {n: t.clone() for n, t in network.state_dict().items()}
@@ -115,7 +115,7 @@ def run_theirs(
 
 @functools.cache
 def _our_function(model, dtype: type, form: str):
-  """Compiled once for a model, a precision, a form and a shape."""
+  """Compile once per model, precision, form and shape."""
 
   def by_platform(*args, plain, **forms):
     return forms.get(form, plain)(*args)
@@ -145,7 +145,7 @@ def run_ours(
   dtype: type,
   form: str,
 ) -> Results:
-  """The same results from skeljax with a form of its kernels."""
+  """Return the same results from skeljax with one form of its kernels."""
   with jax.enable_x64(dtype is np.float64):
     variables, x, dlogits = jax.tree.map(
       lambda a: jnp.asarray(a, dtype), (dict(pair.variables), x, dlogits)
@@ -168,7 +168,7 @@ def run_ours(
 
 
 def scales(exact: Sequence[Results]) -> dict[str, float]:
-  """The unit of every tensor's distance; see the module docstring."""
+  """Return the scale of each tensor; see the module docstring."""
   largest = {
     name: max(float(np.abs(results[name]).max()) for results in exact)
     for name in exact[0]
@@ -186,14 +186,14 @@ def scales(exact: Sequence[Results]) -> dict[str, float]:
 
 
 def _block(name: str) -> str:
-  """'gradient of backbone.gcn.3' for a gradient; else the tensor itself."""
+  """Return 'gradient of backbone.gcn.3' for a gradient, otherwise the name."""
   if not name.startswith('gradient of ') or '.' not in name:
     return name
   return '.'.join(name.split('.')[:3])
 
 
 def distances(a: Results, b: Results, scale: Mapping[str, float]):
-  """d(a, b) of every tensor."""
+  """Return d(a, b) of every tensor."""
   assert sorted(a) == sorted(b), sorted(set(a) ^ set(b))
   result = {}
   for name in a:
@@ -202,7 +202,7 @@ def distances(a: Results, b: Results, scale: Mapping[str, float]):
     # A tensor of exact zeros must be equal.
     worst = float(np.abs(difference).max())
     result[name] = worst / scale[name] if worst else 0.0
-    # max() of Python would pass over a NaN.
+    # Python's max() ignores a NaN.
     assert np.isfinite(worst), name
   return result
 
@@ -233,7 +233,7 @@ def measure(
 
 
 def _largest(runs, scale: Mapping[str, float]) -> Distances:
-  """Distances of runs (PyTorch's float64, float32, ours likewise)."""
+  """Return the distances over runs (theirs in float64, float32, then ours)."""
   largest: tuple[dict[str, float], ...] = ({}, {}, {}, {})
   for exact, theirs, ours_exact, ours in runs:
     pairs = (
@@ -251,7 +251,7 @@ def _largest(runs, scale: Mapping[str, float]) -> Distances:
 def failures(
   measured: Mapping[str, Distances], inputs: kinks.Inputs
 ) -> list[str]:
-  """One line for every tensor that breaks a claim of the module docstring."""
+  """Return a line for each tensor that breaks a claim of this module."""
   return [
     f'{form} form, {line}'
     for form, distances in measured.items()
@@ -281,7 +281,7 @@ def _failures(distances: Distances, inputs: kinks.Inputs) -> list[str]:
 
 
 def _kin(name: str) -> str:
-  """The name without its numbers: the same tensor of any block."""
+  """Return the name without numbers: the same tensor in any block."""
   return ''.join(char for char in name if not char.isdigit())
 
 

@@ -1,9 +1,8 @@
-"""Makes the published PyTorch code importable beside skeljax, or says it is not.
+"""Make the published PyTorch code importable, or report that it is missing.
 
-The tests of this folder compare with mmaction2 itself. They need the packages
-of requirements.txt besides skeljax[test]; without them the folder is not
-collected, as the last lines of the run say. With SKELJAX_REQUIRE_ORACLE=1 (as
-in .ci/run) their absence is an error.
+The tests in this folder compare with mmaction2 itself. They need skeljax[test]
+and the packages of requirements.txt; without them the folder is not collected.
+With SKELJAX_REQUIRE_ORACLE=1 (as in .ci/run) their absence is an error.
 """
 
 import importlib.util
@@ -33,17 +32,17 @@ DEFAULT_SEED = 20260101
 
 
 def make_importable() -> None:
-  """Supplies what mmaction2 1.2.0 lacks and stops it from talking."""
-  # The published package left one folder out; nothing here uses it.
+  """Add what mmaction2 1.2.0 lacks and silence its logging."""
+  # The published package lacks a folder, which no test uses.
   package = 'mmaction.models.localizers.drn'
   for name in (package, f'{package}.drn'):
     sys.modules.setdefault(name, types.ModuleType(name))
   sys.modules[f'{package}.drn'].DRN = None
-  # It was written for NumPy 1.
+  # mmaction2 was written for NumPy 1.
   if not hasattr(np, 'Inf'):
     np.Inf = np.inf
   with warnings.catch_warnings():
-    # Of deprecated calls, and of CUDA operators that nothing here uses.
+    # Deprecated calls and missing CUDA operators.
     warnings.simplefilter('ignore')
     import mmaction.engine  # registers the initialisers  # noqa: F401
     import mmaction.models  # noqa: F401
@@ -58,11 +57,11 @@ def make_importable() -> None:
 
 
 if _MISSING:
-  # Every file but this one: all of them import the oracle.
+  # All files except this one: all of them import the oracle.
   collect_ignore_glob = ['*']
 else:
   make_importable()
-  # Test files share helper modules that lie beside them.
+  # Test files import helper modules of this folder.
   if str(_HERE) not in sys.path:
     sys.path.insert(0, str(_HERE))
 
@@ -75,16 +74,16 @@ def pytest_configure(config):
 
 @pytest.fixture(scope='session')
 def oracle_seed() -> int:
-  """Seed of everything drawn at random: $SKELJAX_ORACLE_SEED or a fixed one."""
+  """Seed of all random configurations: $SKELJAX_ORACLE_SEED or a fixed one."""
   return int(os.environ.get('SKELJAX_ORACLE_SEED') or DEFAULT_SEED)
 
 
 @pytest.fixture(scope='session')
 def record_difference():
-  """record_difference(model, kind, value): for the table of docs/equality.md.
+  """record_difference(model, kind, value), for the table of docs/equality.md.
 
-  Where $SKELJAX_ORACLE_REPORT names a file, every call appends one JSON line
-  to it; report.py keeps the largest value of each (model, kind).
+  If $SKELJAX_ORACLE_REPORT is a file, each call appends a JSON line to it;
+  report.py takes the largest value of each (model, kind).
   """
   path = os.environ.get('SKELJAX_ORACLE_REPORT')
 
@@ -101,7 +100,7 @@ def record_difference():
 
 @pytest.fixture
 def state():
-  """The tensors of a small network of mmaction2, to be changed at will."""
+  """The tensors of a small network of mmaction2, for tests to change."""
   import torch_files
 
   return torch_files.make_state()
@@ -109,7 +108,7 @@ def state():
 
 @pytest.fixture
 def save(tmp_path):
-  """save(content) -> path of a file of torch.save."""
+  """save(content) -> path of a file written by torch.save."""
   import torch
 
   def function(content, name='file.pth', **kwargs):

@@ -1,8 +1,8 @@
-"""Training of both networks, step by step, on the same batches.
+"""Train both networks step by step on the same batches.
 
-Ours goes through steps.train_step, optim.make_optimizer and the losses, on the
-joint stream; theirs through torch.optim.SGD and mmengine's cosine. As a program
-it trains in float64, which has to be chosen for the whole process:
+Ours uses steps.train_step, optim.make_optimizer and the losses, on the joint
+stream; theirs torch.optim.SGD and mmengine's cosine. As a program it trains in
+float64, which is a setting of the whole process:
 
   python curve_worker.py --families=agcn --seed=1 --output=losses.json
 """
@@ -25,16 +25,16 @@ from tests import specs
 
 NUM_STEPS, BATCH, FRAMES = 100, 4, 16
 FAMILIES = ('stgcn', 'stgcnpp', 'agcn', 'aagcn', 'agcn_0x')
-# Of the published configurations of mmaction2 1.x.
+# From the published configs of mmaction2 1.x.
 LR, MOMENTUM, WEIGHT_DECAY = 0.1, 0.9, 5e-4
 
 
 class Clips(NamedTuple):
-  """What is trained on.
+  """Training data.
 
   Attributes:
     layout: name of the joints' layout.
-    keypoint: [N, M, T, V, 3] float32, metres about the first frame's middle.
+    keypoint: [N, M, T, V, 3] float32, metres from the first frame's center.
     label: [N].
   """
 
@@ -44,7 +44,7 @@ class Clips(NamedTuple):
 
 
 def load_clips(family: str, seed: int) -> Clips:
-  """NW-UCLA where $SKELJAX_TEST_DATA holds it, otherwise demo motions."""
+  """Load NW-UCLA from $SKELJAX_TEST_DATA if it is there, or demo motions."""
   import networks
 
   folder = os.environ.get('SKELJAX_TEST_DATA')
@@ -72,7 +72,7 @@ def load_clips(family: str, seed: int) -> Clips:
       bodies = [body_lib.draw_body(rng) for _ in range(2)]
       motion = motion_lib.perform(names[label], bodies, rng)
       motion = motion[:, :, : body_lib.KINECT_JOINTS]
-      # What stands still would tie in a max-pooling; Kinect trembles by 7 mm.
+      # Joints at rest would tie in a max-pooling; Kinect's noise is 7 mm.
       motion = motion + rng.normal(scale=0.007, size=motion.shape)
       items.append((motion, label))
   persons = max(len(keypoint) for keypoint, _ in items)
@@ -86,15 +86,15 @@ def load_clips(family: str, seed: int) -> Clips:
     clips.append(clip)
   keypoint, label = np.stack(clips), np.array([label for _, label in items])
   if family == 'stgcnpp':
-    # An absent person is the same in all frames: nobody can say which of them
-    # the gradient of a max-pooling goes to. The next clip's person stands in.
+    # An absent person is equal in all frames, which makes the gradient of a
+    # max-pooling ambiguous: use the person of the next clip.
     is_absent = ~keypoint.any((2, 3, 4), keepdims=True)
     keypoint = np.where(is_absent, np.roll(keypoint[:, :1], 1, 0), keypoint)
   return Clips(layout, keypoint, label)
 
 
 def make_pair(family: str, clips: Clips, seed: int):
-  """Three narrow stages with the published initial weights."""
+  """Return a Pair of three narrow stages with the published initial weights."""
   import networks
   import published_0x
   import torch
@@ -139,14 +139,14 @@ def make_pair(family: str, clips: Clips, seed: int):
 
 
 def batches(clips: Clips, seed: int) -> Iterator[np.ndarray]:
-  """Rows of `clips`, NUM_STEPS times BATCH."""
+  """Yield the rows of `clips` of each of NUM_STEPS batches."""
   rng = np.random.default_rng([seed, 4])
   for _ in range(NUM_STEPS):
     yield rng.choice(len(clips.label), BATCH, replace=False)
 
 
 def make_optimizer() -> optax.GradientTransformation:
-  """The published one, of this run's length."""
+  """Return the published optimizer for this number of steps."""
   from skeljax.training import optim
 
   schedule = optim.learning_rate('cosine', base_lr=LR, total_steps=NUM_STEPS)
@@ -156,7 +156,7 @@ def make_optimizer() -> optax.GradientTransformation:
 
 
 def our_batch(clips: Clips, rows: np.ndarray) -> Mapping[str, np.ndarray]:
-  """As the input pipeline makes it, with one view and no padding."""
+  """Return a batch as the input pipeline does, with one view and no padding."""
   keypoint = clips.keypoint[rows][:, None]
   _, _, persons, frames, _, _ = keypoint.shape
   return dict(
@@ -171,7 +171,7 @@ def our_batch(clips: Clips, rows: np.ndarray) -> Mapping[str, np.ndarray]:
 
 
 def our_step(pair, optimizer: optax.GradientTransformation, dtype):
-  """The compiled training step."""
+  """Return the compiled training step."""
   import comparison
 
   from skeljax.training import steps
@@ -188,7 +188,7 @@ def our_step(pair, optimizer: optax.GradientTransformation, dtype):
 
 
 def our_state(variables: Mapping[str, Any], optimizer, dtype):
-  """TrainState at step 0."""
+  """Return the TrainState at step 0."""
   from skeljax.training import train_state
 
   variables = jax.tree.map(lambda a: jnp.asarray(a, dtype), dict(variables))
@@ -202,7 +202,7 @@ def our_state(variables: Mapping[str, Any], optimizer, dtype):
 
 
 class TheirTraining:
-  """The published loop around a PyTorch network."""
+  """The published training loop of a PyTorch network."""
 
   def __init__(self, network):
     from mmengine import optim
@@ -222,7 +222,7 @@ class TheirTraining:
     self._dtype = next(network.parameters()).dtype
 
   def step(self, clips: Clips, rows: np.ndarray) -> float:
-    """Makes one update and gives the loss before it."""
+    """Make one update and return the loss before it."""
     import torch
 
     x = torch.from_numpy(clips.keypoint[rows]).to(self._dtype)
@@ -235,11 +235,11 @@ class TheirTraining:
     return loss.item()
 
   def snapshot(self) -> list[Any]:
-    """All that a step changes."""
+    """Return everything that a step changes."""
     return [copy.deepcopy(part.state_dict()) for part in self._parts()]
 
   def restore(self, snapshot: list[Any]) -> None:
-    """Back to a snapshot."""
+    """Restore a snapshot."""
     for part, state in zip(self._parts(), snapshot, strict=True):
       part.load_state_dict(copy.deepcopy(state))
 
@@ -248,7 +248,7 @@ class TheirTraining:
 
 
 def train_both(family: str, seed: int) -> dict[str, list[float]]:
-  """The losses of both in float64."""
+  """Return the losses of both in float64."""
   import torch
 
   clips = load_clips(family, seed)
@@ -267,7 +267,7 @@ def train_both(family: str, seed: int) -> dict[str, list[float]]:
 
 if __name__ == '__main__':
   parser = argparse.ArgumentParser()
-  parser.add_argument('--families', help='with commas, of ' + str(FAMILIES))
+  parser.add_argument('--families', help='comma-separated, of ' + str(FAMILIES))
   parser.add_argument('--seed', type=int)
   parser.add_argument('--output')
   args = parser.parse_args()

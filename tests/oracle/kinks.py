@@ -1,11 +1,12 @@
-"""Draws inputs at which the gradient of a network is one number.
+"""Random inputs at which the gradient of a network is unambiguous.
 
 The gradient of these networks jumps where the argument of a ReLU is 0 or
 two frames tie in a max-pooling. Of the 1e5 such decisions in a small network
-some always lie within the rounding of float32, and then two correct programs
-take different sides and differ by percents. So the inputs are drawn again until
-PyTorch's float32 is sure of every decision, by its distance from float64; where
-none is found (ten stages of six branches), gradients are compared in float64.
+some are always within the rounding of float32, and then two correct programs
+decide differently and their gradients differ by percents. So inputs are drawn
+until PyTorch's float32 is sure of every decision, by its distance from float64;
+where none is found (ten stages of six branches), gradients are compared in
+float64.
 """
 
 from collections.abc import Callable
@@ -15,25 +16,25 @@ import networks
 import numpy as np
 import torch
 
-# Rounding errors that a decision has to be away from its kink, draws of an
-# input before it gets fewer frames.
+# Minimum distance of a decision from its kink in rounding errors, and draws of
+# an input before trying fewer frames.
 _MARGIN = 2
 _DRAWS = 16
-# Inputs of one comparison.
+# Number of inputs in a comparison.
 NUM_INPUTS = 4
 
 
 class Inputs(NamedTuple):
-  """What the networks are run on.
+  """Inputs of both networks.
 
   Attributes:
-    keypoints: each [B, M, T, V, C] float32; or volumes, [B, T, H, W, C].
+    keypoints: each [B, M, T, V, C] float32, or volumes [B, T, H, W, C].
     dlogits: gradient of a loss by the logits, [B, classes] float32.
-    is_sure: whether all keypoints are away from the kinks. If not, gradients
-      can be compared in float64 only.
+    is_sure: whether all inputs are away from the kinks. If not, gradients can
+      be compared in float64 only.
     has_ties: whether float64 is not sure either. Then the gradient of the
-      input depends on which of two equal frames a max-pooling takes, and so
-      does that of a learned graph, at the entries that are still 0.
+      input depends on which of two equal frames a max-pooling selects, and so
+      does that of a learned graph at the entries that are still 0.
   """
 
   keypoints: list[np.ndarray]
@@ -45,12 +46,12 @@ class Inputs(NamedTuple):
 def random_inputs(
   pair: networks.Pair, make: Callable[..., np.ndarray] | None = None
 ) -> Inputs:
-  """Keypoints away from every kink, where there are any.
+  """Draw inputs away from every kink, if possible.
 
   Args:
-    pair: its config says the shape; where a shape is so large that some
-      decision is always a toss-up, smaller ones are tried.
-    make: (rng, shape) -> keypoints; normal numbers when not given.
+    pair: its config has the shape; where a shape is so large that some decision
+      is always a toss-up, smaller ones are tried.
+    make: (rng, shape) -> input; the default draws from N(0, 1).
   """
   config = pair.config
   make = make or (lambda rng, shape: rng.normal(size=shape))
@@ -78,13 +79,13 @@ def random_inputs(
 
 
 def _toss_ups(pair: networks.Pair, x: np.ndarray) -> tuple[int, bool]:
-  """Modules whose decisions rounding may turn, and if it may in float64."""
+  """Count modules with decisions within rounding; also whether in float64."""
   rough, exact = (
     _decisions(pair, x, dtype) for dtype in (torch.float32, torch.float64)
   )
   count, ties = 0, False
   for a, b in zip(rough, exact, strict=True):
-    # By channel: BatchNorm enlarges what varies little, rounding included.
+    # Per channel: BatchNorm amplifies small variations, including rounding.
     rounding = (a.double() - b).abs().nan_to_num(0).amax(1)
     closest = b.abs().nan_to_num(torch.inf).amin(1)
     differ = not torch.equal(a.isnan(), b.isnan())
@@ -95,10 +96,10 @@ def _toss_ups(pair: networks.Pair, x: np.ndarray) -> tuple[int, bool]:
 
 
 def _decisions(pair, x, dtype) -> list[torch.Tensor]:
-  """What every ReLU compares with 0, and the lead of every maximum.
+  """Return the margins of all decisions of ReLUs and max-poolings.
 
   Returns:
-    One [C, n] for each module and group; NaN where nothing is decided.
+    One [C, n] per module and group; NaN where nothing is decided.
   """
   network = pair.theirs.to(dtype).train()
   state = {n: t.clone() for n, t in network.state_dict().items()}
@@ -122,8 +123,8 @@ def _decisions(pair, x, dtype) -> list[torch.Tensor]:
       y = y.unfold(axis, size, stride)
     y = y.flatten(args[0].ndim)
     first, second = y.topk(2, dim=-1).values.unbind(-1)
-    # Where the ReLU before cut all off there is no gradient, whichever is
-    # taken; a frame may also be alone with the padding.
+    # The gradient is zero either way if the ReLU before is; a frame may also be
+    # the only one in its window.
     is_open = (first > 0) & second.isfinite()
     found.append((first - second).masked_fill(~is_open, torch.nan))
 

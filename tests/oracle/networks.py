@@ -1,8 +1,8 @@
-"""Networks of mmaction2 and of skeljax that hold the same weights.
+"""Networks of mmaction2 and of skeljax with the same weights.
 
-A Config is drawn from a seed; `build` makes both networks of it. Weights are
-float32 values drawn by the names of the published state_dict, and reach skeljax
-through its own conversion, as those of a file do.
+`draw` returns a random Config, `build` both of its networks. Weights are random
+float32 values seeded by their names in the published state_dict; skeljax's own
+conversion copies them, as it does those of a file.
 """
 
 from collections.abc import Mapping
@@ -21,8 +21,8 @@ from skeljax.convert import tensors
 from skeljax.skeletons import graph as graph_lib
 
 FAMILIES = ('stgcn', 'stgcnpp', 'agcn', 'aagcn')
-# What the report calls the families, those that published_0x.py and
-# slowonly_pairs.py hold too.
+# Names of the families in the report, with those of published_0x.py and
+# slowonly_pairs.py.
 NAMES = {
   'stgcn': 'ST-GCN',
   'stgcnpp': 'ST-GCN++',
@@ -34,7 +34,7 @@ NAMES = {
   'agcn_original': '2s-AGCN (softmax, authors)',
 }
 NUM_CLASSES = 7
-# Layouts that mmaction2 1.x knows by name; any other goes in as a dict.
+# Layouts that mmaction2 1.x has by name; others are passed as a dict.
 _PUBLISHED_LAYOUTS = {
   'coco': 'coco',
   'nturgb+d': 'nturgb+d',
@@ -45,12 +45,12 @@ _PUBLISHED_MODES = {'binary': 'binary_adj'}
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-  """What distinguishes one network and its input; str() names it in failures.
+  """A network and its input; str() is for failure messages.
 
   Attributes:
     family: one of FAMILIES.
     graph: layout and mode.
-    options: of skeljax's model, as (name, value) pairs.
+    options: of the skeljax model, as (name, value) pairs.
     shape: of the input, [B, M, T, V, C].
     norm_group: clips that share BatchNorm statistics; 0 for all.
     seed: of the weights and the input.
@@ -75,7 +75,7 @@ class Config:
 
   @property
   def smaller_shapes(self) -> list[tuple[int, ...]]:
-    """The shape, and with fewer frames."""
+    """The shape, and shapes with fewer frames."""
     b, m, t, v, c = self.shape
     counts = sorted({max(t // n, 1) for n in (1, 2, 4)}, reverse=True)
     return [(b, m, frames, v, c) for frames in counts]
@@ -95,20 +95,20 @@ class Network(torch.nn.Module):
     self.cls_head = cls_head
 
   def forward(self, x: torch.Tensor) -> torch.Tensor:
-    """Maps [B, M, T, V, C] to logits."""
+    """Map [B, M, T, V, C] to logits."""
     return self.cls_head(self.backbone(x))
 
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-  """The same network twice.
+  """A network in both frameworks, with equal weights.
 
   Attributes:
-    config: what it is.
-    theirs: of mmaction2, float32, in training mode.
-    model: of skeljax.
-    variables: of skeljax, float32 arrays.
-    naming: what the conversion calls the names of `theirs`.
+    config: of the network.
+    theirs: mmaction2's, float32, in training mode.
+    model: skeljax's.
+    variables: skeljax's, float32 arrays.
+    naming: the tensor names of `theirs`, see convert.tensors.
   """
 
   config: Config
@@ -118,7 +118,7 @@ class Pair:
   naming: str = 'mmaction1x'
 
   def from_torch(self, changed: Mapping[str, torch.Tensor]) -> dict[str, Any]:
-    """Our variables out of the tensors of `theirs`, or what replaces them."""
+    """Convert the tensors of `theirs`, with some replaced, to our variables."""
     state = self.theirs.state_dict() | dict(changed)
     return tensors.from_torch(
       # Copied: training changes tensors in place.
@@ -130,7 +130,7 @@ class Pair:
     )
 
   def to_torch(self, variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Our arrays under their names."""
+    """Return our arrays under their names."""
     return tensors.to_torch(
       variables,
       self.config.our_family,
@@ -140,16 +140,16 @@ class Pair:
 
 
 def draw(family: str, seed: int, index: int) -> Config:
-  """Configuration number `index` of a family.
+  """Return random configuration `index` of a family.
 
-  What can only have a few values goes round: four in a row have them all.
+  Options with few values take them in turn: four in a row have every value.
   """
   rng = np.random.default_rng([seed, FAMILIES.index(family), index])
-  # Where each round begins; the same for all of a family.
+  # The first value of each option; the same for the whole family.
   begin = np.random.default_rng([seed, FAMILIES.index(family)])
 
   def choose(*values):
-    # Pairs go on at every other one, as norm_group changes at every one.
+    # Two values change at every second index, as norm_group changes at each.
     step = index // 2 if len(values) == 2 else index
     return values[(begin.integers(len(values)) + step) % len(values)]
 
@@ -157,7 +157,7 @@ def draw(family: str, seed: int, index: int) -> Config:
   mode = choose('spatial', 'stgcn_spatial', 'binary')
   hops = choose(1, 2)
   max_hop = hops if mode == 'stgcn_spatial' else 1
-  # Compiling a stage takes a while; those of ST-GCN++ have six branches.
+  # Stages are slow to compile; those of ST-GCN++ have six branches.
   num_stages = int(rng.integers(2, 4 if family == 'stgcnpp' else 5))
   stages = range(2, num_stages + 1)
   options = dict(
@@ -198,7 +198,7 @@ def draw(family: str, seed: int, index: int) -> Config:
     graph_lib.Graph(layout, mode, max_hop=max_hop),
     tuple(options.items()),
     shape,
-    # Every other one has the statistics of two published GPUs.
+    # Every second one has the statistics of two published GPUs.
     norm_group=2 * (index % 2),
     seed=int(rng.integers(2**31)),
   )
@@ -225,7 +225,7 @@ def _draw_layout(rng: np.random.Generator) -> skeletons.Layout:
 
 
 def default(family: str, seed: int) -> Config:
-  """The published options but for narrow layers and short clips."""
+  """Return the published options, with narrow layers and short clips."""
   options: dict[str, object] = dict(base_channels=8)
   layout, mode, shape = 'nturgb+d', 'spatial', (2, 2, 16, 25, 3)
   if family == 'stgcn':
@@ -242,12 +242,12 @@ def default(family: str, seed: int) -> Config:
 
 
 def build(config: Config) -> Pair:
-  """Both networks, with the same random weights."""
+  """Return both networks with the same random weights."""
   return pair_with(config, make_theirs(config), 'mmaction1x')
 
 
 def pair_with(config: Config, theirs: torch.nn.Module, naming: str) -> Pair:
-  """Fills a PyTorch network and gives our network its weights."""
+  """Fill a PyTorch network at random and copy its weights to ours."""
   state = {
     name: fill(name, tensor.numpy(), config.seed)
     for name, tensor in theirs.state_dict().items()
@@ -257,7 +257,7 @@ def pair_with(config: Config, theirs: torch.nn.Module, naming: str) -> Pair:
 
 
 def join(config: Config, theirs: torch.nn.Module, naming: str) -> Pair:
-  """Our network beside a PyTorch network, with the weights of that."""
+  """Return the Pair of a PyTorch network and ours with its weights."""
   model = models.build_model(
     config.our_family,
     graph=config.graph,
@@ -273,14 +273,13 @@ def join(config: Config, theirs: torch.nn.Module, naming: str) -> Pair:
 
 
 def fill(name: str, tensor: np.ndarray, seed: int) -> np.ndarray:
-  """A random value for a tensor: about what training leaves there."""
+  """Return a random tensor with values as after training."""
   if name.endswith('num_batches_tracked'):
     return tensor
   rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
   r = rng.normal(size=tensor.shape)
   leaf = name.rsplit('.', 1)[-1]
   if leaf == 'A':
-    # What is learned has moved; a fixed graph stays.
     return tensor
   if leaf == 'PA' or 'edge_importance' in name:
     r = tensor + 0.1 * r
@@ -298,7 +297,7 @@ def fill(name: str, tensor: np.ndarray, seed: int) -> np.ndarray:
 
 
 def make_theirs(config: Config) -> Network:
-  """The network of mmaction2 1.x, not yet initialised."""
+  """Return the network of mmaction2 1.x, not yet initialised."""
   options = dict(config.options)
   layout = config.graph.layout
   graph_cfg = dict(
@@ -344,7 +343,7 @@ def make_theirs(config: Config) -> Network:
 
 
 def settle(network, seed):
-  """Moves what has been learned, and numbers the counters of the BatchNorms."""
+  """Change the learned adjacency, and number the counters of the BatchNorms."""
   generator = torch.Generator().manual_seed(seed)
   parameters = dict(network.named_parameters())
   with torch.no_grad():

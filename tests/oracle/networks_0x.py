@@ -1,4 +1,4 @@
-"""Networks of before mmaction2 1.x, drawn at random; see published_0x.py."""
+"""Random networks from before mmaction2 1.x; see published_0x.py."""
 
 import networks
 import numpy as np
@@ -13,7 +13,7 @@ FAMILIES = ('stgcn_0x', 'agcn_0x', 'agcn_original')
 
 
 def make(family, graph, stages, num_classes, in_channels, num_persons):
-  """The PyTorch module; stages are (channels, stride)."""
+  """Return the PyTorch module; stages are (channels, stride)."""
   adjacency = torch.from_numpy(graph.adjacency())
   if family == 'stgcn_0x':
     return published_0x.STGCN(adjacency, stages, num_classes, in_channels)
@@ -27,13 +27,13 @@ def make(family, graph, stages, num_classes, in_channels, num_persons):
 
 
 def draw(family, seed, index):
-  """A random network of skeljax beside its PyTorch module, as a Pair."""
+  """Return a random network as a Pair."""
   rng = np.random.default_rng([seed, FAMILIES.index(family), index, 1])
   layouts = ('nturgb+d', 'coco', 'openpose-18', 'ucla')
   layout = skeletons.get_layout(layouts[rng.integers(len(layouts))])
   mode = 'stgcn_spatial' if family == 'stgcn_0x' else 'spatial'
   if family == 'stgcn_0x':
-    # As 0.x calls them: spatial, uniform, distance.
+    # In 0.x: spatial, uniform, distance.
     mode = (mode, 'uniform', 'distance')[rng.integers(3)]
   num_stages = int(rng.integers(2, 5))
   options = dict(

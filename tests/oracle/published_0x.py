@@ -1,11 +1,10 @@
-"""ST-GCN and 2s-AGCN as mmaction2 0.x and their authors publish them.
+"""ST-GCN and 2s-AGCN as published with mmaction2 0.x and by their authors.
 
-No package holds these networks any more, so they are written here, in plain
-PyTorch, from the published descriptions; the names of the tensors are those of
-the published files. test_published_0x.py holds them to numbers that the original
-code gave.
+No package contains these networks any more, so they are written here, in plain
+PyTorch, from the published descriptions; tensors have the names of the
+published files. test_published_0x.py compares them with numbers of the original code.
 
-Input is [B, M, T, V, C] as everywhere in skeljax, where the originals take
+The input is [B, M, T, V, C] as everywhere in skeljax; the originals take
 [B, C, T, V, M].
 """
 
@@ -18,7 +17,7 @@ def _temporal(channels: int, stride: int) -> nn.Conv2d:
 
 
 def _normalize(data_bn: nn.BatchNorm1d, x: torch.Tensor) -> torch.Tensor:
-  """data_bn; its width tells whether persons share statistics (VC, or MVC).
+  """Apply data_bn; persons share statistics (VC) or not (MVC) by its width.
 
   Args:
     data_bn: of V*C or M*V*C features.
@@ -34,13 +33,13 @@ def _normalize(data_bn: nn.BatchNorm1d, x: torch.Tensor) -> torch.Tensor:
 
 
 def _pool(x: torch.Tensor, num_persons: int) -> torch.Tensor:
-  """Mean over frames and joints, then over persons, [B, C]."""
+  """Return the mean over frames and joints, then over persons, [B, C]."""
   x = x.mean((2, 3))
   return x.reshape(-1, num_persons, x.shape[1]).mean(1)
 
 
 class Holder(nn.Module):
-  """Submodules by name, for the prefixes that state_dicts have."""
+  """Submodules by name, for the prefixes in state_dicts."""
 
   def __init__(self, **modules: nn.Module):
     super().__init__()
@@ -72,7 +71,7 @@ class STGCNBlock(nn.Module):
     self.relu = nn.ReLU()
 
   def forward(self, x, adjacency):
-    """Maps [N, C, T, V] to [N, features, T', V]; adjacency is [K, V, V]."""
+    """Map [N, C, T, V] to [N, features, T', V]; adjacency is [K, V, V]."""
     n, _, t, v = x.shape
     z = self.gcn.conv(x).reshape(n, len(adjacency), -1, t, v)
     z = self.tcn(torch.einsum('nkctv,kvw->nctw', z, adjacency))
@@ -86,7 +85,7 @@ class STGCN(nn.Module):
     """
     Args:
       adjacency: [K, V, V].
-      stages: (channels out, stride) of every block.
+      stages: (output channels, stride) of every block.
       num_classes: logits.
       in_channels: C.
     """
@@ -107,7 +106,7 @@ class STGCN(nn.Module):
     self.cls_head = Holder(fc=nn.Conv2d(channels, num_classes, 1))
 
   def forward(self, x):
-    """Logits of [B, M, T, V, C]."""
+    """Map [B, M, T, V, C] to logits."""
     num_persons, backbone = x.shape[1], self.backbone
     x = _normalize(backbone.data_bn, x)
     for block, importance in zip(
@@ -121,7 +120,7 @@ class STGCN(nn.Module):
 class AdaptiveUnit(nn.Module):
   """Sum over k of conv_d_k(x (A_k + PA_k + softmax(a^T b / size))); BN; ReLU.
 
-  The softmax runs over the rows, the joints of a: every column adds up to 1.
+  The softmax is over the rows, the joints of a: every column sums to 1.
   """
 
   def __init__(self, channels, features, subsets, num_joints):
@@ -145,7 +144,7 @@ class AdaptiveUnit(nn.Module):
     self.relu = nn.ReLU()
 
   def forward(self, x, adjacency):
-    """Maps [N, C, T, V] to [N, features, T, V]; adjacency is [K, V, V]."""
+    """Map [N, C, T, V] to [N, features, T, V]; adjacency is [K, V, V]."""
     z = 0
     for k, graph in enumerate(adjacency):
       a, b = self.conv_a[k](x), self.conv_b[k](x)
@@ -157,7 +156,7 @@ class AdaptiveUnit(nn.Module):
 
 
 class AGCN(nn.Module):
-  """2s-AGCN with softmax, under either of its published namings."""
+  """2s-AGCN with softmax, with either of its published tensor names."""
 
   def __init__(
     self, adjacency, stages, num_classes, in_channels=3, num_persons=0
@@ -165,12 +164,12 @@ class AGCN(nn.Module):
     """
     Args:
       adjacency: [K, V, V].
-      stages: (channels out, stride) of every block.
+      stages: (output channels, stride) of every block.
       num_classes: logits.
       in_channels: C.
-      num_persons: 0 for mmaction2 0.x, whose data_bn is shared by the persons;
-        M for the code of the authors, which normalises each person apart,
-        keeps its graph out of the file and calls its tensors otherwise.
+      num_persons: 0 for mmaction2 0.x, where persons share data_bn; M for the
+        code of the authors, which normalizes each person separately, does not
+        save its graph and has other tensor names.
     """
     super().__init__()
     subsets, num_joints, _ = adjacency.shape
@@ -204,7 +203,7 @@ class AGCN(nn.Module):
     self.num_blocks = len(blocks)
 
   def _pair(self, conv, width):
-    """A convolution and its BatchNorm."""
+    """Return a convolution and its BatchNorm."""
     norm = nn.BatchNorm2d(width)
     if self.is_original:
       return Holder(conv=conv, bn=norm)
@@ -220,7 +219,7 @@ class AGCN(nn.Module):
     return y, list(getattr(block, 'residual', Holder()).children())
 
   def forward(self, x):
-    """Logits of [B, M, T, V, C]."""
+    """Map [B, M, T, V, C] to logits."""
     num_persons = x.shape[1]
     root = self if self.is_original else self.backbone
     x = _normalize(root.data_bn, x)
@@ -230,7 +229,7 @@ class AGCN(nn.Module):
       else:
         block = root.agcn_networks[i]
       y, residual = self._block(block, x, root.A)
-      # The first block has no residual; the others' may be the identity.
+      # The first block has no residual; that of others may be the identity.
       if i:
         for module in residual:
           x = module(x)

@@ -1,9 +1,9 @@
-"""Writes docs/equality.md: how far skeljax is from the published networks.
+"""Write docs/equality.md, the differences between skeljax and published code.
 
   python tests/oracle/report.py
 
-Runs the tests of models, conversion and training beside mmaction2 and tables
-the largest difference that any of them saw.
+Runs the oracle tests of models, conversion, training and heatmaps, and
+tabulates the largest differences that they measured.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,7 +28,7 @@ _TESTS = (
   'volumes',
 )
 _PACKAGES = ('jax', 'flax', 'optax', 'numpy', 'torch', 'mmaction2')
-# Column -> the kinds of difference in it, one below the other.
+# Column -> the kinds of difference in it, from top to bottom.
 _COLUMNS = {
   'forward': ('forward, float64', 'forward, float32'),
   'gradient': ('gradient, float64', 'gradient, float32'),
@@ -38,10 +38,11 @@ _COLUMNS = {
 }
 _TEXT = """# Equality with the published code
 
-Largest relative difference between skeljax and PyTorch, both on the CPU, on the
-same weights and inputs, over published and randomly drawn configurations (seed
-{seed}). Made by `python tests/oracle/report.py` with {versions}.
-Every run of CI holds these numbers to the limits below.
+Largest relative difference between skeljax (each form of its kernels) and
+PyTorch, both on the CPU, with the same weights and inputs, over published and
+random configurations (seed {seed}). Made by
+`python tests/oracle/report.py` with {versions}.
+CI checks the limits below on every run.
 
 Upper number: both compute in float64. Lower number: both compute in float32.
 
@@ -57,38 +58,38 @@ Upper number: both compute in float64. Lower number: both compute in float32.
   Nesterov momentum and weight decay, cosine) from equal weights, each framework
   on its own; limit 1e-8. Lower: the update from PyTorch's state, at each of
   {steps} steps, over its norm; limit 1e-4. (In float32 two whole runs diverge,
-  whatever the program.)
+  in any framework.)
 - **round trip**, upper: logits of mmaction2 after it has loaded our weights with
-  strict=True; limit 1e-10. Lower: what differs in the weights on the way back.
-- In float32, gradients are compared where rounding cannot turn the decision of
-  a ReLU or a max-pooling; at such a point they jump, in every program. ST-GCN++
-  with all ten stages has no such input: there the gradient is compared in
-  float64 only.
-- The last three networks are in no package any more. They are compared with
-  plain PyTorch modules, written after the publications, that reproduce numbers
+  strict=True; limit 1e-10. Lower: difference of the weights converted back.
+- In float32, gradients are compared at inputs where rounding cannot change the
+  decision of a ReLU or a max-pooling, because the gradient is discontinuous
+  there. None was found for ST-GCN++ with ten stages, so its gradient is compared
+  in float64 only.
+- No package contains the last three networks any more. They are compared with
+  plain PyTorch modules, written from the publications, that reproduce numbers
   of the original code (`tests/oracle/published_0x.py`).
 
 ## The input of PoseC3D
 
 Largest difference of a heatmap's value, 0 to 1, between skeljax on the device
 and the transforms of mmaction2, on random skeletons: one to three persons,
-missing joints, scores of zero, joints outside the picture, clips of one frame.
-The pipelines go from annotations to volumes: boxes, resizing, crops and mirrors
-with the same random decisions, heatmaps, ten views and their mirror images.
+missing joints, scores of zero, joints outside the frame, clips of one frame.
+The pipelines lead from annotations to volumes: boxes, resizing, crops and flips
+with the same random decisions, heatmaps, ten views and their flipped copies.
 
 {volumes}
 
-Limit 1e-5. Boxes, sizes, crops and the edges of a blob's window are whole
-numbers. They may differ only where one lies within 1e-4 of the next, and
-in fewer than 1 of 100,000: {different:,} of {decided:,} did.
+Limit 1e-5. Boxes, sizes, crops and the edges of a Gaussian's window are
+integers. They may differ only where the exact value is within 1e-4 of a
+rounding boundary, and in fewer than 1 of 100,000: {different:,} of {decided:,} did.
 """
-# Decisions are counted, not measured.
+# The number of decisions, which are summed.
 _COUNTED = 'whole numbers'
 _VOLUMES = ('GeneratePoseTarget', 'PoseC3D pipeline')
 
 
 def run(path: pathlib.Path) -> None:
-  """Runs the tests; a failure ends the program."""
+  """Run the tests; exit if one fails."""
   subprocess.run(
     [
       sys.executable,
@@ -108,7 +109,7 @@ def run(path: pathlib.Path) -> None:
 
 
 def largest(path: pathlib.Path) -> dict[tuple[str, str], float]:
-  """(model, kind) -> the largest difference, or the sum of what is counted."""
+  """Return the largest difference of each (model, kind); counts are summed."""
   result: dict[tuple[str, str], float] = {}
   for line in path.read_text().splitlines():
     entry = json.loads(line)
@@ -121,7 +122,7 @@ def largest(path: pathlib.Path) -> dict[tuple[str, str], float]:
 def table(
   values: Mapping[tuple[str, str], float], models: Iterable[str]
 ) -> str:
-  """Markdown, a row for each model."""
+  """Return a Markdown table with a row per model."""
   lines = [
     '| model | ' + ' | '.join(_COLUMNS) + ' |',
     '|---' * (1 + len(_COLUMNS)) + '|',
@@ -139,7 +140,7 @@ def table(
 
 
 def volume_table(values: Mapping[tuple[str, str], float]) -> str:
-  """Markdown, a row for each comparison of heatmaps."""
+  """Return a Markdown table with a row per comparison of heatmaps."""
   lines = ['| compared | largest difference |', '|---|---|']
   for (model, kind), value in sorted(values.items()):
     if model in _VOLUMES:
@@ -152,7 +153,7 @@ def _number(value: float) -> str:
 
 
 def write(values: Mapping[tuple[str, str], float]) -> None:
-  """Writes docs/equality.md."""
+  """Write docs/equality.md."""
   sys.path.insert(0, str(_HERE))
   import conftest
 

@@ -1,7 +1,7 @@
 """SlowOnly of mmaction2 and of skeljax with the same weights, for comparison.py.
 
-The networks are those of volume_networks.py; here their inputs have odd and
-even sizes, all strides come up, and BatchNorm knows groups.
+The networks of volume_networks.py, with odd and even input sizes, all strides
+and BatchNorm groups.
 """
 
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ import volume_networks
 from skeljax import models
 from skeljax.convert import tensors
 
-# The least values behind a BatchNorm statistic: from two or three the next
-# layer would get +-1 and nothing else.
+# Minimum number of values in a BatchNorm statistic: with two or three the
+# output is nearly +-1 whatever the input.
 _MIN_VALUES = 12
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(volume_networks.Config):
-  """What distinguishes one network and its input, [B, T, H, W, C].
+  """A network and its input, [B, T, H, W, C].
 
   Attributes:
     norm_group: clips that share BatchNorm statistics; 0 for all.
@@ -34,15 +34,15 @@ class Config(volume_networks.Config):
 
   @property
   def smaller_shapes(self) -> list[tuple[int, ...]]:
-    """Only the shape itself: it is small."""
+    """Only the shape itself, which is small."""
     return [self.shape]
 
 
 class Pair(networks.Pair):
-  """The same network twice; see networks.Pair."""
+  """A network in both frameworks; see networks.Pair."""
 
   def from_torch(self, changed: Mapping[str, torch.Tensor]) -> dict[str, Any]:
-    """Our variables out of the tensors of `theirs`, or what replaces them."""
+    """Convert the tensors of `theirs`, with some replaced, to our variables."""
     state = self.theirs.state_dict() | dict(changed)
     return tensors.from_torch(
       {name: tensor.numpy().copy() for name, tensor in state.items()},
@@ -52,12 +52,12 @@ class Pair(networks.Pair):
     )
 
   def to_torch(self, variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Our arrays under their names."""
+    """Return our arrays under their names."""
     return tensors.to_torch(variables, 'slowonly', self.naming)
 
 
 def draw(seed: int, index: int) -> Config:
-  """Configuration number `index`."""
+  """Return random configuration `index`."""
   rng = np.random.default_rng([seed, index, 4])
   while True:
     base = volume_networks.draw(seed, int(rng.integers(2**31)))
@@ -67,7 +67,7 @@ def draw(seed: int, index: int) -> Config:
         options[name] = tuple(int(s) for s in rng.integers(1, 3, size=2))
     sizes = (int(s) for s in rng.integers((4, 9, 9), (8, 16, 16)))
     shape = (2, *sizes, int(rng.choice((17, 34))))
-    # Every other one has the statistics of two published GPUs.
+    # Two of four have the statistics of two published GPUs.
     norm_group = index // 2 % 2
     config = Config(options, shape, base.seed, norm_group)
     if _num_values(config) >= _MIN_VALUES:
@@ -75,7 +75,7 @@ def draw(seed: int, index: int) -> Config:
 
 
 def _num_values(config: Config) -> int:
-  """Values behind a statistic of the last stage."""
+  """Return the number of values in a statistic of the last stage."""
   options = dict(config.options)
 
   def strides(name):
@@ -98,13 +98,13 @@ def _num_values(config: Config) -> int:
 
 
 def default(seed: int) -> Config:
-  """The published network but for its width and number of blocks."""
+  """Return the published network, narrower and with fewer blocks."""
   options = dict(base_channels=4, stage_blocks=(1, 2, 1), inflate=(0, 1, 1))
   return Config(options, (2, 6, 16, 16, 17), seed)
 
 
 def build(config: Config) -> Pair:
-  """Both networks, with the same random weights."""
+  """Return both networks with the same random weights."""
   theirs = volume_networks.make(config).train()
   theirs.cls_head.dropout = None
   model = models.build_model(

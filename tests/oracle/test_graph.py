@@ -1,4 +1,4 @@
-"""Adjacency matrices against mmaction2's, on published and on drawn graphs."""
+"""Adjacency matrices equal mmaction2's, for published and random graphs."""
 
 from mmaction.models.utils import graph as published
 import numpy as np
@@ -7,7 +7,7 @@ import pytest
 from skeljax import skeletons
 from skeljax.skeletons import graph
 
-# Ours and mmaction2's name of the same mode.
+# Our name and mmaction2's name of each mode.
 MODES = {
   'spatial': 'spatial',
   'stgcn_spatial': 'stgcn_spatial',
@@ -17,10 +17,10 @@ NUM_DRAWN = 40
 
 
 def draw_layout(rng: np.random.RandomState, is_tree: bool):
-  """A layout with shuffled joints, and a text that says what was drawn.
+  """Return a random layout with shuffled joints, and a description of it.
 
-  A tree has one edge from every joint but the centre; otherwise some edges are
-  missing (separate parts) and some close circles.
+  A tree has one edge from every joint except the center; otherwise some edges
+  are missing (separate parts) and others close cycles.
   """
   num_joints = rng.randint(2, 31)
   order = rng.permutation(num_joints)
@@ -43,7 +43,7 @@ def draw_layout(rng: np.random.RandomState, is_tree: bool):
     edges=edges,
     center=center,
   )
-  return layout, f'{num_joints} joints, centre {center}, edges {edges}'
+  return layout, f'{num_joints} joints, center {center}, edges {edges}'
 
 
 @pytest.mark.parametrize('name', ['coco', 'nturgb+d', 'openpose-18'])
@@ -59,7 +59,7 @@ def test_published_layouts_are_equal(name, mode):
 def test_drawn_layouts_are_equal(mode, is_tree, oracle_seed):
   rng = np.random.RandomState(oracle_seed % 2**32)
   for _ in range(NUM_DRAWN):
-    layout, told = draw_layout(rng, is_tree)
+    layout, description = draw_layout(rng, is_tree)
     max_hop = rng.randint(1, 6) if mode == 'stgcn_spatial' else 1
     oracle = published.Graph(
       dict(
@@ -75,15 +75,15 @@ def test_drawn_layouts_are_equal(mode, is_tree, oracle_seed):
     np.testing.assert_array_equal(
       g.adjacency(),
       oracle.A.astype(np.float32),
-      err_msg=f'seed {oracle_seed}, max_hop {max_hop}, {told}',
+      err_msg=f'seed {oracle_seed}, max_hop {max_hop}, {description}',
     )
 
 
 def strategy_0x(layout, edges, strategy, max_hop, dilation):
-  """The strategies of the original ST-GCN and of mmaction2 0.x, by searching.
+  """Compute the strategies of the original ST-GCN and of mmaction2 0.x.
 
-  That code is no package any more. This states what it computes in other
-  steps: distances by breadth-first search, columns one by one.
+  No package contains that code any more. This computes the same in other steps:
+  distances by breadth-first search, column by column.
   """
   num_joints = layout.num_joints
   neighbors = {v: set() for v in range(num_joints)}
@@ -132,7 +132,7 @@ def test_strategies_of_0x_are_equal(strategy, oracle_seed):
   rng = np.random.RandomState(oracle_seed % 2**32)
   drawn = [draw_layout(rng, is_tree=i % 2 == 0) for i in range(NUM_DRAWN)]
   layouts = [(layout, name) for name, layout in skeletons.LAYOUTS.items()]
-  for layout, told in layouts + drawn:
+  for layout, description in layouts + drawn:
     max_hop = int(rng.randint(1, 6))
     dilation = int(rng.randint(1, max_hop + 1))
     ours = graph.Graph(layout, strategy, max_hop, '0x', dilation)
@@ -145,13 +145,13 @@ def test_strategies_of_0x_are_equal(strategy, oracle_seed):
       expected,
       rtol=1e-6,
       err_msg=f'seed {oracle_seed}, max_hop {max_hop}, dilation {dilation}, '
-      f'{told}',
+      f'{description}',
     )
 
 
 @pytest.mark.parametrize('name', skeletons.LAYOUTS)
 def test_spatial_of_0x_is_stgcn_spatial_of_1x(name):
-  """Two published codes with one meaning; the stand-in above agrees too."""
+  """The two published modes are the same, and strategy_0x agrees with them."""
   layout = skeletons.LAYOUTS[name]
   oracle = published.Graph(
     dict(

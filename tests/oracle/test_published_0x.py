@@ -1,6 +1,6 @@
-"""ST-GCN 0.x and the softmax 2s-AGCN against published_0x.py.
+"""ST-GCN 0.x and the softmax 2s-AGCN compared with published_0x.py.
 
-Those modules are held to numbers of the original code first.
+First, the modules of published_0x.py reproduce numbers of the original code.
 """
 
 import importlib.util

@@ -1,4 +1,4 @@
-"""The printed configuration builds the network that loads the written file."""
+"""The config that conversion prints builds the network of the written file."""
 
 import ast
 
@@ -114,7 +114,7 @@ def test_mmaction2_builds_the_network_and_loads_it_strictly(case, layout):
   assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
 
 
-def test_what_mmaction2_cannot_build_is_refused():
+def test_rejects_a_model_that_mmaction2_cannot_build():
   config, spec = _parts('stgcn', 'coco')
   config.graph.mode = 'distance'
   with pytest.raises(errors.UserError, match='no graph of 2 matrices'):

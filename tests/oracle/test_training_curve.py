@@ -1,13 +1,13 @@
 """A hundred steps of the published training, in both frameworks.
 
-In float64 the two runs stay together. In float32 they cannot, whatever the
-program: one rounding grows to percents in some ten steps. There each step
-starts from the state of PyTorch's run: weights, BatchNorm statistics, momentum.
+In float64 the two runs agree. In float32 they cannot, in any framework: a
+rounding error grows to percents in about ten steps. There each step starts from
+the state of PyTorch's run: weights, BatchNorm statistics, momentum.
 
-Nearly every update then agrees to 1e-6 of its norm, and a few jump to 1e-4 or
-1e-3, where the argument of one ReLU lies within rounding of 0 and the programs
-take different sides (see kinks.py). Such a step is done again, by both,
-with the joints moved by a tenth of a millimetre.
+Nearly every update then agrees to 1e-6 of its norm. A few differ by 1e-4 or
+1e-3, where the argument of one ReLU is within rounding of 0 and the programs
+decide differently (see kinks.py). Both repeat such a step with the joints moved
+by a tenth of a millimetre.
 """
 
 import json
@@ -58,7 +58,7 @@ def test_float64_losses_agree_to_1e_8(
 
 
 def _distance(a, b, ulps: int = 0) -> float:
-  """Norm of a - b over all arrays, beyond so many units in the last place."""
+  """Return the norm of a - b over all arrays, without `ulps` of rounding."""
   a, b = (jax.tree.leaves(jax.device_get(tree)) for tree in (a, b))
   total = 0.0
   for x, y in zip(a, b, strict=True):
@@ -84,7 +84,7 @@ def test_float32_steps_from_the_same_state_agree(
   before = pair.from_torch({})
 
   def both_step(i, rows, attempt):
-    """Distances of both next states; PyTorch's; its momentum."""
+    """Return the distances of both next states, PyTorch's, and its momentum."""
     noise = np.random.default_rng([i, attempt]).normal(
       size=clips.keypoint.shape
     )
@@ -105,8 +105,8 @@ def test_float32_steps_from_the_same_state_agree(
     after = pair.from_torch({})
     distances = {
       'loss': abs(float(sums['loss']) / curve_worker.BATCH - loss) / loss,
-      # Where the rate is nearly 0 an update has few digits left in a weight,
-      # and the last one is rounded to either side.
+      # Where the learning rate is nearly 0 an update changes few digits of a
+      # weight, and the last one may round either way.
       'update': _distance(ours.params, after['params'], ulps=1)
       / _distance(before['params'], after['params']),
       'statistics': _distance(ours.batch_stats, after['batch_stats'])

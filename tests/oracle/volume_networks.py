@@ -1,4 +1,4 @@
-"""PoseC3D of mmaction2, drawn at random, with random weights."""
+"""Random PoseC3D networks of mmaction2 with random weights."""
 
 from collections.abc import Mapping
 import dataclasses
@@ -12,10 +12,10 @@ import torch
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-  """What distinguishes one network and its input.
+  """A network and its input.
 
   Attributes:
-    options: of skeljax's SlowOnly; str() of them names it in failures.
+    options: of skeljax's SlowOnly.
     shape: of the input, [B, T, H, W, C].
     seed: of weights and input.
   """
@@ -34,12 +34,12 @@ class Network(torch.nn.Module):
     self.cls_head = cls_head
 
   def forward(self, x: torch.Tensor) -> torch.Tensor:
-    """Maps [B, T, H, W, C] to logits."""
+    """Map [B, T, H, W, C] to logits."""
     return self.cls_head(self.backbone(x.permute(0, 4, 1, 2, 3)))
 
 
 def draw(seed: int, index: int, channels: int = 17) -> Config:
-  """Configuration number `index`; every other one has the published strides."""
+  """Return configuration `index`; even ones have the published strides."""
   rng = np.random.default_rng([seed, index, 3])
 
   def choose(*values):
@@ -72,7 +72,7 @@ def draw(seed: int, index: int, channels: int = 17) -> Config:
 
 
 def make(config: Config, num_classes: int = networks.NUM_CLASSES) -> Network:
-  """The network of mmaction2 1.x with random weights and statistics."""
+  """Return the network of mmaction2 1.x, random weights and statistics."""
   options = dict(config.options)
   for name in ('conv1_stride', 'pool1_stride'):
     frames, pixels = options.pop(name, (1, 1))

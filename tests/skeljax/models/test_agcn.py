@@ -1,4 +1,4 @@
-"""What holds for AGCN in its published forms and AAGCN whatever their weights."""
+"""Properties of AGCN in its published variants and of AAGCN, for any weights."""
 
 import dataclasses
 import functools
@@ -17,7 +17,7 @@ COCO = skeletons.get_layout('coco')
 TINY = dict(
   base_channels=8, num_stages=3, inflate_stages=(2,), down_stages=(3,)
 )
-# Where a test compiles: its second stage widens.
+# For tests that compile; the second stage doubles the width.
 TINIER = TINY | {'num_stages': 2}
 AAGCN = dict(variant='tanh', attention=True)
 NETWORKS = {
@@ -28,7 +28,7 @@ NETWORKS = {
 RANDOM = np.random.RandomState(0)
 X = RANDOM.randn(2, 2, 8, 17, 3).astype(np.float32)
 COTANGENT = RANDOM.randn(2, 5).astype(np.float32)
-# Most of the time here goes into compiling.
+# Most of the time is spent compiling.
 FAST_COMPILE = {
   'xla_backend_optimization_level': 0,
   'xla_llvm_disable_expensive_passes': True,
@@ -48,14 +48,14 @@ def _input(layout=COCO, persons=2, channels=3):
 
 
 def _init(model, x, train=False):
-  """Abstract (logits, variables) of a fresh network."""
+  """Abstract (logits, variables) of a new network."""
   init = functools.partial(model.init_with_output, train=train)
   rngs = {'params': jax.random.key(0), 'dropout': jax.random.key(1)}
   return jax.eval_shape(init, rngs, x)
 
 
 def _variables(model, x=X):
-  """Variables drawn at random, none of them at a special value."""
+  """Random variables, none of them at a special value."""
   random = np.random.RandomState(1)
 
   def draw(path, leaf):
@@ -66,7 +66,7 @@ def _variables(model, x=X):
     elif name in ('var', 'scale', 'alpha'):
       r = 1 + 0.1 * abs(r)
     else:
-      # Biases above zero, so that no ReLU is shut for a whole channel.
+      # Biases above zero, so that no ReLU is zero for a whole channel.
       fan_in = np.prod(leaf.shape[:-1])
       r = r / np.sqrt(fan_in) if r.ndim > 1 else 0.5 + 0.1 * r
     return np.asarray(r, np.float32)
@@ -121,7 +121,7 @@ def _train_step(remat):
 
 def _assert_close(actual, expected, rtol=1e-5):
   expected = np.asarray(expected)
-  # Gradients that are zero but for rounding stay below the 0.01.
+  # Gradients that are zero up to rounding are below 0.01.
   atol = rtol * max(np.abs(expected).max(), 0.01)
   np.testing.assert_allclose(actual, expected, rtol=rtol, atol=atol)
 
@@ -179,7 +179,7 @@ def test_input_is_normalized_as_the_variant_was_published(variant, features):
   assert variables['params']['data_bn']['scale'].shape == (features,)
 
 
-def test_fixed_adjacency_learns_no_graph():
+def test_fixed_adjacency_is_not_a_parameter():
   model = _build(**TINY, variant='tanh', adaptive=False)
   _, variables = _init(model, _input())
   assert set(variables['params']['block_0']['gcn']) == {
@@ -188,7 +188,7 @@ def test_fixed_adjacency_learns_no_graph():
   assert variables['graph']['adjacency'].shape == (3, 17, 17)
 
 
-def test_wrong_inputs_and_options_say_what_was_expected():
+def test_errors_of_inputs_and_options():
   def rejects(match, x=None, row_weights=None, **options):
     model = _build(**(TINY | options))
     with pytest.raises(errors.UserError, match=match):
@@ -216,7 +216,7 @@ def test_wrong_inputs_and_options_say_what_was_expected():
     _build(conv_pos='pre')
 
 
-def test_persons_or_channels_other_than_trained_with_are_a_user_error():
+def test_error_for_persons_or_channels_not_trained_with():
   model = _build(**TINY, variant='tanh')
   _, variables = _init(model, _input())
   for x in (_input(persons=1), _input(channels=2)):
@@ -237,21 +237,21 @@ def test_gradient_reaches_every_parameter(name):
   _, gradients = evaluate(variables, X)
   for path, gradient in jax.tree_util.tree_leaves_with_path(gradients):
     assert np.isfinite(gradient).all(), path
-    # A bias of conv_a adds the same to all that the softmax compares.
+    # A bias of conv_a adds a constant to the argument of the softmax.
     if name != 'softmax_0x' or path[-1].key != 'conv_a_bias':
       assert np.abs(gradient).max() > 1e-5, path
 
 
 @pytest.mark.parametrize('name', NETWORKS)
-def test_swapping_persons_leaves_the_logits(name):
+def test_swapping_persons_keeps_the_logits(name):
   _, variables, evaluate = _network(name)
   swapped, _ = evaluate(variables, X[:, ::-1])
   _assert_close(swapped, evaluate(variables, X)[0])
 
 
-# The attention of AAGCN convolves along the order of the joints.
+# The attention of AAGCN depends on the order of the joints.
 @pytest.mark.parametrize('name', ['softmax_0x', 'tanh'])
-def test_renumbering_the_joints_leaves_the_logits(name):
+def test_permuting_the_joints_keeps_the_logits(name):
   model, variables, evaluate = _network(name)
   order = np.random.RandomState(2).permutation(17)  # new joint -> old joint
   layout = _renumbered(COCO, order)
@@ -272,7 +272,7 @@ def test_renumbering_the_joints_leaves_the_logits(name):
 
 
 def _renumbered(layout, order):
-  """The layout with its joints in another order."""
+  """Return the layout with its joints in another order."""
   new = np.argsort(order)
 
   def pairs(old):
@@ -290,12 +290,12 @@ def _renumbered(layout, order):
   )
 
 
-def test_dropout_follows_its_key():
+def test_dropout_depends_on_its_key():
   (first, *_), (second, *_) = _train_step(remat=False)
   assert np.abs(first - second).max() > 0.01
 
 
-def test_dropout_vanishes_in_evaluation():
+def test_evaluation_has_no_dropout():
   variables = _network('aagcn')[1]
 
   def program(**options):
@@ -305,8 +305,8 @@ def test_dropout_vanishes_in_evaluation():
   assert program(dropout=0.5, tcn_dropout=0.5) == program()
 
 
-def test_remat_changes_nothing_but_memory():
-  """Same parameter tree, logits, statistics and gradients, with dropout."""
+def test_remat_changes_memory_only():
+  """Parameter tree, logits, statistics and gradients are equal, with dropout."""
   jax.tree.map(
     functools.partial(_assert_close, rtol=1e-4),
     _train_step(remat=True),

@@ -1,4 +1,4 @@
-"""The one BatchNorm: against numbers worked out by hand and in float64."""
+"""BatchNorm compared with numbers computed by hand and in float64."""
 
 import functools
 
@@ -49,7 +49,7 @@ def test_two_groups_by_hand():
   np.testing.assert_allclose(stats['var'], [0.9 + 0.1 * (2 + 8) / 2], rtol=1e-6)
 
 
-def test_evaluation_uses_the_running_statistics_and_keeps_them():
+def test_evaluation_uses_and_keeps_the_running_statistics():
   x = np.array([[2.0], [6.0]])
   variables = {
     'params': {'scale': jnp.array([3.0]), 'bias': jnp.array([0.5])},
@@ -62,7 +62,7 @@ def test_evaluation_uses_the_running_statistics_and_keeps_them():
   np.testing.assert_array_equal(stats['var'], [4.0])
 
 
-def test_initialisation_leaves_the_statistics_alone():
+def test_initialization_keeps_the_statistics():
   init = jax.jit(layers.BatchNorm().init, static_argnames='train')
   variables = init(jax.random.key(0), jnp.full((4, 2), 7.0), train=True)
   np.testing.assert_array_equal(variables['batch_stats']['mean'], [0, 0])
@@ -98,7 +98,7 @@ def test_weight_zero_equals_dropping_the_row(num_groups):
   assert np.isfinite(y).all()
 
 
-def test_statistics_stay_where_no_row_counts():
+def test_statistics_stay_where_all_rows_are_excluded():
   x = np.random.RandomState(2).randn(4, 3) + 9
   # The first group has no rows; the second feature has none at all.
   weights = np.ones((4, 3))
@@ -114,8 +114,8 @@ def test_statistics_stay_where_no_row_counts():
   assert np.isfinite(y).all()
 
 
-def test_a_large_mean_costs_no_digits():
-  # E[x^2] - E[x]^2 would give a standard deviation of several times one.
+def test_a_large_mean_loses_no_digits():
+  # E[x^2] - E[x]^2 would give a standard deviation several times too large.
   x = 1000 + 0.01 * np.random.RandomState(3).randn(4096, 1)
   x = x.astype(np.float32)
   y, _ = run(x)
@@ -170,5 +170,5 @@ def test_norm_group_must_divide_the_batch():
   assert groups(24, 0) == 1
   with pytest.raises(errors.UserError, match='norm_group=12 .* batch of 20'):
     groups(20, 12)
-  # Evaluation knows no groups: any batch will do.
+  # Evaluation has no groups: any batch size works.
   assert layers.num_groups(20, 12, train=False) == 1

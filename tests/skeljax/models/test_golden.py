@@ -1,8 +1,8 @@
-"""Logits against numbers made by mmaction2 1.2.0 and its 0.x branch.
+"""Logits compared with numbers of mmaction2 1.2.0 and its 0.x branch.
 
-The weights follow from their PyTorch names: every tensor is drawn from
-RandomState(crc32(name)), so no file has to travel. If a number differs after
-an intended change, the network no longer computes the published function.
+Weights are seeded by their PyTorch names, RandomState(crc32(name)), so that no
+file is needed. If a number differs, the model no longer computes the published
+function.
 """
 
 import zlib
@@ -83,7 +83,7 @@ def fill(key: str, shape: tuple[int, ...], is_0x_agcn: bool) -> np.ndarray:
 
 
 def torch_key(path: tuple[str, ...], is_0x: bool) -> str:
-  """PyTorch's name of one of our parameters or statistics."""
+  """Return PyTorch's name of one of our parameters or statistics."""
   *modules, leaf = path
   leaf = {
     'kernel': 'weight', 'scale': 'weight',
@@ -120,7 +120,7 @@ def torch_key(path: tuple[str, ...], is_0x: bool) -> str:
 
 
 def key_0x(key: str, model: str) -> str:
-  """The 0.x name for a key of torch_key."""
+  """Return the 0.x name for a key of torch_key."""
   if model == 'agcn':
     key = key.replace('{networks}', 'agcn_networks')
     renames = (('tcn.conv', 'tcn.0'), ('tcn.bn', 'tcn.1'))
@@ -142,7 +142,7 @@ def key_0x(key: str, model: str) -> str:
 
 
 def torch_value(path, shape, model, is_0x):
-  """The filled value of one of our arrays, in our layout."""
+  """Return the value of one of our arrays, in our axis order."""
   is_agcn = model == 'agcn'
 
   def draw(key, torch_shape):
@@ -151,7 +151,7 @@ def torch_value(path, shape, model, is_0x):
     return fill(key, torch_shape, is_0x and is_agcn)
 
   *modules, leaf = path
-  # K convolutions of AGCN live in one array each.
+  # AGCN stores K convolutions in one array.
   for part in ('conv_a', 'conv_b', 'conv_d'):
     if leaf.startswith(part):
       kind = leaf.removeprefix(part + '_')
@@ -181,16 +181,16 @@ def torch_value(path, shape, model, is_0x):
 def assert_output(
   quick_jit, model, variables, x, last_block, expected, rtol=1e-5
 ):
-  """Compares with what mmaction2 computes.
+  """Compare with the output of mmaction2.
 
   Args:
     quick_jit: the fixture.
     model: the network.
-    variables: its filled arrays.
+    variables: its arrays.
     x: its input, one clip.
     last_block: name of the module whose output is averaged.
     expected: feature mean, logits[:5], sum of the logits, their argmax.
-    rtol: of all of them.
+    rtol: for all of them.
   """
 
   @quick_jit
@@ -238,8 +238,8 @@ def test_logits_equal_those_of_mmaction2(name, quick_jit):
 
   variables = jax.tree_util.tree_map_with_path(value, abstract)
   last_block = f'block_{model.num_stages - 1}'
-  # Attention amplifies rounding: in float64 the reference code itself moves by
-  # 8e-5 from its float32 logits.
+  # Attention amplifies rounding: the float32 logits of the reference code differ
+  # by 8e-5 from its float64 logits.
   rtol = 3e-4 if options.get('attention') else 1e-5
   assert_output(quick_jit, model, variables, x, last_block, expected, rtol)
 
@@ -258,7 +258,7 @@ GOLDEN_SLOWONLY = {
 
 
 def slowonly_value(path: tuple[str, ...], shape: tuple[int, ...]) -> np.ndarray:
-  """The filled value of one of SlowOnly's arrays, in our layout."""
+  """Return the value of one of SlowOnly's arrays, in our axis order."""
   block, unit, leaf = path
   leaf = {
     'kernel': 'weight', 'scale': 'weight',
@@ -274,7 +274,7 @@ def slowonly_value(path: tuple[str, ...], shape: tuple[int, ...]) -> np.ndarray:
       part = 'bn' if 'bn' in path[1] else 'conv'
       block = block.replace('_', '.') + '.' + unit.replace('bn', 'conv')
     key = f'backbone.{block}.{part}.{leaf}'
-  # [t, h, w, C, D] is [D, C, t, h, w] there, [C, D] is [D, C].
+  # Theirs are [D, C, t, h, w] for our [t, h, w, C, D], [D, C] for [C, D].
   value = fill(key, shape[::-1][:2] + shape[:-2], False)
   return value if len(shape) == 1 else np.moveaxis(value, (1, 0), (-2, -1))
 

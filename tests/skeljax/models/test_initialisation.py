@@ -1,7 +1,7 @@
-"""Every tensor of a fresh network has the published distribution.
+"""Every initial tensor has the published distribution.
 
-The stages of 64 and 128 channels hold each kind of tensor at least once, the
-second one the convolution around a block; a tensor that no rule names fails.
+The stages of 64 and 128 channels contain each kind of tensor at least once (the
+second the residual convolution); a tensor that matches no rule fails.
 """
 
 import math
@@ -18,8 +18,8 @@ from skeljax.skeletons import graph as graph_lib
 NUM_CLASSES = 60
 SIZES = dict(base_channels=64, inflate_stages=(2,), down_stages=(2,))
 
-# (pattern of the path, distribution), the first that matches counts. 'torch':
-# uniform within 1 / sqrt(fan in). 'kaiming': normal, variance 2 / fan out.
+# (pattern of the path, distribution); the first match applies. 'torch': uniform
+# within 1 / sqrt(fan in). 'kaiming': normal, variance 2 / fan out.
 NORMS = [
   (r'.*(data_bn|/\w*bn)/scale', 1.0),
   (r'.*(data_bn|/\w*bn)/bias', 0.0),
@@ -31,7 +31,7 @@ TEMPORAL = [
   (r'.*/(tcn|residual)/(branch_\d_)?conv/kernel', 'kaiming'),
   (r'.*/(tcn|residual)/(branch_\d_)?conv/bias', 0.0),
 ]
-# Author's and mmaction2 1.x: a unit starts as its residual.
+# Authors' and mmaction2 1.x: a new unit is its residual.
 BRANCH = [(r'.*/gcn/bn/scale', 1e-6), (r'.*conv_d_kernel', 'branch')]
 TANH = BRANCH + NORMS + HEAD + [(r'.*alpha', 0.0), (r'.*adjacency', 'graph')]
 ATTENTION = [
@@ -90,12 +90,12 @@ CASES = {
 
 
 def _distribution(rule, path, params):
-  """('uniform', bound) or ('normal', standard deviation) of a tensor."""
+  """Return ('uniform', bound) or ('normal', standard deviation)."""
   if not isinstance(rule, str):
     return rule
   *_, fan_in_channels, channels = params[re.sub('bias$', 'kernel', path)].shape
   shape = params[re.sub('bias$', 'kernel', path)].shape
-  # conv_a, conv_b, conv_d hold one 1x1 convolution per subset.
+  # conv_a, conv_b, conv_d contain one 1x1 convolution per subset.
   is_stacked = re.search('conv_[abd]_', path)
   positions = 1 if is_stacked else math.prod(shape[:-2])
   fan_in = fan_in_channels * positions
@@ -111,7 +111,7 @@ def _distribution(rule, path, params):
 
 
 def _check(value, kind, size):
-  """Asserts a distribution: spread, symmetry, and how far the tails reach."""
+  """Assert the spread, the symmetry and the tails of a distribution."""
   largest = np.abs(value).max() / size
   std = size / math.sqrt(3) if kind == 'uniform' else size
   # Four standard errors; 5 % is enough for the large tensors.
@@ -125,7 +125,7 @@ def _check(value, kind, size):
 
 
 @pytest.mark.parametrize('name', CASES)
-def test_fresh_tensors_have_the_published_distribution(name, quick_jit):
+def test_new_tensors_have_the_published_distribution(name, quick_jit):
   model_name, num_stages, options, rules = CASES[name]
   graph = graph_lib.Graph(skeletons.get_layout('coco'), 'spatial')
   model = models.build_model(
@@ -137,7 +137,7 @@ def test_fresh_tensors_have_the_published_distribution(name, quick_jit):
     **options,
   )
   x = np.zeros((1, 2, 4, 17, 3), np.float32)
-  # Threefry takes XLA far longer to compile for so many tensors.
+  # XLA compiles Threefry much more slowly for so many tensors.
   rng = jax.random.key(0, impl='rbg')
   params = quick_jit(lambda rng: model.init(rng, x)['params'])(rng)
   params = {

@@ -1,4 +1,4 @@
-"""What networks do with groups, absent persons, graphs and seeds."""
+"""BatchNorm groups, absent persons, graphs and seeds of the graph networks."""
 
 import math
 
@@ -29,7 +29,7 @@ SMALL = dict(
 
 
 def narrow(name, **options):
-  """Two blocks of few channels: all kinds of layers, quick to compile."""
+  """Two blocks of few channels, with every kind of layer, quick to compile."""
   graph = graph_lib.Graph(STAR)
   return models.build_model(name, graph=graph, **(SMALL | options))
 
@@ -40,7 +40,7 @@ def clips(frames=6, channels=3):
 
 
 def noisy_variables(model, x, seed=0):
-  """Variables drawn at random, none of them at a special value."""
+  """Random variables, none of them at a special value."""
   random = np.random.RandomState(seed)
 
   def fill(path, leaf):
@@ -50,7 +50,7 @@ def noisy_variables(model, x, seed=0):
     if path[-1].key in ('var', 'scale'):
       return 1 + 0.1 * abs(noise)
     if leaf.ndim < 2:
-      return 0.1 * noise  # Little, lest a ReLU never opens.
+      return 0.1 * noise  # Small, so that no ReLU is always zero.
     return noise / math.sqrt(leaf.size / leaf.shape[-1])
 
   abstract = jax.eval_shape(model.init, jax.random.key(0), x)
@@ -65,7 +65,7 @@ def assert_close(actual, expected):
   )
 
 
-def test_groups_give_every_clip_its_own_statistics(quick_jit):
+def test_each_group_has_its_own_statistics(quick_jit):
   x = clips()
   model = narrow('stgcn', norm_group=2)
   variables = noisy_variables(model, x)
@@ -81,7 +81,7 @@ def test_groups_give_every_clip_its_own_statistics(quick_jit):
 
 
 @pytest.mark.parametrize('data_bn', ['VC', 'MVC'])
-def test_absent_persons_stay_out_of_the_statistics(data_bn, quick_jit):
+def test_statistics_exclude_absent_persons(data_bn, quick_jit):
   x = clips()
   x[:, 1] = 100
   model = narrow('stgcn', data_bn=data_bn)
@@ -105,7 +105,7 @@ def test_absent_persons_stay_out_of_the_statistics(data_bn, quick_jit):
   with_absent = statistics(x, np.tile(np.float32([1, 0]), (4, 1)))
   without = statistics(x[:, :1], None)
   if data_bn == 'MVC':
-    # The absent person's own features keep what they had.
+    # The features of the absent person keep their values.
     features = without['data_bn']['mean'].size
     for name, value in with_absent['data_bn'].items():
       np.testing.assert_array_equal(value[features:], 1)
@@ -113,7 +113,7 @@ def test_absent_persons_stay_out_of_the_statistics(data_bn, quick_jit):
   assert_close(with_absent, without)
 
 
-def test_a_checkpoint_brings_its_own_graph(quick_jit):
+def test_variables_contain_the_graph(quick_jit):
   x = clips()
   for name, options in (('stgcn', {}), ('agcn', {'variant': 'softmax_0x'})):
     model = narrow(name, **options)
@@ -154,13 +154,13 @@ def test_widths_and_strides_follow_the_stages():
   ]
   assert widths == [8, 8, 12, 12]
   assert 'residual' not in variables['params']['block_0']
-  # As published, the first block goes where the input has its width already.
+  # As published, the first block is omitted where the input has its width.
   variables = jax.eval_shape(model.init, jax.random.key(0), clips(channels=8))
   assert 'block_3' not in variables['params']
   assert 'residual' in variables['params']['block_0']
 
 
-def test_an_unknown_model_lists_the_known_ones():
+def test_error_for_an_unknown_model_lists_the_models():
   with pytest.raises(errors.UserError, match="no model 'gcn'.*stgcn, agcn"):
     narrow('gcn')
 

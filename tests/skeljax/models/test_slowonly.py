@@ -1,4 +1,4 @@
-"""SlowOnly: sizes, symmetries, options, and what it refuses."""
+"""SlowOnly: sizes, symmetries, options and errors."""
 
 import math
 
@@ -27,12 +27,12 @@ def narrow(**options):
 
 
 def volumes(batch=4, channels=3):
-  # 9 pixels become 5, then 3: odd all the way.
+  # 9 pixels become 5, then 3: odd at every stage.
   return np.random.RandomState(0).rand(batch, 4, 9, 9, channels).astype('f')
 
 
 def noisy_variables(model, x):
-  """Variables drawn at random, none of them at a special value."""
+  """Random variables, none of them at a special value."""
   random = np.random.RandomState(0)
 
   def fill(path, leaf):
@@ -73,7 +73,7 @@ def test_parameter_counts_are_the_published_ones(
   assert sum(leaf.size for leaf in jax.tree.leaves(params)) == count
 
 
-def test_fresh_tensors_have_the_published_distribution(quick_jit):
+def test_new_tensors_have_the_published_distribution(quick_jit):
   model = slowonly.SlowOnly(
     60,
     **{
@@ -94,12 +94,12 @@ def test_fresh_tensors_have_the_published_distribution(quick_jit):
           assert abs(value.std() / std - 1) < 0.1, (block, unit)
           assert abs(value.mean()) < 4 * std / math.sqrt(value.size)
         else:
-          # A bottleneck starts as its shortcut.
+          # A new bottleneck is its shortcut.
           expected = float(name == 'scale' and unit != 'bn3')
           np.testing.assert_array_equal(value, expected, f'{block} {unit}')
 
 
-def test_a_volume_mirrored_like_the_kernels_has_the_same_logits(quick_jit):
+def test_flipping_volume_and_kernels_keeps_the_logits(quick_jit):
   x = volumes()
   model = narrow(inflate_style='3x3x3', with_pool2=True, dilations=(2, 1))
   variables = noisy_variables(model, x)
@@ -110,7 +110,7 @@ def test_a_volume_mirrored_like_the_kernels_has_the_same_logits(quick_jit):
   assert_close(apply(variables, x), apply(flipped, x[:, :, ::-1, ::-1]))
 
 
-def test_joints_permuted_like_the_stem_have_the_same_logits(quick_jit):
+def test_permuting_joints_and_stem_keeps_the_logits(quick_jit):
   x = volumes()
   model = narrow()
   variables = noisy_variables(model, x)
@@ -124,11 +124,11 @@ def test_joints_permuted_like_the_stem_have_the_same_logits(quick_jit):
   apply = quick_jit(model.apply)
   logits = apply(variables, x)
   assert_close(apply(permuted, x[..., order]), logits)
-  # In evaluation a clip does not see the others of its batch.
+  # In evaluation the clips of a batch are independent.
   assert_close(apply(variables, x[::-1]), logits[::-1])
 
 
-def test_groups_give_every_clip_its_own_statistics(quick_jit):
+def test_each_group_has_its_own_statistics(quick_jit):
   x = volumes()
   model = narrow(norm_group=2)
   variables = noisy_variables(model, x)
@@ -142,7 +142,7 @@ def test_groups_give_every_clip_its_own_statistics(quick_jit):
     jax.eval_shape(apply, variables, x[:3])
 
 
-def test_remat_changes_nothing_and_gradients_reach_all(quick_jit):
+def test_remat_changes_memory_only_and_gradients_reach_all(quick_jit):
   x = volumes()
   variables = noisy_variables(narrow(), x)
 
@@ -225,12 +225,12 @@ def test_sizes_follow_kernels_and_strides():
     (dict(with_pool2=True), 'only one frame is left'),
   ],
 )
-def test_bad_options_are_named(options, words):
+def test_errors_of_options(options, words):
   with pytest.raises(errors.UserError, match=words):
     jax.eval_shape(narrow(**options).init, jax.random.key(0), volumes()[:, :1])
 
 
-def test_bad_inputs_are_named():
+def test_errors_of_inputs():
   model, x = narrow(), volumes()
   with pytest.raises(errors.UserError, match=r'\[B, T, H, W, C\].*\(4, 9, 9'):
     jax.eval_shape(model.init, jax.random.key(0), x[:, 0])

@@ -1,4 +1,4 @@
-"""What holds for ST-GCN and ST-GCN++ whatever their weights."""
+"""Properties of ST-GCN and ST-GCN++ for any weights."""
 
 import dataclasses
 import functools
@@ -20,13 +20,13 @@ TINY = dict(
   base_channels=8, num_stages=3, inflate_stages=(2,), down_stages=(3,)
 )
 STGCNPP = dict(adaptive='init', gcn_with_res=True, tcn_type='mstcn')
-# Where a test compiles: its second stage widens.
+# For tests that compile; the second stage doubles the width.
 TINIER = TINY | {'num_stages': 2}
 NETWORKS = {'stgcn': {}, 'stgcn++': STGCNPP}
 RANDOM = np.random.RandomState(0)
 X = RANDOM.randn(2, 2, 8, 17, 3).astype(np.float32)
 COTANGENT = RANDOM.randn(2, 5).astype(np.float32)
-# Most of the time here goes into compiling.
+# Most of the time is spent compiling.
 FAST_COMPILE = {
   'xla_backend_optimization_level': 0,
   'xla_llvm_disable_expensive_passes': True,
@@ -48,14 +48,14 @@ def _input(layout=COCO, persons=2, channels=3):
 
 
 def _init(model, x, train=False):
-  """Abstract (logits, variables) of a fresh network."""
+  """Abstract (logits, variables) of a new network."""
   init = functools.partial(model.init_with_output, train=train)
   rngs = {'params': jax.random.key(0), 'dropout': jax.random.key(1)}
   return jax.eval_shape(init, rngs, x)
 
 
 def _variables(model, x=X):
-  """Variables drawn at random, none of them at a special value."""
+  """Random variables, none of them at a special value."""
   random = np.random.RandomState(1)
 
   def draw(path, leaf):
@@ -66,7 +66,7 @@ def _variables(model, x=X):
     elif name in ('var', 'scale', 'importance'):
       r = 1 + 0.1 * abs(r)
     else:
-      # Biases above zero, so that no ReLU is shut for a whole channel.
+      # Biases above zero, so that no ReLU is zero for a whole channel.
       fan_in = np.prod(leaf.shape[:-1])
       r = r / np.sqrt(fan_in) if r.ndim > 1 else 0.5 + 0.1 * r
     return np.asarray(r, np.float32)
@@ -121,7 +121,7 @@ def _train_step(remat):
 
 def _assert_close(actual, expected, rtol=1e-5):
   expected = np.asarray(expected)
-  # Gradients that are zero but for rounding stay below the 0.01.
+  # Gradients that are zero up to rounding are below 0.01.
   atol = rtol * max(np.abs(expected).max(), 0.01)
   np.testing.assert_allclose(actual, expected, rtol=rtol, atol=atol)
 
@@ -214,7 +214,7 @@ def test_graph_unit_is_its_formula(adaptive, conv_pos):
   _assert_close(actual, np.maximum(z, 0))
 
 
-def test_wrong_inputs_and_options_say_what_was_expected():
+def test_errors_of_inputs_and_options():
   def rejects(
     match, x=None, row_weights=None, error=errors.UserError, **options
   ):
@@ -245,7 +245,7 @@ def test_wrong_inputs_and_options_say_what_was_expected():
     _build(depth=3)
 
 
-def test_channels_other_than_trained_with_are_a_user_error():
+def test_error_for_channels_not_trained_with():
   model = _build(**TINY)
   _, variables = _init(model, _input())
   with pytest.raises(errors.UserError, match='51 features.*C=2 channels'):
@@ -269,14 +269,14 @@ def test_gradient_reaches_every_parameter(name):
 
 
 @pytest.mark.parametrize('name', NETWORKS)
-def test_swapping_persons_leaves_the_logits(name):
+def test_swapping_persons_keeps_the_logits(name):
   _, variables, evaluate = _network(name)
   swapped, _ = evaluate(variables, X[:, ::-1])
   _assert_close(swapped, evaluate(variables, X)[0])
 
 
 @pytest.mark.parametrize('name', NETWORKS)
-def test_renumbering_the_joints_leaves_the_logits(name):
+def test_permuting_the_joints_keeps_the_logits(name):
   model, variables, evaluate = _network(name)
   order = np.random.RandomState(2).permutation(17)  # new joint -> old joint
   layout = _renumbered(COCO, order)
@@ -297,7 +297,7 @@ def test_renumbering_the_joints_leaves_the_logits(name):
 
 
 def _renumbered(layout, order):
-  """The layout with its joints in another order."""
+  """Return the layout with its joints in another order."""
   new = np.argsort(order)
 
   def pairs(old):
@@ -315,12 +315,12 @@ def _renumbered(layout, order):
   )
 
 
-def test_dropout_follows_its_key():
+def test_dropout_depends_on_its_key():
   (first, *_), (second, *_) = _train_step(remat=False)
   assert np.abs(first - second).max() > 0.01
 
 
-def test_dropout_vanishes_in_evaluation():
+def test_evaluation_has_no_dropout():
   variables = _network('stgcn')[1]
 
   def program(**options):
@@ -330,8 +330,8 @@ def test_dropout_vanishes_in_evaluation():
   assert program(dropout=0.5, tcn_dropout=0.5) == program()
 
 
-def test_remat_changes_nothing_but_memory():
-  """Same parameter tree, logits, statistics and gradients, with dropout."""
+def test_remat_changes_memory_only():
+  """Parameter tree, logits, statistics and gradients are equal, with dropout."""
   jax.tree.map(
     functools.partial(_assert_close, rtol=1e-4),
     _train_step(remat=True),

@@ -238,7 +238,7 @@ def test_graph_is_hashable_and_compares_by_value():
     ({'edges': '3x'}, "must be '1x' or '0x'"),
   ],
 )
-def test_wrong_options_are_explained(options, words):
+def test_errors_of_options(options, words):
   with pytest.raises(errors.UserError, match=words):
     graph.Graph(LAYOUTS['coco'], **options)
 

@@ -1,4 +1,4 @@
-"""Layouts: the published lists, and the words for a wrong layout file."""
+"""The published layouts, and errors of layout files."""
 
 import json
 import pickle
@@ -8,8 +8,8 @@ import pytest
 from skeljax import errors
 from skeljax import skeletons
 
-# reference lists of mmaction2 and pyskl, 0-based (joint, parent), roots paired
-# with themselves.
+# Lists of mmaction2 and pyskl, 0-based (joint, parent), roots paired with
+# themselves.
 NTU_BONES = (
   '0-1 1-20 2-20 3-2 4-20 5-4 6-5 7-6 8-20 9-8 10-9 11-10 12-0 13-12 14-13 '
   '15-14 16-0 17-16 18-17 19-18 20-20 21-22 22-7 23-24 24-11'
@@ -25,7 +25,7 @@ OPENPOSE_BONES = (
 
 
 def toy_layout(**changes):
-  """Content of a small, right layout file, changed by keyword."""
+  """Return the content of a small, valid layout file with changes."""
   content = {
     'name': 'toy',
     'joints': ['root', 'left', 'right', 'top'],
@@ -82,27 +82,27 @@ def test_ntu_hand_edges_differ_between_versions_and_from_bones():
   assert layout.parents[21] == 22 and layout.parents[23] == 24
 
 
-def test_normalisation_joints():
+def test_joints_of_3d_normalization():
   layout = skeletons.LAYOUTS['nturgb+d']
   assert (layout.origin, layout.spine, layout.shoulders) == (1, (0, 1), (8, 4))
   assert skeletons.LAYOUTS['ucla'].shoulders == (8, 4)
   assert skeletons.LAYOUTS['coco'].spine is None
 
 
-def test_coco_mirror_swaps_the_published_channels():
+def test_coco_flip_exchanges_the_published_channels():
   layout = skeletons.LAYOUTS['coco']
   # PoseC3D configs: left limbs 0 2 3 6 7 8 12 14, right 1 4 5 9 10 11 13 15.
-  mirror = dict(enumerate(layout.limb_flip_index))
+  flip = dict(enumerate(layout.limb_flip_index))
   for left, right in zip(
     (0, 2, 3, 6, 7, 8, 12, 14), (1, 4, 5, 9, 10, 11, 13, 15)
   ):
-    assert mirror[left] == right and mirror[right] == left
-  assert mirror[16] == 16
+    assert flip[left] == right and flip[right] == left
+  assert flip[16] == 16
   assert layout.flip_index[:3] == (0, 2, 1)
 
 
 @pytest.mark.parametrize('name', skeletons.LAYOUTS)
-def test_mirror_is_its_own_inverse_and_respects_names(name):
+def test_flip_is_its_own_inverse_and_respects_names(name):
   layout = skeletons.LAYOUTS[name]
   assert all(
     layout.flip_index[layout.flip_index[v]] == v for v in layout.flip_index
@@ -116,11 +116,11 @@ def test_mirror_is_its_own_inverse_and_respects_names(name):
     assert layout.joints[twin] == swapped
 
 
-def test_the_joints_of_openpose_25_are_those_of_the_tool():
+def test_joints_of_openpose_25():
   layout = skeletons.LAYOUTS['openpose-25']
-  told = 'nose, neck, right shoulder, left shoulder, middle of hips, left heel'
-  where = [layout.joints.index(name) for name in told.split(', ')]
-  assert where == [0, 1, 2, 5, 8, 21]
+  names = 'nose, neck, right shoulder, left shoulder, middle of hips, left heel'
+  index = [layout.joints.index(name) for name in names.split(', ')]
+  assert index == [0, 1, 2, 5, 8, 21]
   # mmaction2 0.x, as (child, parent).
   assert set(layout.edges) == {
     *((4, 3), (3, 2), (7, 6), (6, 5), (23, 22), (22, 11), (24, 11), (11, 10)),
@@ -130,9 +130,9 @@ def test_the_joints_of_openpose_25_are_those_of_the_tool():
   }
 
 
-def test_the_joints_of_mediapipe_are_those_of_the_tool():
+def test_joints_of_mediapipe():
   joints = skeletons.LAYOUTS['mediapipe'].joints
-  # The numbers of its guide.
+  # The indices of its guide.
   for name, number in {
     'left eye inner': 1,
     'right ear': 8,
@@ -158,7 +158,7 @@ def test_the_graph_reaches_every_joint_from_the_center(name):
 
 
 @pytest.mark.parametrize('name', skeletons.LAYOUTS)
-def test_every_joint_that_has_a_side_has_a_twin(name):
+def test_every_left_or_right_joint_has_a_counterpart(name):
   layout = skeletons.LAYOUTS[name]
   for v, joint in enumerate(layout.joints):
     has_side = joint.startswith(('left', 'right'))
@@ -166,7 +166,7 @@ def test_every_joint_that_has_a_side_has_a_twin(name):
 
 
 @pytest.mark.parametrize('name', skeletons.LAYOUTS)
-def test_layout_survives_json_and_pickle(name):
+def test_round_trip_through_json_and_pickle(name):
   layout = skeletons.LAYOUTS[name]
   content = json.loads(json.dumps(layout.to_dict()))
   assert skeletons.Layout.from_dict(content) == layout
@@ -233,7 +233,7 @@ def test_layout_file_by_names_and_indices(tmp_path):
     ({'shoulders': [1, 1]}, "'shoulders' names 'left' twice"),
   ],
 )
-def test_wrong_layout_file_is_explained(tmp_path, changes, words):
+def test_errors_of_a_layout_file(tmp_path, changes, words):
   path = tmp_path / 'toy.json'
   path.write_text(json.dumps(toy_layout(**changes)))
   with pytest.raises(errors.UserError) as caught:
@@ -250,14 +250,14 @@ def test_wrong_layout_file_is_explained(tmp_path, changes, words):
     ('[1, 2]', 'an object with the keys'),
   ],
 )
-def test_wrong_json_is_explained(tmp_path, text, words):
+def test_errors_of_json(tmp_path, text, words):
   path = tmp_path / 'broken.json'
   path.write_text(text)
   with pytest.raises(errors.UserError, match=words):
     skeletons.get_layout(str(path))
 
 
-def test_absent_layout_file_and_unknown_name(tmp_path):
+def test_errors_of_a_missing_file_and_an_unknown_name(tmp_path):
   with pytest.raises(errors.UserError, match='cannot be read: No such file'):
     skeletons.get_layout(str(tmp_path / 'none.json'))
   with pytest.raises(errors.UserError) as caught:
@@ -266,6 +266,6 @@ def test_absent_layout_file_and_unknown_name(tmp_path):
   assert "Did you mean 'nturgb+d'?" in str(caught.value)
 
 
-def test_unknown_edge_list_is_refused():
+def test_error_of_an_unknown_edge_list():
   with pytest.raises(errors.UserError, match="must be '1x' or '0x'"):
     skeletons.LAYOUTS['coco'].graph_edges('2x')
