@@ -161,7 +161,9 @@ def test_widths_and_strides_follow_the_stages():
 
 
 def test_error_for_an_unknown_model_lists_the_models():
-  with pytest.raises(errors.UserError, match="no model 'gcn'.*stgcn, agcn"):
+  with pytest.raises(
+    errors.UserError, match="Unknown model 'gcn'.*stgcn, agcn"
+  ):
     narrow('gcn')
 
 
