@@ -1,36 +1,73 @@
-"""2s-AGCN, bone stream; on 3D skeletons unless the word 2d is given.
+"""2s-AGCN, bone stream, on 3D skeletons of NTU RGB+D 60, as in mmaction2 0.x.
 
 Paper: Shi et al., Two-Stream Adaptive Graph Convolutional Networks for
 Skeleton-Based Action Recognition, CVPR 2019.
 
-Words      mmaction2 config, NTU60 xsub                    top-1  GPUs x clips
-published  2sagcn_80e_ntu60_xsub_bone_3d (0.x)             86.89  2 x 12
-u100       2s-agcn_8xb16-bone-u100-80e_ntu60-xsub-keypoint-3d  89.22  8 x 16
-u100,2d    2s-agcn_8xb16-bone-u100-80e_ntu60-xsub-keypoint-2d  91.59  8 x 16
-ucla       AGCN (tanh) by the NW-UCLA recipe; see benchmarks/nw_ucla.md
+mmaction2 config, NTU60 xsub             top-1  GPUs x clips
+2sagcn_80e_ntu60_xsub_bone_3d (0.x)      86.89  2 x 12
 
-Fused with configs/agcn_joint.py by skeljax.fuse; all streams are tabled there.
+Estimated compute: multiply-adds per clip x clips x passes x 6, and hours at a
+sustained 10 TFLOP/s:
+19.48 G x 40,091 x 80 x 6 = 375 PFLOP, 10.4 hours
 
-Work, an estimate: multiply-adds a clip x clips x passes x 6 (two operations
-each, forward and twice that back), and hours at a sustained 10 TFLOP/s:
-published       19.48 G x 40,091 x 80 x 6 = 375 PFLOP, 10.4 hours
-u100             6.49 G x 40,091 x 80 x 6 = 125 PFLOP, 3.5 hours
-u100,2d          4.35 G x 40,091 x 80 x 6 = 84 PFLOP, 2.3 hours
-
-Commands, the first once (u100: with --normalize=mmaction1x to another DIR; 2d:
-with ntu60_2d.pkl, --layout=coco, --name=ntu60_xsub_2d and no --normalize):
+Prepare the data once, then train:
 python -m data_prep.main --source=pickle --input=ntu60_3d.pkl --protocol=xsub \\
     --layout=nturgb+d --class_names=ntu60 --normalize=mmaction0x \\
     --name=ntu60_xsub_3d --output=DIR
 python -m skeljax.main --config=configs/agcn_bone.py --config.data.dir=DIR
-Other rows take their words, as in --config=configs/agcn_bone.py:u100,2d.
+Fuse the scores with those of configs/agcn_joint.py: python -m skeljax.fuse.
 Without a data directory this trains on the demo motions.
 """
 
 from ml_collections import config_dict
 
-from configs import agcn_joint
+from configs import common
 
 
-def get_config(words: str = '') -> config_dict.ConfigDict:
-  return agcn_joint.agcn('agcn_bone', words, stream='bone', num_gpus=2)
+def get_config(arg: str = '') -> config_dict.ConfigDict:
+  args = common.parse_args(
+    arg, get_config, stream='bone', dataset='ntu60_xsub_3d', demo=False
+  )
+  config = common.agcn()
+  config.name = 'agcn_bone'
+  config.data.update(
+    dataset=args.dataset,
+    demo=args.demo,
+    dims=3,
+    normalize='mmaction0x',
+    frames='loop',
+    clip_len=300,
+    num_clips=1,
+    repeat=1,
+  )
+  config.input.stream = args.stream
+  config.model.update(
+    variant='softmax_0x',  # Fixed + learned + softmax of embedded features.
+    attention=False,
+    adaptive=True,
+    data_bn='VC',
+    base_channels=64,
+    ch_ratio=2.0,
+    num_stages=10,
+    inflate_stages=(5, 8),
+    down_stages=(5, 8),
+    tcn_dropout=0.0,
+    dropout=0.0,
+    norm_group=12,  # Clips per GPU.
+  )
+  config.graph.update(mode='spatial', max_hop=1, edges='0x')
+  config.optim.update(
+    base_lr=0.1,
+    momentum=0.9,
+    nesterov=True,
+    weight_decay=1e-4,
+    schedule='step',
+    milestones=(30, 40),
+    gamma=0.1,
+    reference_batch=24,
+  )
+  config.loss.name = 'cross_entropy'
+  config.train.update(batch_size=24, epochs=80.0)
+  config.eval.update(every_epochs=3.0, average='score')
+  config.demo = common.joints_demo(config)
+  return config

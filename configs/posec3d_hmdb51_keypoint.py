@@ -1,38 +1,110 @@
-"""PoseC3D on HMDB51, split 1, from Kinetics-400: keypoint heatmaps.
+"""PoseC3D fine-tuned on HMDB51, keypoint heatmaps (mmaction2 1.0.0rc0).
 
 Paper: Duan et al., Revisiting Skeleton-based Action Recognition, CVPR 2022.
 
-Words       mmaction2 config                           top-1  GPUs x clips
-published   slowonly_kinetics400_pretrained_r50_u48_120e_
-            hmdb51_split1_keypoint (0.x)              69.3  8 x 16
-rc0         slowonly_kinetics400_pretrained_r50_u48_120e_8xb16_
-            hmdb51_split1_keypoint                    69.2  8 x 16
-mmaction1x  slowonly_kinetics400-pretrained-r50_8xb16-u48-120e_
-            hmdb51-split1-keypoint                    69.6  8 x 16
+mmaction2 config, HMDB51 split 1              top-1  GPUs x clips
+slowonly_kinetics400_pretrained_r50_u48_120e_8xb16_
+    hmdb51_split1_keypoint                   69.2  8 x 16
 
---config.train.init_from=k400_posec3d-041f49c6.pth names the weights to start
-from; on real data the run refuses to begin without.
+Training starts from weights of Kinetics-400, and on real data refuses to start
+without: --config.train.init_from=k400_posec3d-041f49c6.pth.
 
-Work, an estimate: multiply-adds a clip x clips x passes x 6 (two operations
-each, forward and twice that back), and hours at a sustained 10 TFLOP/s:
-all words       10.74 G x 3,570 x 120 x 6 = 28 PFLOP, 0.8 hours
+Estimated compute: multiply-adds per clip x clips x passes x 6, and hours at a
+sustained 10 TFLOP/s:
+10.74 G x 3,570 x 120 x 6 = 28 PFLOP, 0.8 hours
 
-Commands, the first once:
+Prepare the data once, then train:
 python -m data_prep.main --source=pickle --input=hmdb51_2d.pkl --protocol=1 \\
     --layout=coco --max_persons=0 --class_names=hmdb51 --name=hmdb51_split1 \\
     --output=DIR
 python -m skeljax.main --config=configs/posec3d_hmdb51_keypoint.py \\
     --config.data.dir=DIR --config.train.init_from=k400_posec3d-041f49c6.pth
-Without a data directory this trains on the demo motions, from chance.
+Without a data directory this trains on the demo motions, from scratch.
 """
 
 from ml_collections import config_dict
 
-from configs import posec3d
+from configs import common
+
+_KINETICS = (
+  'a network trained on Kinetics-400, published as k400_posec3d-041f49c6.pth'
+  ' (https://download.openmmlab.com/mmaction/skeleton/posec3d/'
+  'k400_posec3d-041f49c6.pth)'
+)
 
 
-def get_config(words: str = '') -> config_dict.ConfigDict:
-  config = posec3d.finetune(
-    'posec3d_hmdb51_keypoint', words, dataset='hmdb51_split1', weight_decay=1e-4
+def get_config(arg: str = '') -> config_dict.ConfigDict:
+  args = common.parse_args(
+    arg, get_config, heatmap='keypoint', dataset='hmdb51_split1', demo=False
   )
-  return posec3d.finish(config, words)
+  config = common.slowonly()
+  config.name = 'posec3d_hmdb51_keypoint'
+  config.data.update(
+    dataset=args.dataset,
+    demo=args.demo,
+    dims=2,
+    normalize='none',
+    frames='uniform',
+    clip_len=48,
+    num_clips=10,
+    repeat=10,
+  )
+  config.input.update(
+    heatmap=args.heatmap,
+    sigma=0.6,
+    use_score=True,
+    min_score=1e-4,
+    scaling=1.0,
+    short_side=64,
+    size=48,
+    test_size=56,
+    resize='short_side',
+    compact_padding=0.25,
+    compact_threshold=10.0,
+    compact_hw_ratio=(1.0, 1.0),
+    allow_imgpad=True,
+    crop_area=(0.56, 1.0),
+    crop_aspect=(3 / 4, 4 / 3),
+    flip=0.5,
+    mirror='0x',
+  )
+  config.model.update(
+    base_channels=32,
+    stage_blocks=(3, 4, 6),
+    inflate=(0, 1, 1),
+    inflate_style='3x1x1',
+    spatial_strides=(2, 2, 2),
+    temporal_strides=(1, 1, 2),
+    dilations=(1, 1, 1),
+    conv1_kernel=(1, 7, 7),
+    conv1_stride=(1, 1),
+    pool1_stride=(1, 1),
+    with_pool1=True,
+    with_pool2=False,
+    zero_init_residual=True,
+    dropout=0.5,
+    norm_group=16,  # Clips per GPU.
+  )
+  config.optim.update(
+    base_lr=0.01,
+    momentum=0.9,
+    nesterov=False,
+    weight_decay=3e-4,
+    schedule='step',
+    milestones=(9, 11),
+    gamma=0.1,
+    clip_norm=40.0,
+    reference_batch=128,
+  )
+  config.loss.name = 'cross_entropy'
+  config.train.update(batch_size=128, epochs=12.0, pretrained=_KINETICS)
+  config.eval.update(
+    batch_size=16,
+    every_epochs=1.0,
+    average='prob',
+    mirrored=True,
+    views_at_once=1,
+  )
+  config.checkpoint.every_epochs = 1.0
+  config.demo = common.heatmaps_demo()
+  return config

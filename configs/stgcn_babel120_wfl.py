@@ -1,25 +1,27 @@
-"""ST-GCN on BABEL-120, class-balanced focal loss, joint stream.
+"""ST-GCN on BABEL-120, class-balanced focal loss (mmaction2 0.x).
 
 Paper: Yan et al., Spatial Temporal Graph Convolutional Networks for
-Skeleton-Based Action Recognition, AAAI 2018. Data: Punnakkal et al., BABEL:
-Bodies, Action and Behavior with English Labels, CVPR 2021, validation split.
+Skeleton-Based Action Recognition, AAAI 2018.
+Data: Punnakkal et al., BABEL: Bodies, Action and Behavior with English Labels,
+CVPR 2021. One person, 150 frames (five seconds), coordinates as the authors of
+BABEL normalised them.
 
-Words      mmaction2 config                      top-1  mean   GPUs x clips
-published  stgcn_80e_babel120_wfl (0.x)          33.00  24.33  8 x 16
-The authors of BABEL, with 2s-AGCN               27.91  26.17
+mmaction2 config, validation split    top-1  mean   GPUs x clips
+stgcn_80e_babel120_wfl (0.x)          33.00  24.33  8 x 16
+The authors of BABEL, with 2s-AGCN    27.91  26.17
 
-Mean is the mean class accuracy, which every evaluation prints.
-The published numbers of clips weigh the classes. They do not stand in the order
-of the labels, see configs/babel.py.
-One person, 150 frames. The coordinates are taken as they come: the authors of
-BABEL normalised them, and mmaction2 0.x does nothing more. (Its 1.0.0rc0
-subtracts pixel means from them, as from 2D joints; these rows are not of it.)
+Mean is the mean class accuracy. mmaction2 1.0.0rc0 subtracts the mean of pixel
+coordinates from these metres as well; the published rows do not.
 
-Work, an estimate: multiply-adds a clip x clips x passes x 6 (two operations
-each, forward and twice that back), and hours at a sustained 10 TFLOP/s:
-published        4.29 G x 48,978 x 80 x 6 = 101 PFLOP, 2.8 hours
+The published clips per class are not in the order of the labels, probably in
+the order in which the classes first occur; they are used as published. Other
+numbers: --config.loss.samples_per_class='(1,2,...)'.
 
-Commands, the first once:
+Estimated compute: multiply-adds per clip x clips x passes x 6, and hours at a
+sustained 10 TFLOP/s:
+4.29 G x 48,978 x 80 x 6 = 101 PFLOP, 2.8 hours
+
+Prepare the data once, then train:
 python -m data_prep.main --source=npy --input=FOLDER --protocol=babel120 \\
     --layout=nturgb+d --class_names=babel120 --name=babel120 --output=DIR
 python -m skeljax.main --config=configs/stgcn_babel120_wfl.py \\
@@ -29,10 +31,72 @@ Without a data directory this trains on the demo motions.
 
 from ml_collections import config_dict
 
-from configs import babel
+from configs import common
+
+_SAMPLES_PER_CLASS = (
+  518, 1993, 6260, 508, 208, 3006, 431, 724, 4527, 2131, 199, 1255, 487, 302,
+  136, 571, 267, 646, 1180, 405, 72, 731, 842, 1619, 271, 27, 1198, 1012, 110,
+  865, 462, 526, 405, 487, 101, 24, 84, 64, 168, 271, 609, 503, 76, 167, 415,
+  137, 421, 283, 2069, 715, 196, 66, 44, 989, 122, 43, 599, 396, 245, 380, 34,
+  236, 260, 325, 127, 133, 119, 66, 125, 50, 206, 191, 394, 69, 98, 145, 38, 21,
+  29, 64, 277, 65, 39, 31, 35, 85, 54, 80, 133, 66, 39, 64, 268, 34, 172, 54,
+  33, 21, 110, 19, 40, 55, 146, 39, 37, 75, 101, 20, 46, 55, 43, 21, 43, 87, 29,
+  36, 24, 37, 28, 39,
+)  # fmt: skip
 
 
-def get_config(words: str = '') -> config_dict.ConfigDict:
-  return babel.babel(
-    'stgcn_babel120_wfl', words, dataset='babel120', samples=babel.SAMPLES_120
+def get_config(arg: str = '') -> config_dict.ConfigDict:
+  args = common.parse_args(
+    arg, get_config, stream='joint', dataset='babel120', demo=False
   )
+  config = common.stgcn()
+  config.name = 'stgcn_babel120_wfl'
+  config.data.update(
+    dataset=args.dataset,
+    demo=args.demo,
+    dims=3,
+    max_persons=1,
+    normalize='none',
+    frames='loop',
+    clip_len=150,
+    num_clips=1,
+    repeat=5,
+  )
+  config.input.stream = args.stream
+  config.model.update(
+    adaptive='importance',
+    conv_pos='pre',
+    gcn_with_res=False,
+    tcn_type='unit_tcn',
+    data_bn='VC',
+    weight_init='mmaction0x',
+    base_channels=64,
+    ch_ratio=2.0,
+    num_stages=10,
+    inflate_stages=(5, 8),
+    down_stages=(5, 8),
+    tcn_dropout=0.0,
+    dropout=0.0,
+    norm_group=16,  # Clips per GPU.
+  )
+  config.graph.update(mode='stgcn_spatial', max_hop=1, edges='0x')
+  config.optim.update(
+    base_lr=0.1,
+    momentum=0.9,
+    nesterov=True,
+    weight_decay=1e-4,
+    schedule='step',
+    milestones=(10, 14),
+    gamma=0.1,
+    reference_batch=128,
+  )
+  config.loss.update(
+    name='cb_focal',
+    samples_per_class=_SAMPLES_PER_CLASS,
+    beta=0.9999,
+    gamma=2.0,
+  )
+  config.train.update(batch_size=128, epochs=16.0)
+  config.eval.update(every_epochs=1.0, average='score')
+  config.demo = common.joints_demo(config)
+  return config

@@ -1,37 +1,74 @@
-"""ST-GCN on 2D skeletons with scores, joint stream.
+"""ST-GCN, joint stream, on 2D skeletons of NTU RGB+D 60 (mmaction2 0.x).
 
 Paper: Yan et al., Spatial Temporal Graph Convolutional Networks for
 Skeleton-Based Action Recognition, AAAI 2018.
 
-Words      mmaction2 config, NTU60 xsub                    top-1  GPUs x clips
-published  stgcn_80e_ntu60_xsub_keypoint (0.x)             86.91  2 x 16
-u100       stgcn_8xb16-joint-u100-80e_ntu60-xsub-keypoint-2d  88.95  8 x 16
+mmaction2 config, NTU60 xsub             top-1  GPUs x clips
+stgcn_80e_ntu60_xsub_keypoint (0.x)      86.91  2 x 16
 
-stgcn_8xb16-STREAM-u100-80e_DATA-xsub-keypoint-2d, top-1; two streams are fused
-1:1, four (joint, joint_motion, bone, bone_motion) 2:1:2:1:
-Words           joint   bone   joint_motion  bone_motion   two    four
-u100,2d,ntu60   88.95   91.69      86.90        87.86     92.12  92.34
-u100,2d,ntu120  83.19   83.36      78.87        79.55     84.84  85.23
+Estimated compute: multiply-adds per clip x clips x passes x 6, and hours at a
+sustained 10 TFLOP/s:
+11.46 G x 40,091 x 80 x 6 = 221 PFLOP, 6.1 hours
 
-Work, an estimate: multiply-adds a clip x clips x passes x 6 (two operations
-each, forward and twice that back), and hours at a sustained 10 TFLOP/s:
-published       11.46 G x 40,091 x 80 x 6 = 221 PFLOP, 6.1 hours
-u100             3.82 G x 40,091 x 80 x 6 = 74 PFLOP, 2.0 hours
-u100,ntu120      3.82 G x 63,026 x 80 x 6 = 116 PFLOP, 3.2 hours
-
-Commands, the first once (ntu120: with ntu120_2d.pkl, --class_names=ntu120 and
---name=ntu120_xsub_2d):
+Prepare the data once, then train:
 python -m data_prep.main --source=pickle --input=ntu60_2d.pkl --protocol=xsub \\
     --layout=coco --class_names=ntu60 --name=ntu60_xsub_2d --output=DIR
-python -m skeljax.main --config=configs/stgcn_joint_2d.py --config.data.dir=DIR
-Other rows take their words, as in --config=configs/stgcn_joint_2d.py:u100,bone.
+python -m skeljax.main --config=configs/stgcn_joint_2d.py \\
+    --config.data.dir=DIR
 Without a data directory this trains on the demo motions.
 """
 
 from ml_collections import config_dict
 
-from configs import stgcn
+from configs import common
 
 
-def get_config(words: str = '') -> config_dict.ConfigDict:
-  return stgcn.stgcn('stgcn_joint_2d', words, dims=2)
+def get_config(arg: str = '') -> config_dict.ConfigDict:
+  args = common.parse_args(
+    arg, get_config, stream='joint', dataset='ntu60_xsub_2d', demo=False
+  )
+  config = common.stgcn()
+  config.name = 'stgcn_joint_2d'
+  config.data.update(
+    dataset=args.dataset,
+    demo=args.demo,
+    dims=2,
+    normalize='none',
+    frames='loop',
+    clip_len=300,
+    num_clips=1,
+    repeat=1,
+  )
+  config.input.update(stream=args.stream, normalize_2d='mmaction0x')
+  config.model.update(
+    adaptive='importance',
+    conv_pos='pre',
+    gcn_with_res=False,
+    tcn_type='unit_tcn',
+    data_bn='VC',
+    weight_init='mmaction0x',
+    base_channels=64,
+    ch_ratio=2.0,
+    num_stages=10,
+    inflate_stages=(5, 8),
+    down_stages=(5, 8),
+    tcn_dropout=0.0,
+    dropout=0.0,
+    norm_group=16,  # Clips per GPU.
+  )
+  config.graph.update(mode='stgcn_spatial', max_hop=1, edges='0x')
+  config.optim.update(
+    base_lr=0.1,
+    momentum=0.9,
+    nesterov=True,
+    weight_decay=1e-4,
+    schedule='step',
+    milestones=(10, 50),
+    gamma=0.1,
+    reference_batch=32,
+  )
+  config.loss.name = 'cross_entropy'
+  config.train.update(batch_size=32, epochs=80.0)
+  config.eval.update(every_epochs=5.0, average='score')
+  config.demo = common.joints_demo(config)
+  return config

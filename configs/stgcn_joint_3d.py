@@ -1,39 +1,75 @@
-"""ST-GCN on 3D skeletons, joint stream.
+"""ST-GCN, joint stream, on 3D skeletons of NTU RGB+D 60 (mmaction2 0.x).
 
 Paper: Yan et al., Spatial Temporal Graph Convolutional Networks for
 Skeleton-Based Action Recognition, AAAI 2018.
 
-Words      mmaction2 config, NTU60 xsub                    top-1  GPUs x clips
-published  stgcn_80e_ntu60_xsub_keypoint_3d (0.x)          84.61  1 x 32
-u100       stgcn_8xb16-joint-u100-80e_ntu60-xsub-keypoint-3d  88.11  8 x 16
-ucla       the NW-UCLA recipe; see benchmarks/nw_ucla.md
+mmaction2 config, NTU60 xsub             top-1  GPUs x clips
+stgcn_80e_ntu60_xsub_keypoint_3d (0.x)   84.61  1 x 32
 
-stgcn_8xb16-STREAM-u100-80e_DATA-xsub-keypoint-3d, top-1; two streams are fused
-1:1, four (joint, joint_motion, bone, bone_motion) 2:1:2:1:
-Words           joint   bone   joint_motion  bone_motion   two    four
-u100,3d,ntu60   88.11   88.76      86.06        85.49     90.14  90.39
-u100,3d,ntu120  82.15   84.28      78.93        80.02     85.68  86.19
+Estimated compute: multiply-adds per clip x clips x passes x 6, and hours at a
+sustained 10 TFLOP/s:
+17.14 G x 40,091 x 80 x 6 = 330 PFLOP, 9.2 hours
 
-Work, an estimate: multiply-adds a clip x clips x passes x 6 (two operations
-each, forward and twice that back), and hours at a sustained 10 TFLOP/s:
-published       17.14 G x 40,091 x 80 x 6 = 330 PFLOP, 9.2 hours
-u100             5.71 G x 40,091 x 80 x 6 = 110 PFLOP, 3.1 hours
-u100,ntu120      5.71 G x 63,026 x 80 x 6 = 173 PFLOP, 4.8 hours
-
-Commands, the first once (u100: with --normalize=mmaction1x to another DIR;
-ntu120: with ntu120_3d.pkl, --class_names=ntu120 and --name=ntu120_xsub_3d):
+Prepare the data once, then train:
 python -m data_prep.main --source=pickle --input=ntu60_3d.pkl --protocol=xsub \\
     --layout=nturgb+d --class_names=ntu60 --normalize=mmaction0x \\
     --name=ntu60_xsub_3d --output=DIR
-python -m skeljax.main --config=configs/stgcn_joint_3d.py --config.data.dir=DIR
-Other rows take their words, as in --config=configs/stgcn_joint_3d.py:u100,bone.
+python -m skeljax.main --config=configs/stgcn_joint_3d.py \\
+    --config.data.dir=DIR
 Without a data directory this trains on the demo motions.
 """
 
 from ml_collections import config_dict
 
-from configs import stgcn
+from configs import common
 
 
-def get_config(words: str = '') -> config_dict.ConfigDict:
-  return stgcn.stgcn('stgcn_joint_3d', words, dims=3)
+def get_config(arg: str = '') -> config_dict.ConfigDict:
+  args = common.parse_args(
+    arg, get_config, stream='joint', dataset='ntu60_xsub_3d', demo=False
+  )
+  config = common.stgcn()
+  config.name = 'stgcn_joint_3d'
+  config.data.update(
+    dataset=args.dataset,
+    demo=args.demo,
+    dims=3,
+    normalize='mmaction0x',
+    frames='loop',
+    clip_len=300,
+    num_clips=1,
+    repeat=1,
+  )
+  config.input.stream = args.stream
+  config.model.update(
+    adaptive='importance',
+    conv_pos='pre',
+    gcn_with_res=False,
+    tcn_type='unit_tcn',
+    data_bn='VC',
+    weight_init='mmaction0x',
+    base_channels=64,
+    ch_ratio=2.0,
+    num_stages=10,
+    inflate_stages=(5, 8),
+    down_stages=(5, 8),
+    tcn_dropout=0.0,
+    dropout=0.0,
+    norm_group=32,  # Clips per GPU.
+  )
+  config.graph.update(mode='stgcn_spatial', max_hop=1, edges='0x')
+  config.optim.update(
+    base_lr=0.1,
+    momentum=0.9,
+    nesterov=True,
+    weight_decay=1e-4,
+    schedule='step',
+    milestones=(10, 50),
+    gamma=0.1,
+    reference_batch=32,
+  )
+  config.loss.name = 'cross_entropy'
+  config.train.update(batch_size=32, epochs=80.0)
+  config.eval.update(every_epochs=3.0, average='score')
+  config.demo = common.joints_demo(config)
+  return config

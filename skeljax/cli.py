@@ -168,13 +168,13 @@ def _unknown_field(argv: Sequence[str], error: str) -> str | None:
   return f'--config.{wrong}: {config_path} has no field {wrong!r}. {hint}'
 
 
-def load_config(path_and_words: str) -> config_dict.ConfigDict:
-  """The ConfigDict of `configs/x.py[:words]`, as --config would load it.
+def load_config(path_and_arguments: str) -> config_dict.ConfigDict:
+  """Load `configs/x.py[:key=value,...]` as --config does.
 
   Raises:
     UserError: there is no such file.
   """
-  path, _, words = path_and_words.partition(':')
+  path, _, arguments = path_and_arguments.partition(':')
   if not os.path.isfile(path):
     raise errors.UserError(
       f'--config={path}: no such file. Run from the clone of skeljax, for'
@@ -183,7 +183,7 @@ def load_config(path_and_words: str) -> config_dict.ConfigDict:
   spec = importlib.util.spec_from_file_location('_skeljax_config', path)
   module = importlib.util.module_from_spec(spec)
   spec.loader.exec_module(module)
-  return module.get_config(words) if words else module.get_config()
+  return module.get_config(arguments) if arguments else module.get_config()
 
 
 def _field_names(config: config_dict.ConfigDict, prefix: str = '') -> list[str]:

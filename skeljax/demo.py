@@ -1,7 +1,6 @@
-"""The procedural demo motions, prepared once under the cache directory.
+"""The procedural demo motions, prepared in a cache directory.
 
-data_prep makes them in a process of its own, because nothing here imports it:
-neither training nor pictures need Beam once the data is prepared.
+data_prep runs in a process of its own, so that skeljax does not import Beam.
 """
 
 import importlib.util
@@ -13,21 +12,20 @@ from skeljax import errors
 
 
 def build(name: str, dims: int, normalize: str) -> str:
-  """Root of the prepared demo motions, which are made on the first call.
+  """Return the root of the prepared demo motions; prepare them if necessary.
 
   Args:
     name: of the dataset.
     dims: 3 for 25 joints in metres, 2 for 17 joints in pixels with scores.
-    normalize: as data_prep.main takes it; 'none' for 2D.
+    normalize: --normalize of data_prep.main; 'none' for 2D.
 
   Raises:
     UserError: Beam is not installed, or the preparation failed.
   """
   if importlib.util.find_spec('apache_beam') is None:
     raise errors.UserError(
-      'The demo motions are prepared by Apache Beam, which is not installed:'
-      " pip install 'skeljax[prep]'. (From the clone: pip install"
-      " '.[prep]'.) Prepared data of your own does not need it."
+      'Preparing the demo motions needs Apache Beam: pip install'
+      " 'skeljax[prep]', or from the clone pip install '.[prep]'."
     )
   cache = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
   root = os.path.join(cache, 'skeljax', 'demo')
@@ -41,22 +39,18 @@ def build(name: str, dims: int, normalize: str) -> str:
     f'--normalize={normalize}',
     f'--name={name}',
     f'--output={root}',
-    # A newer version of the demo replaces the cached one.
-    '--overwrite',
+    '--overwrite',  # A newer version of the demo replaces the cached one.
   ]
-  done = subprocess.run(command, env=_environment(), check=False)
+  # The subprocess must find data_prep where this process found skeljax.
+  repository = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+  paths = [repository, os.environ.get('PYTHONPATH', '')]
+  environment = dict(
+    os.environ, PYTHONPATH=os.pathsep.join(filter(None, paths))
+  )
+  done = subprocess.run(command, env=environment, check=False)
   if done.returncode:
     raise errors.UserError(
-      f'The demo motions could not be prepared (status {done.returncode}, see'
-      f' above). The command was: {" ".join(command)}'
+      f'Preparing the demo motions failed with status {done.returncode}, see'
+      f' above. The command was: {" ".join(command)}'
     )
   return root
-
-
-def _environment() -> dict[str, str]:
-  """The child must find data_prep where this process found skeljax."""
-  environment = dict(os.environ)
-  here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-  paths = [here, environment.get('PYTHONPATH', '')]
-  environment['PYTHONPATH'] = os.pathsep.join(p for p in paths if p)
-  return environment

@@ -1,4 +1,4 @@
-"""Parses command lines as the commands do; tells those that they refuse.
+"""Parse command lines as the commands do and report those that are refused.
 
 Reads [[module, argument, ...], ...] as JSON and writes a list of strings.
 """
@@ -19,7 +19,7 @@ for name, *arguments in json.load(sys.stdin):
   if hasattr(command, '__path__'):
     command = importlib.import_module(f'{name}.__main__')
   command.define_flags()
-  # ml_collections finds the fields that are overridden there.
+  # ml_collections reads the overridden fields from there.
   sys.argv = [name, *arguments]
   try:
     rest = flags.FLAGS(sys.argv, known_only=command is preparation)
@@ -27,7 +27,7 @@ for name, *arguments in json.load(sys.stdin):
       preparation.reject_unknown(rest[1:], list(flags.FLAGS))
   except (errors.UserError, flags.Error, AttributeError, KeyError) as error:
     refused.append(f'{name} {" ".join(arguments)}: {error}')
-  # Another command may define the same flags, this one fields of its own.
+  # Other commands may define the same flags, with other config fields.
   for flag in set(flags.FLAGS) - known:
     delattr(flags.FLAGS, flag)
   flags.FLAGS.unparse_flags()

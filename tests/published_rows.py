@@ -1,13 +1,13 @@
-"""The published rows of skeleton models, and what each comes to.
+"""The published rows of skeleton models and the values expected of each.
 
-A row is a configuration of mmaction2 with a published accuracy. Schedules are
-worked out by hand from its text: epochs x passes x clips / batch steps, and a
-milestone m at step round(m x passes x clips / batch).
+A row is a config of mmaction2 with a published accuracy. Schedules are computed
+by hand from its text: epochs x passes x clips / batch steps, and a milestone m
+at step round(m x passes x clips / batch).
 """
 
 import dataclasses
 
-# Training clips and classes of each data set.
+# Training clips and classes of each dataset.
 CLIPS = {
   'ntu60': 40091, 'ntu120': 63026, 'babel60': 45473, 'babel120': 48978,
   'gym': 20484, 'ucf101': 9537, 'hmdb51': 3570, 'k400': 240000,
@@ -20,17 +20,17 @@ CLASSES = {
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-  """What is published, and where it is here.
+  """A published row and our config for it.
 
   Attributes:
-    published: name of mmaction2's configuration.
-    command: our file and words.
+    published: name of the config in mmaction2.
+    command: our config file with its arguments.
     accuracy: published, in percent; top-1, or mean class accuracy on FineGYM.
     data: of CLIPS.
-    shape: of one clip as the network sees it in training.
-    steps: of the whole schedule.
-    rates: learning rates by step.
-    parameters: of the network.
+    shape: model input of one training clip.
+    steps: total.
+    rates: step -> learning rate.
+    parameters: number in the network.
   """
 
   published: str
@@ -51,6 +51,10 @@ _SLOW_60 = (  # Rate 0.2 over 75,171 steps of 128 clips.
 )  # fmt: skip
 _SLOW_GYM = (38408, {0: 0.2, 9602: 0.170711, 19204: 0.1, 38408: 0.0})
 _V = {'2d': 17, '3d': 25}
+_POSEC3D_DATASETS = {
+  'gym': 'gym', 'ntu60': 'ntu60_xsub_2d', 'ucf101': 'ucf101_split1',
+  'hmdb51': 'hmdb51_split1',
+}  # fmt: skip
 
 
 def _zoo() -> list[Row]:
@@ -108,59 +112,65 @@ def _zoo() -> list[Row]:
       babel, 30611, babel120, 3114252,
     ),
     Row(
-      f'{slow}gym_keypoint', 'posec3d_gym_keypoint.py:rc0', '93.4', 'gym',
+      f'{slow}gym_keypoint', 'posec3d_gym_keypoint.py', '93.4', 'gym',
       maps, *_SLOW_GYM, 2044867,
     ),
     Row(
-      f'{slow}gym_limb', 'posec3d_gym_limb.py:rc0', '93.7', 'gym', maps,
+      f'{slow}gym_limb', 'posec3d_gym_limb.py', '93.7', 'gym', maps,
       *_SLOW_GYM, 2044867,
     ),
     Row(
-      f'{slow}ntu60_xsub_keypoint', 'posec3d_ntu60_keypoint.py:rc0', '93.6',
+      f'{slow}ntu60_xsub_keypoint', 'posec3d_ntu60_keypoint.py', '93.6',
       'ntu60', maps, *_SLOW_60, 2024860,
     ),
     Row(
-      f'{slow}ntu60_xsub_limb', 'posec3d_ntu60_limb.py:rc0', '93.5', 'ntu60',
+      f'{slow}ntu60_xsub_limb', 'posec3d_ntu60_limb.py', '93.5', 'ntu60',
       maps, *_SLOW_60, 2024860,
     ),
     Row(
-      f'{long_name}ucf101_split1_keypoint', 'posec3d_ucf101_keypoint.py:rc0',
+      f'{long_name}ucf101_split1_keypoint', 'posec3d_ucf101_keypoint.py',
       '86.9', 'ucf101', small_maps, 8941, ucf, 3055173,
     ),
     Row(
-      f'{long_name}hmdb51_split1_keypoint', 'posec3d_hmdb51_keypoint.py:rc0',
+      f'{long_name}hmdb51_split1_keypoint', 'posec3d_hmdb51_keypoint.py',
       '69.2', 'hmdb51', small_maps, 3347, hmdb, 3029523,
     ),
   ]  # fmt: skip
 
 
-def _posec3d_0x() -> list[Row]:
-  """The rows of mmaction2 0.x: on 16 GPUs where 1.0.0rc0 had 8.
+def _arguments(zoo_file: str) -> str:
+  """heatmap=...,dataset=... for a file of the zoo, 'posec3d_gym_limb.py'."""
+  data, heatmap = zoo_file.removesuffix('.py').split('_')[1:]
+  return f'heatmap={heatmap},dataset={_POSEC3D_DATASETS[data]}'
 
-  Those of NTU RGB+D 120 are of 0.x alone.
+
+def _posec3d_0x() -> list[Row]:
+  """The rows of mmaction2 0.x: 16 GPUs where 1.0.0rc0 has 8.
+
+  Only 0.x has NTU RGB+D 120.
   """
   half_60 = (37585, {0: 0.2, 9396: 0.170712, 18792: 0.1, 37585: 0.0})
   half_gym = (19204, {0: 0.2, 4801: 0.170711, 9602: 0.1, 19204: 0.0})
-  accuracy = dict(
-    zip(
-      ('gym_keypoint', 'gym_limb', 'ntu60_keypoint', 'ntu60_limb'),
-      ('93.7', '94.0', '93.7', '93.4'),
-    )
-  )
-  accuracy |= {'ucf101_keypoint': '87.0', 'hmdb51_keypoint': '69.3'}
+  accuracy = {
+    'posec3d_gym_keypoint.py': '93.7',
+    'posec3d_gym_limb.py': '94.0',
+    'posec3d_ntu60_keypoint.py': '93.7',
+    'posec3d_ntu60_limb.py': '93.4',
+    'posec3d_ucf101_keypoint.py': '87.0',
+    'posec3d_hmdb51_keypoint.py': '69.3',
+  }
   rate_120 = {0: 0.2, 14772: 0.170710, 29543: 0.1, 59087: 0.0}
   rows = [
     Row(
-      f'slowonly_r50_u48_240e_ntu120_xsub_{stream}',
-      f'posec3d_ntu120_{stream}.py:published', top1, 'ntu120',
-      (1, 48, 56, 56, 17), 59087, rate_120, 2055640,
+      f'slowonly_r50_u48_240e_ntu120_xsub_{heatmap}',
+      f'posec3d_mmaction0x.py:heatmap={heatmap},dataset=ntu120_xsub_2d',
+      top1, 'ntu120', (1, 48, 56, 56, 17), 59087, rate_120, 2055640,
     )
-    for stream, top1 in (('keypoint', '86.3'), ('limb', '85.7'))
+    for heatmap, top1 in (('keypoint', '86.3'), ('limb', '85.7'))
   ]  # fmt: skip
   for row in _zoo():
     if not row.command.startswith('posec3d'):
       continue
-    file = row.command.removesuffix(':rc0')
     steps, rates = row.steps, row.rates
     if row.data in ('gym', 'ntu60'):
       steps, rates = half_gym if row.data == 'gym' else half_60
@@ -168,8 +178,8 @@ def _posec3d_0x() -> list[Row]:
       dataclasses.replace(
         row,
         published=row.published.replace('_8xb16', ''),
-        command=f'{file}:published',
-        accuracy=accuracy[file[len('posec3d_') : -len('.py')]],
+        command=f'posec3d_mmaction0x.py:{_arguments(row.command)}',
+        accuracy=accuracy[row.command],
         steps=steps,
         rates=rates,
       )
@@ -178,13 +188,12 @@ def _posec3d_0x() -> list[Row]:
 
 
 def _gcn_1x() -> list[Row]:
-  """The rows of graph networks of mmaction2 1.x, by their pattern."""
+  """The rows of graph networks of mmaction2 1.x."""
   streams = ('joint', 'bone', 'joint-motion', 'bone-motion')
   tables = {
-    # Name of the network: file by coordinates, parameters at 60 classes,
-    # accuracy by data and coordinates.
+    # Network: file, parameters with 60 classes, accuracy by data and stream.
     'stgcn': (
-      {'2d': 'stgcn_joint_2d.py', '3d': 'stgcn_joint_3d.py'},
+      'stgcn_mmaction1x.py',
       {'2d': 3088704, '3d': 3098832},
       {
         ('ntu60', '2d'): '88.95 91.69 86.90 87.86',
@@ -194,7 +203,7 @@ def _gcn_1x() -> list[Row]:
       },
     ),
     '2s-agcn': (
-      dict.fromkeys(('2d', '3d'), 'agcn_joint.py'),
+      'agcn_mmaction1x.py',
       {'2d': 3459344, '3d': 3469520},
       {
         ('ntu60', '2d'): '88.60 91.59 88.02 88.82',
@@ -202,7 +211,7 @@ def _gcn_1x() -> list[Row]:
       },
     ),
     'stgcnpp': (
-      dict.fromkeys(('2d', '3d'), 'stgcnpp.py'),
+      'stgcnpp_mmaction1x.py',
       {'2d': 1393016, '3d': 1403144},
       {
         ('ntu60', '2d'): '89.29 92.30 87.30 88.76',
@@ -211,15 +220,18 @@ def _gcn_1x() -> list[Row]:
     ),
   }
   rows = []
-  for network, (files, parameters, accuracies) in tables.items():
+  for network, (file, parameters, accuracies) in tables.items():
     for (data, dims), accuracy in accuracies.items():
       for stream, top1 in zip(streams, accuracy.split()):
-        words = ['u100', stream.replace('-', '_'), dims, data]
+        arguments = (
+          f'stream={stream.replace("-", "_")},dims={dims[0]},'
+          f'dataset={data}_xsub_{dims}'
+        )
         is_120 = data == 'ntu120'
         rows.append(
           Row(
             f'{network}_8xb16-{stream}-u100-80e_{data}-xsub-keypoint-{dims}',
-            f'{files[dims]}:{",".join(words)}',
+            f'{file}:{arguments}',
             top1,
             data,
             (1, 2, 100, _V[dims], 3),
@@ -233,7 +245,7 @@ def _gcn_1x() -> list[Row]:
 
 
 def _posec3d_1x() -> list[Row]:
-  """The rows of PoseC3D of mmaction2 1.x: ten passes make one epoch."""
+  """The rows of PoseC3D of mmaction2 1.x: ten passes per epoch."""
   names = {
     'gym_keypoint': ('slowonly_r50_8xb16-u48-240e_gym-keypoint', '93.5'),
     'gym_limb': ('slowonly_r50_8xb16-u48-240e_gym-limb', '93.6'),
@@ -254,17 +266,17 @@ def _posec3d_1x() -> list[Row]:
     dataclasses.replace(
       row,
       published=names[key][0],
-      command=row.command.replace(':rc0', ':mmaction1x'),
+      command=f'posec3d_mmaction1x.py:{_arguments(row.command)}',
       accuracy=names[key][1],
     )
     for row in _zoo()
     for key in names
-    if row.command == f'posec3d_{key}.py:rc0'
+    if row.command == f'posec3d_{key}.py'
   ]
   return rows + [
     Row(
-      'slowonly_r50_8xb32-u48-240e_k400-keypoint', 'posec3d_k400_keypoint.py',
-      '47.4', 'k400', (1, 48, 56, 56, 17), 225000,
+      'slowonly_r50_8xb32-u48-240e_k400-keypoint',
+      'posec3d_mmaction1x.py:heatmap=keypoint,dataset=k400', '47.4', 'k400', (1, 48, 56, 56, 17), 225000,
       {0: 0.4, 56250: 0.341421, 112500: 0.2, 225000: 0.0}, 3208560,
     )
   ]  # fmt: skip

@@ -1,7 +1,6 @@
-"""The commands of the README and of the guides are commands that parse.
+"""The commands in README and docs parse: flags, choices and config fields.
 
-Flags, choices and fields of configurations; tests/guides types in what can be
-run without a download.
+tests/guides runs those that need no download.
 """
 
 import json
@@ -14,7 +13,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 GUIDES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
-# Stands for Python and for all else, and prints what it is called with.
+# Print the arguments of each python command instead of running it.
 _STAND_INS = """
 python() { printf '%s\\0' "$@"; printf '\\n'; }
 pip() { :; }; wget() { :; }; tar() { :; }; cat() { :; }
@@ -22,10 +21,10 @@ pip() { :; }; wget() { :; }; tar() { :; }; cat() { :; }
 
 
 def command_lines(guide: pathlib.Path) -> list[list[str]]:
-  """[[module, argument, ...], ...] of the shell blocks, as a shell has them."""
+  """Return [[module, argument, ...], ...] as the shell parses the blocks."""
   text = guide.read_text(encoding='utf-8')
   blocks = re.findall(r'^ *```bash\n(.*?)^ *```', text, re.M | re.S)
-  # What a block sets, later ones use. Making an environment is not for here.
+  # Variables are shared by all blocks; the one that creates a venv is left out.
   script = '\n'.join([_STAND_INS, *(b for b in blocks if 'venv' not in b)])
   done = subprocess.run(
     ['bash', '-euc', script], capture_output=True, text=True, check=False
@@ -40,7 +39,7 @@ def command_lines(guide: pathlib.Path) -> list[list[str]]:
 
 @pytest.fixture(scope='module')
 def refused():
-  """What the commands say of those lines of all guides that they refuse."""
+  """Errors of the commands of all guides that do not parse."""
   lines = [line for guide in GUIDES for line in command_lines(guide)]
   assert len(lines) > 40
   done = subprocess.run(
@@ -56,7 +55,7 @@ def test_commands_of_the_guides_parse(refused):
   assert not refused, '\n'.join(refused)
 
 
-def test_every_published_data_set_has_its_command():
+def test_every_published_dataset_has_its_command():
   commands = {line[0] for line in command_lines(ROOT / 'docs' / 'datasets.md')}
   assert commands == {'data_prep.main', 'skeljax.evaluate'}
   text = (ROOT / 'docs' / 'datasets.md').read_text(encoding='utf-8')

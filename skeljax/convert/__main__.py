@@ -44,7 +44,7 @@ def define_flags() -> None:
   flags.DEFINE_string(
     'config',
     '',
-    'How the input of a .pth was made: configs/FILE.py[:words], or the'
+    'How the input of a .pth was made: configs/FILE.py[:key=value,...], or the'
     ' configuration of mmaction2 or pyskl that it was trained with.',
   )
   flags.DEFINE_string('layout', '', 'Layout of a .pth, a name or a .json file.')

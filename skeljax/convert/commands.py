@@ -37,7 +37,7 @@ def read_configuration(path_and_words: str) -> torch_to_skeljax.Given:
   """What a configuration says of the input: of skeljax, mmaction2 or pyskl.
 
   Args:
-    path_and_words: 'configs/agcn_bone.py:u100', or a published file, which is
+    path_and_words: 'configs/agcn_bone.py', or a published file, which is
       parsed and never run; '' for none.
   """
   if not path_and_words:

@@ -215,7 +215,7 @@ def _check_flags(args: flags.FlagValues) -> None:
   if not args.checkpoint:
     raise errors.UserError(
       '--checkpoint=WORKDIR_OR_PTH is missing, for example'
-      ' --checkpoint=runs/agcn_bone-demo_3d.'
+      ' --checkpoint=runs/agcn_bone-bone-demo_3d_mmaction0x.'
     )
   if args.output and not args.output.endswith('.json'):
     raise errors.UserError(

@@ -36,10 +36,9 @@ _COMPARED_MANIFEST = (
 
 
 def default_path(config: config_dict.ConfigDict) -> str:
-  """runs/<config>-<words>-<dataset>."""
-  words = [w for w in config.words.split(',') if w]
-  parts = [config.name, *(w for w in words if w != config.dataset_word)]
-  return os.path.join('runs', '-'.join([*parts, config.data.dataset]))
+  """Return runs/<config>-<stream or heatmap>-<dataset>."""
+  stream = config.input.get('stream') or config.input.heatmap
+  return os.path.join('runs', f'{config.name}-{stream}-{config.data.dataset}')
 
 
 def manifest(
@@ -57,7 +56,7 @@ def manifest(
     'total_steps': total_steps,
     'init_from': _absolute(config.train.init_from),
     'init_step': config.train.init_step,
-    'demo': config.use_demo,
+    'demo': config.data.demo,
     'code_version': skeljax.__version__,
     'jax_version': jax.__version__,
     'device_kind': jax.devices()[0].device_kind,

@@ -1,4 +1,4 @@
-"""Every published row is a configuration that builds what the row says."""
+"""Every published row has a config with its values."""
 
 import dataclasses
 import pathlib
@@ -18,7 +18,7 @@ from tests import published_rows
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _ROWS = published_rows.ROWS
-_PEOPLE = {'babel60': 1, 'babel120': 1}
+_NUM_PERSONS = {'babel60': 1, 'babel120': 1}
 
 
 def _load(command):
@@ -32,7 +32,7 @@ def _spec(config, data):
     class_names=tuple(map(str, range(published_rows.CLASSES[data]))),
     num_channels=dims,
     score_dtype='float16' if dims == 2 else '',
-    num_persons=_PEOPLE.get(data, 2),
+    num_persons=_NUM_PERSONS.get(data, 2),
     normalize=config.data.normalize,
     keypoint_dtype='float16' if dims == 2 else 'float32',
     max_frames=300,
@@ -40,9 +40,9 @@ def _spec(config, data):
 
 
 def _network(row):
-  """What two rows must have alike to have the same network."""
+  """Equal for rows with the same network."""
   config = _load(row.command)
-  # The stream changes the input's numbers, not its shape.
+  # The stream changes the values of the input, not its shape.
   graph = config.graph.to_dict() if 'graph' in config else {}
   return repr((config.model.to_dict(), graph, row.shape, row.data))
 
@@ -55,7 +55,7 @@ def _by_network():
 
 
 @pytest.mark.parametrize('row', _ROWS, ids=lambda row: row.published)
-def test_row_is_trained_on_its_schedule(row):
+def test_row_has_the_published_schedule(row):
   config = _load(row.command)
   spec = _spec(config, row.data)
   assert run_lib.Run(config, spec).input_shape(1) == row.shape
@@ -86,7 +86,7 @@ def test_network_has_the_published_number_of_parameters(rows):
   assert found == row.parameters
 
 
-def test_rows_of_babel_are_of_one_person():
+def test_babel_configs_require_one_person():
   config = _load('stgcn_babel60_wfl.py')
   one = types.SimpleNamespace(
     directory='DIR/one', spec=_spec(config, 'babel60'), metadata={}
@@ -103,7 +103,7 @@ def test_rows_of_babel_are_of_one_person():
 @pytest.mark.parametrize(
   'data, clips', [('babel60', 45473), ('babel120', 48978)]
 )
-def test_classes_of_babel_are_weighed_by_its_clips(data, clips):
+def test_class_weights_of_babel_use_its_clips(data, clips):
   config = _load(f'stgcn_{data}_wfl.py')
   samples = config.loss.samples_per_class
   assert len(samples) == published_rows.CLASSES[data]
@@ -119,8 +119,8 @@ def test_loss_of_babel60_is_the_published_number():
   assert float(per_sample.mean()) == pytest.approx(76.91005, rel=1e-6)
 
 
-# Of the graph networks of mmaction2 0.x: GPUs, clips on each, epochs between
-# evaluations, passes an epoch, what is done to 3D and 2D coordinates.
+# Of the graph networks of mmaction2 0.x: GPUs, clips per GPU, epochs between
+# evaluations, passes per epoch, normalisation of 3D and 2D coordinates.
 _MMACTION_0X = {
   'agcn_joint.py': (1, 12, 3, 1, 'mmaction0x', 'none'),
   'agcn_bone.py': (2, 12, 3, 1, 'mmaction0x', 'none'),

@@ -1,6 +1,6 @@
-"""What configurations of mmaction2 1.x say, in the words of ours.
+"""Read configs of mmaction2 1.x and translate them to the fields of ours.
 
-Arguments that they leave out are taken from the signatures of the classes.
+Missing arguments come from the signatures of the classes.
 """
 
 import inspect
@@ -20,7 +20,7 @@ _DIMS = {'coco': 2, 'nturgb+d': 3}
 
 
 def _defaults(*functions):
-  """Arguments with their defaults, those of the first function first."""
+  """Arguments with their defaults; the first function that has one wins."""
   found = {}
   for function in functions:
     for name, parameter in inspect.signature(function).parameters.items():
@@ -29,20 +29,20 @@ def _defaults(*functions):
 
 
 def _plain(value):
-  """Lists as tuples, so that what means the same is equal."""
+  """Convert lists to tuples, so that they compare equal."""
   if isinstance(value, list | tuple):
     return tuple(map(_plain, value))
   return value
 
 
 def _loader(cfg, name):
-  # The limbs of FineGYM end in a comma too many and are a tuple of one.
+  # NOTE: for FineGYM limbs it is a tuple of one, by a stray comma.
   loader = cfg[f'{name}_dataloader']
   return loader[0] if isinstance(loader, list | tuple) else loader
 
 
 def _dataset(cfg, name):
-  """A split's dataset and how often an epoch passes over it."""
+  """Return the dataset of a split and its passes per epoch."""
   dataset = _loader(cfg, name)['dataset']
   if dataset['type'] == 'RepeatDataset':
     return dataset['dataset'], dataset['times']
@@ -50,7 +50,7 @@ def _dataset(cfg, name):
 
 
 def _pipeline(cfg, name):
-  """The transforms of a split by type; of several Resize the list."""
+  """Return the transforms of a split as type -> list."""
   dataset, _ = _dataset(cfg, name)
   found = {}
   for transform in dataset['pipeline']:
@@ -71,7 +71,7 @@ def _schedule(cfg):
 
 
 def training(cfg, path):
-  """What both families have, in our words."""
+  """Return the fields that both families have."""
   dataset, repeat = _dataset(cfg, 'train')
   per_gpu = _loader(cfg, 'train')['batch_size']
   gpus = int(re.search(r'_(\d)xb(\d+)-', path.stem)[1])
@@ -98,7 +98,6 @@ def training(cfg, path):
     'label_smoothing': found['label_smooth_eps'],
     'warmup': 0,  # One scheduler, see below.
     'frames': 'uniform',  # UniformSampleFrames.
-    'whole_clip': False,
     'classes': cfg.model['cls_head']['num_classes'],
     'dataset': (pathlib.Path(dataset['ann_file']).stem, dataset['split']),
     'repeat': repeat,
@@ -120,13 +119,13 @@ def training(cfg, path):
 
 
 def graph_network(cfg):
-  """Input and network of a graph network, in our words."""
+  """Return input and network of a graph network."""
   pipeline = _pipeline(cfg, 'test')
   for name in ('train', 'val'):
     other = _pipeline(cfg, name)
     assert set(other) == set(pipeline)
     assert other['GenSkeFeat'] == pipeline['GenSkeFeat']
-  # Nothing is drawn at random but frames.
+  # Only frames are random.
   assert set(pipeline) <= {
     'PreNormalize2D', 'PreNormalize3D', 'GenSkeFeat', 'UniformSampleFrames',
     'PoseDecode', 'FormatGCNInput', 'PackActionInputs',
@@ -139,7 +138,7 @@ def graph_network(cfg):
   graph = _defaults(utils.Graph) | dict(backbone['graph_cfg'])
   assert graph['layout'] == feature['dataset']
   head = _defaults(heads.GCNHead) | dict(cfg.model['cls_head'])
-  said = {
+  fields = {
     'dims': _DIMS[feature['dataset']],
     'augmentation': ((), 0, 0, 0),
     'scaled': (False, False),
@@ -161,7 +160,7 @@ def graph_network(cfg):
   }
   if kind == 'STGCN':
     unit = _defaults(utils.unit_gcn)
-    return said | {
+    return fields | {
       'name': 'stgcn',
       'adaptive': backbone.get('gcn_adaptive', unit['adaptive']),
       'conv_pos': backbone.get('gcn_conv_pos', unit['conv_pos']),
@@ -169,7 +168,7 @@ def graph_network(cfg):
       'tcn_type': backbone.get('tcn_type', 'unit_tcn'),
     }
   unit = _defaults(utils.unit_aagcn)
-  return said | {
+  return fields | {
     'name': 'agcn',
     'adaptive': backbone.get('gcn_adaptive', unit['adaptive']),
     'attention': backbone.get('gcn_attention', unit['attention']),
@@ -177,7 +176,7 @@ def graph_network(cfg):
 
 
 def _test_size(pipeline):
-  """Pixels of a view outside training, and how they are reached."""
+  """Return the image size outside training and how it is resized."""
   (resize,) = pipeline['Resize']
   if 'CenterCrop' in pipeline:
     assert resize['scale'] == (-1, pipeline['CenterCrop'][0]['crop_size'])
@@ -187,7 +186,7 @@ def _test_size(pipeline):
 
 
 def heatmap_network(cfg):
-  """Input and network of PoseC3D, in our words."""
+  """Return input and network of PoseC3D."""
   train, val, test = (_pipeline(cfg, n) for n in ('train', 'val', 'test'))
   assert _test_size(val) == _test_size(test)
   size, resize = _test_size(test)

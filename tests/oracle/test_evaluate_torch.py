@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from configs import agcn_joint
+from configs import agcn_mmaction1x
 from data_prep import options as options_lib
 from data_prep import prepare
 from skeljax import errors
@@ -80,7 +80,7 @@ def aagcn_file(tmp_path_factory, oracle_seed):
 
 def u100_bone(frames):
   """A configuration of ours for raw 3D."""
-  config = agcn_joint.get_config('u100,bone')
+  config = agcn_mmaction1x.get_config('stream=bone')
   config.data.update(normalize='none', clip_len=frames, num_clips=2)
   config.eval.batch_size = 4
   return config

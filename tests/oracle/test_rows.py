@@ -1,9 +1,8 @@
-"""Our configurations set what those of mmaction2 1.x set, read live.
+"""Our configs have the values of those of mmaction2 1.x, which are read live.
 
-Every configuration of mmaction2's skeleton networks is opened by mmengine,
-arguments that it leaves out are taken from the signatures of its classes, and
-what it says in our words must be what our configuration of the same row says.
-Published accuracies are those of its metafile.yml.
+mmengine opens every config of mmaction2's skeleton networks; missing arguments
+come from the signatures of its classes. Translated to our fields, they must equal
+our config of the same row. Published accuracies come from its metafile.yml.
 """
 
 import pathlib
@@ -30,7 +29,7 @@ _FILES = sorted(
   path for folder in _FOLDERS for path in (_SKELETON / folder).glob('*.py')
 )
 _LOSSES = {'cross_entropy': 'CrossEntropyLoss', 'cb_focal': 'CBFocalLoss'}
-# Annotations and training split by the name of the prepared dataset.
+# Name of the prepared dataset -> annotation file and training split.
 _DATASETS = {
   'gym': ('gym_2d', 'train'),
   'k400': ('k400_2d', 'train'),
@@ -56,7 +55,6 @@ def _our_training(config, row):
     'label_smoothing': optim.label_smoothing,
     'warmup': optim.warmup_steps + optim.warmup_epochs,
     'frames': config.data.frames,
-    'whole_clip': config.data.whole_clip,
     'repeat': config.data.repeat,
     'norm_group': config.model.norm_group,
     'batch_size': config.train.batch_size,
@@ -79,7 +77,7 @@ def _our_training(config, row):
 
 def _our_gcn(config, row):
   model = config.model
-  said = {
+  fields = {
     'dims': config.data.dims,
     'augmentation': tuple(
       config.input[field] for field in ('rotate', 'scale', 'shift', 'flip')
@@ -103,11 +101,11 @@ def _our_gcn(config, row):
   assert config.graph.edges == '1x'
   if model.name == 'stgcn':
     assert model.weight_init == 'mmaction1x'
-    fields = ('conv_pos', 'gcn_with_res', 'tcn_type')
-    return said | {field: model[field] for field in fields}
-  said['data_bn'] = model.data_bn or agcn.VARIANTS[model.variant].data_bn
+    more = ('conv_pos', 'gcn_with_res', 'tcn_type')
+    return fields | {field: model[field] for field in more}
+  fields['data_bn'] = model.data_bn or agcn.VARIANTS[model.variant].data_bn
   assert model.variant == 'tanh'
-  return said | {'attention': model.attention}
+  return fields | {'attention': model.attention}
 
 
 def _our_posec3d(config, row):
@@ -150,13 +148,13 @@ def _our_posec3d(config, row):
   }  # fmt: skip
 
 
-def test_every_configuration_has_a_row():
+def test_every_published_config_has_a_row():
   assert {path.stem for path in _FILES} <= set(_ROWS)
   assert len(_FILES) == 39
 
 
 @pytest.mark.parametrize('path', _FILES, ids=lambda path: path.stem)
-def test_configuration_says_what_the_published_one_says(path):
+def test_config_equals_the_published_one(path):
   row = _ROWS[path.stem]
   cfg = mmengine.Config.fromfile(str(path))
   config = cli.load_config(f'{_CONFIGS}/{row.command}')
@@ -172,7 +170,7 @@ def test_configuration_says_what_the_published_one_says(path):
 
 
 @pytest.mark.parametrize('folder', _FOLDERS)
-def test_accuracies_and_sizes_are_those_of_the_metafile(folder):
+def test_accuracies_and_sizes_equal_the_metafile(folder):
   models = mmengine.load(_SKELETON / folder / 'metafile.yml')['Models']
   compared = 0
   for model in models:
@@ -184,7 +182,7 @@ def test_accuracies_and_sizes_are_those_of_the_metafile(folder):
     results = results[0] if isinstance(results, list) else results
     (accuracy,) = results['Metrics'].values()
     assert float(row.accuracy) == accuracy, model['Name']
-    # '3.1M' is also said of 120 classes.
+    # '3.1M' is stated for 120 classes as well.
     millions = float(model['Metadata']['Parameters'].removesuffix('M'))
     assert row.parameters / 1e6 == pytest.approx(millions, abs=0.07)
     compared += 1
@@ -192,7 +190,7 @@ def test_accuracies_and_sizes_are_those_of_the_metafile(folder):
 
 
 @pytest.mark.parametrize('classes', [60, 120])
-def test_loss_of_babel_is_the_published_one(classes, oracle_seed):
+def test_loss_of_babel_equals_the_published_one(classes, oracle_seed):
   config = cli.load_config(f'{_CONFIGS}/stgcn_babel{classes}_wfl.py')
   options = losses.LossOptions(
     label_smoothing=config.optim.label_smoothing, **config.loss

@@ -9,6 +9,7 @@ import torch
 from configs import agcn_joint
 from configs import posec3d_ntu60_keypoint
 from configs import stgcn_joint_3d
+from configs import stgcn_mmaction1x
 from skeljax import errors
 from skeljax import models
 from skeljax import run as run_lib
@@ -60,7 +61,12 @@ def _save(path, config, naming='', layout='nturgb+d', **model):
     (stgcn_joint_3d, 'mmaction0x', {'data_bn': 'MVC'}, 'data_bn=VC only'),
     (stgcn_joint_3d, 'mmaction0x', {'tcn_type': 'mstcn'}, 'has no block_0'),
     (agcn_joint, 'mmaction0x', {'data_bn': 'MVC'}, 'data_bn=VC only'),
-    (agcn_joint, 'original', {}, "no AGCN of the form 'softmax_0x'"),
+    (
+      agcn_joint,
+      'original',
+      {'data_bn': ''},
+      "no AGCN of the form 'softmax_0x'",
+    ),
     (agcn_joint, 'mmaction1x', {}, "no AGCN of the form 'softmax_0x'"),
     (posec3d_ntu60_keypoint, 'original', {}, 'not known for slowonly'),
     (posec3d_ntu60_keypoint, 'pyskl', {'with_pool2': True}, 'with_pool2=False'),
@@ -71,19 +77,19 @@ def test_a_code_base_gets_no_network_that_it_has_not(
 ):
   path = tmp_path / 'model.pth'
   with pytest.raises(errors.UserError, match=words):
-    _save(path, config.get_config(''), naming, **model)
+    _save(path, config.get_config(), naming, **model)
   assert not list(tmp_path.iterdir())
 
 
 def test_pyskl_gets_no_layout_that_it_has_no_name_for(tmp_path):
-  config = stgcn_joint_3d.get_config('u100')
+  config = stgcn_mmaction1x.get_config()
   with pytest.raises(errors.UserError, match='knows layouts by name only'):
     _save(tmp_path / 'model.pth', config, 'pyskl', layout='ucla')
 
 
 def test_a_file_that_is_given_away_names_no_folder_of_its_maker(tmp_path):
   path = tmp_path / 'model.pth'
-  config = stgcn_joint_3d.get_config('u100')
+  config = stgcn_mmaction1x.get_config()
   config.train.init_from = '/home/somebody/weights.pth'
   assert _save(path, config) == 'mmaction1x'
   meta = torch.load(path, weights_only=True)['meta']
@@ -95,10 +101,12 @@ def test_a_file_that_is_given_away_names_no_folder_of_its_maker(tmp_path):
   assert tuple(model.down_stages) == (2,)
 
 
-@pytest.mark.parametrize('word', ['keypoint', 'limb', 'keypoint_limb'])
-def test_posec3d_of_any_layout_comes_back_with_all_that_it_is(word, tmp_path):
+@pytest.mark.parametrize('heatmap', ['keypoint', 'limb', 'keypoint_limb'])
+def test_posec3d_of_any_layout_comes_back_with_all_that_it_is(
+  heatmap, tmp_path
+):
   path = tmp_path / 'model.pth'
-  config = posec3d_ntu60_keypoint.get_config(word)
+  config = posec3d_ntu60_keypoint.get_config(f'heatmap={heatmap}')
   config.input.sigma = 0.7
   assert _save(path, config, 'pyskl', layout='ucla') == 'pyskl'
   assert 'somebody' not in str(torch.load(path, weights_only=True)['meta'])
@@ -117,7 +125,7 @@ def test_posec3d_of_any_layout_comes_back_with_all_that_it_is(word, tmp_path):
 
 def test_a_graph_of_many_hops_comes_back(tmp_path):
   path = tmp_path / 'model.pth'
-  config = stgcn_joint_3d.get_config('')
+  config = stgcn_joint_3d.get_config()
   config.graph.update(mode='stgcn_spatial', max_hop=6)
   _save(path, config, 'mmaction0x')
   found = torch_to_skeljax.load(str(path))

@@ -25,8 +25,24 @@ from tests import specs
 CONFIGS = pathlib.Path(__file__).resolve().parents[2] / 'configs'
 # Config, layout, joints, channels, types, preparation.
 KINDS = {
-  '2d': ('stgcn_joint_2d.py', 'coco', 17, 2, 'float16', 'float16', 'none'),
-  '3d': ('agcn_joint.py', 'nturgb+d', 25, 3, 'float16', '', 'mmaction1x'),
+  '2d': (
+    'stgcn_mmaction1x.py:dims=2',
+    'coco',
+    17,
+    2,
+    'float16',
+    'float16',
+    'none',
+  ),
+  '3d': (
+    'agcn_mmaction1x.py:dims=3',
+    'nturgb+d',
+    25,
+    3,
+    'float16',
+    '',
+    'mmaction1x',
+  ),
 }
 NUM_CLIPS = 18
 BATCH = 4
@@ -68,8 +84,10 @@ def prepared(request, oracle_seed, tmp_path_factory):
 
 
 def make_recipe(kind, folder, stream):
-  """The u100 recipe of a stream: configuration, dataset, features."""
-  config = cli.load_config(f'{CONFIGS / KINDS[kind][0]}:u100,{stream},drawn')
+  """The recipe of mmaction2 1.x for a stream: config, dataset, features."""
+  config = cli.load_config(
+    f'{CONFIGS / KINDS[kind][0]},stream={stream},dataset=drawn'
+  )
   config.data.dir = str(folder)
   dataset = datasets.open_dataset(str(folder), 'drawn')
   spec = dataset.spec

@@ -90,7 +90,7 @@ def make_tiny_config(root: str):
   """agcn_bone on the tiny dataset, three narrow stages, a few steps."""
   from configs import agcn_bone
 
-  config = agcn_bone.get_config('')
+  config = agcn_bone.get_config()
   shrink(config, root)
   return config
 

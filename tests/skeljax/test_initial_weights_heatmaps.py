@@ -37,7 +37,7 @@ def make_config(heatmap='keypoint', **model):
   """Return the UCF101 config with a narrow network."""
   from configs import posec3d_ucf101_keypoint
 
-  config = posec3d_ucf101_keypoint.get_config('')
+  config = posec3d_ucf101_keypoint.get_config()
   config.input.update(heatmap=heatmap, size=16, test_size=16)
   config.data.clip_len = 4
   config.model.update(
@@ -49,7 +49,7 @@ def make_config(heatmap='keypoint', **model):
 def graph_config():
   from configs import stgcn_joint_2d
 
-  config = stgcn_joint_2d.get_config('')
+  config = stgcn_joint_2d.get_config()
   config.model.update(
     base_channels=4, num_stages=1, inflate_stages=(), down_stages=()
   )

@@ -2,7 +2,7 @@
 
 Fifteen joints in pictures, described in JSON. Each network is prepared,
 trained, evaluated and asked about clips with what a user types: a layout file,
-an annotation file, a configuration with words and fields.
+an annotation file, a config with arguments and fields.
 """
 
 import json
@@ -138,9 +138,15 @@ VOLUME_FIELDS = {
 @pytest.mark.parametrize(
   'config, fields',
   [
-    ('stgcn_joint_2d.py:u100,puppets', GRAPH_FIELDS),
-    ('agcn_bone.py:u100,2d,puppets', GRAPH_FIELDS),
-    ('posec3d_ntu60_limb.py:mmaction1x,puppets', VOLUME_FIELDS),
+    ('stgcn_mmaction1x.py:dims=2,dataset=puppets', GRAPH_FIELDS),
+    (
+      'agcn_mmaction1x.py:stream=bone,dims=2,dataset=puppets',
+      GRAPH_FIELDS,
+    ),
+    (
+      'posec3d_mmaction1x.py:heatmap=limb,dataset=puppets',
+      VOLUME_FIELDS,
+    ),
   ],
   ids=['stgcn', 'agcn', 'posec3d'],
 )

@@ -87,9 +87,9 @@ def prepared(tmp_path_factory):
   return function
 
 
-def _config(root, dataset, words=''):
+def _config(root, dataset):
   """Return the published config with a network of two narrow blocks."""
-  config = posec3d_ntu60_keypoint.get_config(words)
+  config = posec3d_ntu60_keypoint.get_config()
   config.data.update(dir=root, dataset=dataset, clip_len=4, num_clips=4)
   config.input.update(short_side=10, size=8, test_size=8)
   config.model.update(
@@ -222,9 +222,9 @@ def test_3d_skeletons_are_refused(tiny_root, tmp_path):
 def test_layout_without_limbs_is_refused_by_a_limb_config():
   layout = dataclasses.replace(SPEC.layout, limbs=())
   spec = dataclasses.replace(SPEC, layout=layout)
-  _ = run_lib.Run(posec3d_ntu60_keypoint.get_config(''), spec).input
+  _ = run_lib.Run(posec3d_ntu60_keypoint.get_config(), spec).input
   with pytest.raises(errors.UserError, match='limbs'):
-    _ = run_lib.Run(posec3d_gym_limb.get_config(''), spec).input
+    _ = run_lib.Run(posec3d_gym_limb.get_config(), spec).input
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_layout_without_limbs_is_refused_by_a_limb_config():
   ],
 )
 def test_settings_without_a_valid_volume_are_refused(field, value, message):
-  config = posec3d_ntu60_keypoint.get_config('')
+  config = posec3d_ntu60_keypoint.get_config()
   config.input[field] = value
   with pytest.raises(errors.UserError, match=message):
     _ = run_lib.Run(config, SPEC).input
@@ -255,7 +255,7 @@ def test_settings_without_a_valid_volume_are_refused(field, value, message):
 def test_sizes_that_strides_do_not_divide_are_refused_for_training_only(
   changes, message
 ):
-  config = posec3d_ntu60_keypoint.get_config('')
+  config = posec3d_ntu60_keypoint.get_config()
   config.update_from_flattened_dict(changes)
   run = run_lib.Run(config, SPEC)
   with pytest.raises(errors.UserError, match=message):
@@ -263,14 +263,14 @@ def test_sizes_that_strides_do_not_divide_are_refused_for_training_only(
 
 
 def test_disabled_pooling_has_no_stride():
-  config = posec3d_ntu60_keypoint.get_config('')
+  config = posec3d_ntu60_keypoint.get_config()
   config.model.update(pool1_stride=(1, 2), with_pool1=False)
   run = run_lib.Run(config, SPEC)
   run.input.validate(run.model)
 
 
 def test_fine_tuning_recipe_names_its_published_weights(run, tmp_path):
-  config = posec3d_ucf101_keypoint.get_config('')
+  config = posec3d_ucf101_keypoint.get_config()
   config.data.update(dir=run[0].data.dir, dataset='tiny_2d')
   with pytest.raises(errors.UserError, match='k400_posec3d-041f49c6.pth'):
     train.train(config, str(tmp_path / 'run'))

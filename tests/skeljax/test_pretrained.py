@@ -10,6 +10,9 @@ from ml_collections import config_dict
 import numpy as np
 import pytest
 
+from configs import agcn_joint
+from configs import agcn_mmaction1x
+from configs import stgcn_joint_3d
 from skeljax import errors
 from skeljax import initial_weights
 from skeljax import pretrained
@@ -40,9 +43,7 @@ OTHER_CLASSES = dataclasses.replace(
 @pytest.fixture(scope='module')
 def config():
   """Return the config of an untrained ST-GCN with two narrow stages."""
-  from configs import stgcn_joint_3d
-
-  config = stgcn_joint_3d.get_config('')
+  config = stgcn_joint_3d.get_config()
   config.model.update(
     base_channels=8,
     num_stages=2,
@@ -196,14 +197,16 @@ def test_refusal_of_another_network_lists_all_differences(config):
   assert 'inflate_stages' not in text
 
 
-@pytest.mark.parametrize('recipe_word', ['', 'u100'])
-def test_input_norm_of_agcn_may_be_implied(recipe_word):
-  """Configs leave it implied; PyTorch files never do."""
-  from configs import agcn_joint
-
-  ours = agcn_joint.get_config(recipe_word)
+@pytest.mark.parametrize('recipe', [agcn_joint, agcn_mmaction1x])
+def test_input_norm_of_agcn_may_be_implied(recipe):
+  """Configs may leave it implied; PyTorch files never do."""
+  ours = recipe.get_config()
   ours.model.update(
-    base_channels=8, num_stages=1, inflate_stages=(), down_stages=()
+    base_channels=8,
+    num_stages=1,
+    inflate_stages=(),
+    down_stages=(),
+    data_bn='',
   )
   ours.data.clip_len = 4
   implied = agcn.VARIANTS[ours.model.variant].data_bn
@@ -221,9 +224,7 @@ def test_another_stride_is_refused_although_shapes_agree(config):
 
 
 def test_another_family_is_refused(config):
-  from configs import agcn_joint
-
-  other = agcn_joint.get_config('')
+  other = agcn_joint.get_config()
   other.data.clip_len = 4
   text = refusal(config, SPEC, make_pretrained(other, SPEC))
   assert 'model.name is agcn, expected stgcn' in text

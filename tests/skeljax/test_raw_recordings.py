@@ -38,7 +38,7 @@ def write_recordings(folder):
 
 def small_network(root):
   """One block of ST-GCN: that something is trained is all that matters."""
-  config = stgcn_joint_3d.get_config('')
+  config = stgcn_joint_3d.get_config()
   conftest.shrink(config, root)
   config.model.update(base_channels=4, num_stages=1)
   config.model.update(inflate_stages=(), down_stages=())

@@ -2,7 +2,8 @@
 
 import pytest
 
-from configs import agcn_joint
+from configs import agcn_ctrgcn
+from configs import agcn_mmaction1x
 from skeljax import run as run_lib
 from skeljax import skeletons
 from skeljax.datasets.spec import DataSpec
@@ -18,11 +19,13 @@ SPEC = DataSpec(
 )
 
 
-@pytest.mark.parametrize('words, needed', [('ucla', True), ('u100', False)])
+@pytest.mark.parametrize(
+  'recipe, needed', [(agcn_ctrgcn, True), (agcn_mmaction1x, False)]
+)
 def test_frames_are_taken_on_the_device_only_if_the_input_needs_whole_clips(
-  words, needed
+  recipe, needed
 ):
-  run = run_lib.Run(agcn_joint.get_config(words), SPEC)
+  run = run_lib.Run(recipe.get_config(), SPEC)
   assert run.input.needs_whole_clip == needed
   assert run.sampling().whole_clip == needed
   assert run.sampling().max_frames == needed * SPEC.max_frames

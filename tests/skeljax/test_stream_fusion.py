@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from configs import stgcnpp
+from configs import stgcnpp_mmaction1x
 from skeljax import score_file
 from skeljax import train
 from tests.skeljax import conftest
@@ -23,7 +23,7 @@ _FUSE = re.findall(
 @pytest.fixture(scope='module')
 def streams() -> list[str]:
   """Return the streams that the loop in the README trains."""
-  loop = re.search(r'for stream in (.+); do\n.+stgcnpp\.py', _README)
+  loop = re.search(r'for stream in (.+); do\n.+stgcnpp_mmaction1x', _README)
   return loop[1].split()
 
 
@@ -32,7 +32,7 @@ def folder(streams, tiny_root, tmp_path_factory) -> pathlib.Path:
   """Return a folder with runs/STREAM of every stream."""
   folder = tmp_path_factory.mktemp('fusion')
   for stream in streams:
-    config = stgcnpp.get_config(stream)
+    config = stgcnpp_mmaction1x.get_config(f'stream={stream}')
     conftest.shrink(config, tiny_root)
     # One temporal branch compiles faster than six.
     config.model.tcn_type = 'unit_tcn'

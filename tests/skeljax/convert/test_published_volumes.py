@@ -48,7 +48,7 @@ HEAD = {'type': 'I3DHead', 'num_classes': 60, 'in_channels': 512}
 def make_config(stream='keypoint', **model):
   from configs import posec3d_ntu60_keypoint
 
-  config = posec3d_ntu60_keypoint.get_config(stream)
+  config = posec3d_ntu60_keypoint.get_config(f'heatmap={stream}')
   config.model.update(model)
   return config
 

@@ -11,10 +11,11 @@ import jax
 import numpy as np
 import pytest
 
+from configs import agcn_ctrgcn
 from configs import agcn_joint
 from configs import posec3d_ntu60_keypoint
-from configs import stgcn_joint_2d
 from configs import stgcn_joint_3d
+from configs import stgcn_mmaction1x
 from data_prep import options as options_lib
 from data_prep import prepare
 from skeljax import run as run_lib
@@ -100,60 +101,62 @@ def evaluated(loaded, dataset) -> np.ndarray:
 
 def graph_3d():
   """Bone motion of raw coordinates, in the type of the file."""
-  config = own.narrow(agcn_joint.get_config('bone_motion'))
+  config = own.narrow(agcn_joint.get_config('stream=bone_motion'))
   config.data.normalize = 'none'
   config.data.frames = 'uniform'
   return config, 3, {}
 
 
 def graph_3d_normalized():
-  config = own.narrow(stgcn_joint_3d.get_config('u100'))
+  config = own.narrow(stgcn_mmaction1x.get_config())
   config.data.num_clips = 2
   return config, 3, {'normalize': 'mmaction1x'}
 
 
 def graph_3d_normalized_0x():
-  config = own.narrow(stgcn_joint_3d.get_config('bone'))
+  config = own.narrow(stgcn_joint_3d.get_config('stream=bone'))
   config.data.frames = 'loop'
   return config, 3, {'normalize': 'mmaction0x'}
 
 
 def graph_2d_rounded():
   """Joint motion, rounded to float16 as published; scores a channel."""
-  config = own.narrow(stgcn_joint_2d.get_config('u100,joint_motion'))
+  config = own.narrow(stgcn_mmaction1x.get_config('stream=joint_motion,dims=2'))
   config.data.num_clips = 2
   return config, 2, {}
 
 
 def graph_2d_boxed():
-  config = own.narrow(stgcn_joint_2d.get_config('u100'))
+  config = own.narrow(stgcn_mmaction1x.get_config('dims=2'))
   config.data.num_clips = 1
   config.input.normalize_2d = 'pyskl_auto'
   return config, 2, {}
 
 
 def whole_clips():
-  config = own.narrow(agcn_joint.get_config('ucla'))
+  config = own.narrow(agcn_ctrgcn.get_config())
   config.input.rotate = ()
   return config, 3, {}
 
 
 def volumes():
-  config = own.narrow(posec3d_ntu60_keypoint.get_config('keypoint_limb'))
+  config = own.narrow(
+    posec3d_ntu60_keypoint.get_config('heatmap=keypoint_limb')
+  )
   config.data.num_clips = 2
   assert config.eval.mirrored
   return config, 2, {}
 
 
 def volumes_of_projections():
-  config = own.narrow(posec3d_ntu60_keypoint.get_config(''))
+  config = own.narrow(posec3d_ntu60_keypoint.get_config())
   config.data.num_clips = 1
   return config, 3, {'project': 'orthographic'}
 
 
 def assumed_of_a_pytorch_file():
   """Neither types nor names of classes are known."""
-  config = own.narrow(stgcn_joint_2d.get_config('u100,bone'))
+  config = own.narrow(stgcn_mmaction1x.get_config('stream=bone,dims=2'))
   config.data.num_clips = 1
   return config, 2, {'is_assumed': True}
 

@@ -10,6 +10,7 @@ from ml_collections import config_dict
 import numpy as np
 import pytest
 
+from configs import stgcn_ctrgcn
 from skeljax import errors
 from skeljax.datasets import spec as spec_lib
 from skeljax.predict import __main__ as predict
@@ -34,7 +35,7 @@ def test_text_and_json_say_the_same(run, clip_2d, tmp_path):
   )
   assert status == 0
   assert out == (
-    'runs/own step 7: stgcn_joint_2d, joint stream, 1 view a clip\n\n'
+    'runs/own step 7: stgcn_mmaction1x, joint stream, 1 view a clip\n\n'
     f'{one}  (array, coco, 5 frames, 1 person)\n'
     '  1  walk    50.00 %\n'
     '  2  stand   30.00 %\n\n'
@@ -209,7 +210,7 @@ def _ucla_file(folder):
   }
   path = folder / 'a01_s01_e00_v01.json'
   path.write_text(json.dumps(content))
-  return path, toys.graph_3d('ucla', layout='ucla', max_frames=3)
+  return path, toys.graph_3d(stgcn_ctrgcn, layout='ucla', max_frames=3)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from configs import stgcn_ctrgcn
 from tests.skeljax.predict import toys
 
 
@@ -160,7 +161,7 @@ def test_units_need_not_be_those_of_the_training(clip_3d):
   for scale in (0.4, 1, 3):
     toys.fit(loaded, clip_3d(scale=scale))  # A child, a giant.
   # Clips that are scaled by themselves have no unit.
-  whole = toys.graph_3d('ucla', layout='ucla', max_frames=toys.FRAMES)
+  whole = toys.graph_3d(stgcn_ctrgcn, layout='ucla', max_frames=toys.FRAMES)
   body = clip_3d(scale=1000, num_joints=20)
   assert toys.fit(whole, body).record['keypoint'].max() > 100
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from configs import posec3d_ntu60_keypoint
-from configs import stgcn_joint_2d
+from configs import stgcn_mmaction1x
 from data_prep import options as options_lib
 from data_prep import prepare
 from data_prep import sources
@@ -57,7 +57,7 @@ def test_files_of_a_pose_tool_become_the_records_of_the_prepared_dataset(
   )
   prepare.prepare(options, ['--runner=FnApiRunner'])
   dataset = prepared.open_dataset(str(tmp_path / 'prepared'), 'own')
-  config = own.narrow(stgcn_joint_2d.get_config('u100'))
+  config = own.narrow(stgcn_mmaction1x.get_config('dims=2'))
   loaded = own.untrained(config, dataset.spec)
   read = clip_forms.ReadOptions(img_shape=(240, 320))
   found = []
@@ -105,6 +105,6 @@ def test_compressed_clips_are_filled_as_in_the_preparation(
   prepare.prepare(options, ['--runner=FnApiRunner'])
   dataset = prepared.open_dataset(str(tmp_path), 'crowds')
   assert dataset.spec.num_persons == kept
-  config = own.narrow(posec3d_ntu60_keypoint.get_config(''))
+  config = own.narrow(posec3d_ntu60_keypoint.get_config())
   loaded = own.untrained(config, dataset.spec)
   own.assert_same_records(own.fitted(loaded, str(path), ['b', 'c']), dataset)

@@ -6,8 +6,8 @@ import jax
 import numpy as np
 
 from configs import posec3d_ntu60_keypoint
-from configs import stgcn_joint_2d
 from configs import stgcn_joint_3d
+from configs import stgcn_mmaction1x
 from skeljax import pretrained
 from skeljax import run as run_lib
 from skeljax import skeletons
@@ -59,17 +59,16 @@ def checkpoint(config, *, layout='coco', **changes) -> pretrained.Pretrained:
   )
 
 
-def graph_2d(words='u100', **changes):
-  return checkpoint(stgcn_joint_2d.get_config(words), **changes)
+def graph_2d(**changes):
+  return checkpoint(stgcn_mmaction1x.get_config('dims=2'), **changes)
 
 
-def graph_3d(words='', layout='nturgb+d', **changes):
-  config = stgcn_joint_3d.get_config(words)
-  return checkpoint(config, layout=layout, **changes)
+def graph_3d(recipe=stgcn_joint_3d, layout='nturgb+d', **changes):
+  return checkpoint(recipe.get_config(), layout=layout, **changes)
 
 
 def volumes(**changes):
-  return checkpoint(posec3d_ntu60_keypoint.get_config(''), **changes)
+  return checkpoint(posec3d_ntu60_keypoint.get_config(), **changes)
 
 
 def persons_2d(num_persons=1, num_joints=17, frames=FRAMES):
