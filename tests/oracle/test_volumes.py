@@ -130,14 +130,14 @@ def compare(ours, theirs, points, case, options, where, decisions):
       # What has its window's edge where: 1.x reverses the volume.
       ours_n, theirs_n = ours[n], theirs[n]
       if options.mirror == '1x':
-        order = options.layout.flip_index
+        order = options.spec.layout.flip_index
         if case.stream == 'limb':
-          order = options.layout.limb_flip_index
+          order = options.spec.layout.limb_flip_index
         ours_n, theirs_n = (
           x[..., ::-1, :][..., list(order)] for x in (ours_n, theirs_n)
         )
       else:
-        view = view[:, :, list(options.layout.flip_index)]
+        view = view[:, :, list(options.spec.layout.flip_index)]
         x = view[..., 0]
         view[..., 0] = np.where(x != 0, width * options.scaling - x, x)
     else:
