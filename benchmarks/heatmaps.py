@@ -1,15 +1,15 @@
-"""Clips a second from keypoints to batches of heatmaps, beside mmaction2.
+"""Clips per second from keypoints to batches of heatmaps, and mmaction2's.
 
     python -m benchmarks.heatmaps [--write=benchmarks/heatmaps.md]
 
 The published training pipeline of PoseC3D (48 frames of 56 x 56 pixels, 17
-joints or limbs, batches of 16), from records on: ours reads an ArrayRecord
-file, chooses frames on the host and computes boxes, crops, mirrors and heatmaps
-in one compiled program; mmaction2's transforms do all of it in NumPy, from
-annotations that are in memory already. Both run on one core, by turns, in one
-process; the middle of several rounds counts. Needs mmaction2
-(tests/oracle/requirements.txt); with --nopublished only ours is timed, on
-whatever device JAX finds.
+joints or limbs, batches of 16), starting from records: skeljax reads an
+ArrayRecord file, samples frames on the host and computes boxes, crops, flips and
+heatmaps in one compiled program; mmaction2's transforms compute them in NumPy,
+from annotations in memory. Both run in turns on one core, in one process; the
+result is the median of several rounds. Needs mmaction2
+(tests/oracle/requirements.txt); --nopublished times skeljax only, on the default
+device of JAX.
 """
 
 import copy
@@ -37,12 +37,12 @@ from skeljax.datasets import sampling
 from skeljax.datasets.spec import DataSpec
 
 COCO = skeletons.LAYOUTS['coco']
-PICTURE = (1080, 1920)
+IMG_SHAPE = (1080, 1920)
 NUM_FRAMES, NUM_CLIPS = 100, 64
 
 
 def make_clips(persons: int) -> list[dict]:
-  """Records of people who walk about a picture, float16 as published."""
+  """Return records of people walking across the image, float16 as published."""
   rng = np.random.default_rng(0)
   clips = []
   for position in range(NUM_CLIPS):
@@ -57,7 +57,7 @@ def make_clips(persons: int) -> list[dict]:
         'label': position % 60,
         'keypoint': (corner + pose + walk).astype(np.float16),
         'keypoint_score': rng.uniform(0.2, 1, shape).astype(np.float16),
-        'img_shape': np.array(PICTURE, np.int32),
+        'img_shape': np.array(IMG_SHAPE, np.int32),
         'total_frames': NUM_FRAMES,
         'box': np.zeros(4, np.float32),
       }
@@ -66,18 +66,9 @@ def make_clips(persons: int) -> list[dict]:
 
 
 class Ours:
-  """skeljax: batches from the file, volumes from a compiled program."""
+  """skeljax: batches from the file, heatmaps from a compiled program."""
 
-  def __init__(self, path: str, persons: int, stream: str):
-    spec = DataSpec(
-      COCO,
-      ('a',),
-      num_channels=2,
-      num_persons=persons,
-      max_frames=NUM_FRAMES,
-      keypoint_dtype='float16',
-      score_dtype='float16',
-    )
+  def __init__(self, path: str, spec: DataSpec, stream: str):
     source = prepared.ClipSource([prepared.Shard(path, NUM_CLIPS)], spec)
     dataset = input_pipeline.BenchmarkDataset(source, spec)
     self._batches = pipeline.train_batches(
@@ -85,20 +76,20 @@ class Ours:
       sampling.Sampling('uniform', 48),
       batch_size=flags.FLAGS.batch_size,
       seed=0,
-      num_persons=persons,
+      num_persons=spec.num_persons,
     )
-    options = inputs.Heatmaps(spec, stream)
-    self._volumes = jax.jit(
-      lambda batch, key: options(batch, rng=key, train=True)
+    heatmaps = inputs.Heatmaps(spec, stream)
+    self._heatmaps = jax.jit(
+      lambda batch, key: heatmaps(batch, rng=key, train=True)
     )
     self._step = 0
     self.batch()
 
   def batch(self) -> int:
-    """Makes one batch; the bytes that went to the device for a clip."""
+    """Make one batch; return the bytes per clip sent to the device."""
     batch = next(self._batches)
     self._step += 1
-    self._volumes(batch, jax.random.key(self._step)).block_until_ready()
+    self._heatmaps(batch, jax.random.key(self._step)).block_until_ready()
     return sum(x.nbytes for x in batch.values()) // len(batch['label'])
 
   def close(self):
@@ -106,7 +97,7 @@ class Ours:
 
 
 class Published:
-  """mmaction2: its transforms clip by clip, then a batch of float32."""
+  """mmaction2: its transforms for each clip, then a batch of float32."""
 
   def __init__(self, clips: list[dict], stream: str):
     transforms = import_transforms()
@@ -130,14 +121,14 @@ class Published:
     self._next = 0
 
   def batch(self) -> int:
-    """Makes one batch; the bytes that would go to the device for a clip."""
+    """Make one batch; return the bytes per clip to send to the device."""
     made = []
     for _ in range(flags.FLAGS.batch_size):
       clip = self._clips[self._next % len(self._clips)]
       self._next += 1
       results = copy.deepcopy(clip)
       results |= {
-        'img_shape': PICTURE,
+        'img_shape': IMG_SHAPE,
         'modality': 'Pose',
         'start_index': 0,
       }
@@ -148,7 +139,7 @@ class Published:
 
 
 def import_transforms() -> types.ModuleType:
-  """mmaction's; 1.2.0 lacks a folder that it imports, and knows NumPy 1."""
+  """Import mmaction's; 1.2.0 lacks a folder that it imports, and needs NumPy 1."""
   for name in ('drn', 'drn.drn'):
     name = f'mmaction.models.localizers.{name}'
     sys.modules[name] = types.ModuleType(name)
@@ -158,15 +149,14 @@ def import_transforms() -> types.ModuleType:
 
 
 def measure(makers: dict) -> dict[str, tuple[float, float, float, int]]:
-  """Clips a second (middle, least, most) and bytes a clip, by turns."""
+  """Return clips per second (median, min, max) and bytes per clip."""
   args = flags.FLAGS
   rates, sizes = {name: [] for name in makers}, {}
-  # On one core the time of the processor is that of the clock, but for what
-  # else the machine does meanwhile.
+  # CPU time on one core is wall time without the other load of the machine.
   clock = time.process_time if args.published else time.perf_counter
   for _ in range(args.rounds):
     for name, maker in makers.items():
-      # Of ours several, so that both take about as long.
+      # Several of ours, so that both take about as long.
       number = args.batches if name == 'skeljax' else 1
       start = clock()
       for _ in range(number):
@@ -180,29 +170,28 @@ def measure(makers: dict) -> dict[str, tuple[float, float, float, int]]:
 
 
 def report(rows: list[tuple], device: str) -> str:
-  """The table, in Markdown."""
+  """Return the table in Markdown."""
   lines = [
-    '# Heatmaps beside mmaction2',
+    '# Heatmaps, compared with mmaction2',
     '',
-    'Clips a second from records to a batch of heatmaps, for the published',
+    'Clips per second from records to a batch of heatmaps, for the published',
     f'training pipeline of PoseC3D (48 x 56 x 56, batches of '
     f'{flags.FLAGS.batch_size}); made by',
-    '`python -m benchmarks.heatmaps`. By turns, the middle of '
-    f'{flags.FLAGS.rounds} rounds (least - most); on',
-    'one core both count seconds of the processor. Bytes are those that the host',
-    'sends to the device for each clip: keypoints here, heatmaps there. The',
-    'ratio is our rate over theirs.',
+    '`python -m benchmarks.heatmaps`. Median (min - max) of '
+    f'{flags.FLAGS.rounds} rounds in turns; on one core',
+    'in CPU seconds. Bytes per clip are sent from the host to the device: keypoints',
+    'by skeljax, heatmaps by mmaction2. The ratio is our rate over theirs.',
     '',
     f'{device}, jax {jax.__version__}.',
     '',
-    '| heatmaps of | persons | skeljax clips/s | bytes a clip | mmaction2'
-    ' clips/s | bytes a clip | ratio |',
+    '| heatmaps of | persons | skeljax clips/s | bytes per clip | mmaction2'
+    ' clips/s | bytes per clip | ratio |',
     '|---|---|---|---|---|---|---|',
   ]
   for stream, persons, results in rows:
     cells = [f'{stream}s', str(persons)]
-    for middle, least, most, size in results:
-      cells += [f'{middle:.1f} ({least:.1f} - {most:.1f})', f'{size:,}']
+    for median, low, high, size in results:
+      cells += [f'{median:.1f} ({low:.1f} - {high:.1f})', f'{size:,}']
     if len(results) == 2:
       cells.append(f'**{results[0][0] / results[1][0]:.1f}**')
     else:
@@ -212,7 +201,7 @@ def report(rows: list[tuple], device: str) -> str:
 
 
 def main(_):
-  """Prints the table and writes it where asked."""
+  """Print the table and write it to --write."""
   args = flags.FLAGS
   device = jax.devices()[0].device_kind
   if args.published:
@@ -236,7 +225,7 @@ def main(_):
         writer.write(records.encode(clip, spec))
       writer.close()
       for stream in ('keypoint', 'limb'):
-        makers = {'skeljax': Ours(path, persons, stream)}
+        makers = {'skeljax': Ours(path, spec, stream)}
         if args.published:
           makers['mmaction2'] = Published(clips, stream)
         rows.append((stream, persons, list(measure(makers).values())))
@@ -250,7 +239,7 @@ def main(_):
 
 
 def input_device() -> str:
-  """The processor's name, where Linux tells it."""
+  """Return the name of the processor (Linux)."""
   with open('/proc/cpuinfo', encoding='utf-8') as f:
     names = [line for line in f if line.startswith('model name')]
   return names[0].split(':')[1].strip() if names else 'an unknown processor'

@@ -1,13 +1,13 @@
-"""Clips a second of the input pipeline, for records like those of NTU RGB+D.
+"""Clips per second of the input pipeline, for records like NTU RGB+D's.
 
     python -m benchmarks.input_pipeline [--num_workers=0,2] [--frames=uniform]
 
 Writes clips of 2 x 100 x 25 x 3 numbers (--persons, --length, --joints,
 --channels) to an ArrayRecord file in a temporary directory, as data_prep would,
-and reads them back as training batches, once with nothing else to do ('alone')
-and once next to a main thread that computes all the time ('busy'), as a
-training loop on the CPU does. The first batches of each run are not counted:
-starting a worker process takes seconds.
+and reads them as training batches, once with no other load ('alone') and once
+with a main thread that computes all the time ('busy'), as a training loop on the
+CPU does. The first batches of each run are not counted: starting a worker
+process takes seconds.
 """
 
 import os
@@ -28,7 +28,7 @@ from skeljax.datasets.spec import DataSpec
 
 
 class MemorySource:
-  """Records that are decoded already: what is left is the pipeline itself."""
+  """Decoded records, which leave only the pipeline itself."""
 
   def __init__(self, clips):
     self._clips = clips
@@ -41,7 +41,7 @@ class MemorySource:
 
 
 def make_clips(num_clips, persons, length, joints, channels):
-  """Records of noise: how long reading takes depends on the size alone."""
+  """Yield records of noise: reading time depends on their size only."""
   rng = np.random.default_rng(0)
   for position in range(num_clips):
     keypoint = rng.standard_normal((persons, length, joints, channels))
@@ -57,7 +57,7 @@ def make_clips(num_clips, persons, length, joints, channels):
 
 
 class BenchmarkDataset:
-  """As much of a PreparedDataset as the pipeline asks for."""
+  """The part of a PreparedDataset that the pipeline uses."""
 
   name = 'benchmark'
 
@@ -72,7 +72,7 @@ class BenchmarkDataset:
 
 
 def clips_per_second(dataset, options, num_workers, batch_size, steps, busy):
-  """The rate of `steps` training batches, after as many that warm up."""
+  """Return the rate of `steps` batches after some warm-up, and time waiting."""
   batches = pipeline.train_batches(
     dataset,
     options,
@@ -100,7 +100,7 @@ def clips_per_second(dataset, options, num_workers, batch_size, steps, busy):
 
 
 def main(_):
-  """Prints one line a source, number of workers and load."""
+  """Print a line for each source, number of workers and load."""
   args = flags.FLAGS
   shape = (args.persons, args.length, args.joints, args.channels)
   clips = list(make_clips(args.clips, *shape))
@@ -136,14 +136,16 @@ def main(_):
 
 
 if __name__ == '__main__':
-  flags.DEFINE_integer('clips', 2000, 'Clips in the data set.')
+  flags.DEFINE_integer('clips', 2000, 'Clips in the dataset.')
   flags.DEFINE_integer('persons', 2, 'Persons in a clip.')
   flags.DEFINE_integer('length', 100, 'Frames in a clip.')
   flags.DEFINE_integer('joints', 25, 'Joints of a person.')
   flags.DEFINE_integer('channels', 3, 'Coordinates of a joint.')
-  flags.DEFINE_integer('clip_len', 100, 'Frames that the model sees.')
-  flags.DEFINE_enum('frames', 'uniform', sampling.FRAMES, 'How to choose them.')
+  flags.DEFINE_integer('clip_len', 100, 'Frames sampled per clip.')
+  flags.DEFINE_enum(
+    'frames', 'uniform', sampling.FRAMES, 'How to sample frames.'
+  )
   flags.DEFINE_integer('batch_size', 64, 'Clips in a batch.')
-  flags.DEFINE_integer('steps', 50, 'Batches that are timed.')
+  flags.DEFINE_integer('steps', 50, 'Timed batches.')
   flags.DEFINE_list('num_workers', ['0', '2'], 'Numbers of worker processes.')
   app.run(main)

@@ -3,12 +3,12 @@
   python -m benchmarks.memory [--batch=16] [--frames=48] [--size=56] \
       [--base_channels=32] [--output=benchmarks/memory.md]
 
-Compiles the whole step (heatmaps of the keypoints, network, loss, gradient,
-update) for the device of this machine, without running it, and reads what the
-compiler plans: `state` is weights, statistics and momentum, `batch` what the
-host sends, `working` all that lives while the step runs. `kept` is what
-automatic differentiation keeps from the forward to the backward pass, whatever
-the device. Writes a section of a Markdown file for the device.
+Compiles the whole step (heatmaps of the keypoints, model, loss, gradient,
+update) for the device of this machine, without running it, and reads the memory
+plan of the compiler: `state` is weights, statistics and momentum, `batch` what
+the host sends, `working` the temporary memory of the step. `kept` is what
+automatic differentiation keeps from the forward to the backward pass, on any
+device. Writes a section of a Markdown file for the device.
 """
 
 import argparse
@@ -35,17 +35,17 @@ LAYOUT = skeletons.LAYOUTS['coco']
 NUM_CLASSES, NUM_PERSONS = 60, 2
 HEADER = """# Memory of a training step of PoseC3D
 
-What the compiler plans (`compiled.memory_analysis()`); made by
-`python -m benchmarks.memory`. remat computes each bottleneck again in the
-backward pass instead of keeping its insides. On a CPU the column `working` does
-not show what remat and bfloat16 save: XLA drops the barriers there that hold
-the second computation back until it is needed, and computes bfloat16 partly in
-float32. `kept` counts what the network keeps for its gradient on any device.
+As planned by the compiler (`compiled.memory_analysis()`); made by
+`python -m benchmarks.memory`. remat recomputes each bottleneck in the backward
+pass instead of keeping its activations. On a CPU the column `working` does not
+show what remat and bfloat16 save: XLA removes the barriers there that delay the
+recomputation, and computes bfloat16 partly in float32. `kept` counts what the
+model keeps for its gradient on any device.
 """
 
 
 def abstract_batch(settings: argparse.Namespace) -> dict:
-  """Shapes and types of what the host sends."""
+  """Return shapes and dtypes of what the host sends."""
   clip = (settings.batch, 1, NUM_PERSONS, settings.frames, LAYOUT.num_joints)
   shapes = {
     'keypoint': ((*clip, 2), np.float16),
@@ -58,16 +58,16 @@ def abstract_batch(settings: argparse.Namespace) -> dict:
     'label': ((settings.batch,), np.int32),
     'mask': ((settings.batch,), np.float32),
   }
-  return {name: jax.ShapeDtypeStruct(*facts) for name, facts in shapes.items()}
+  return {name: jax.ShapeDtypeStruct(*entry) for name, entry in shapes.items()}
 
 
 def num_bytes(tree) -> int:
-  """Bytes of all arrays of a tree, or of their shapes."""
+  """Return the bytes of all arrays (or shapes) of a tree."""
   return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def kept_bytes(settings: argparse.Namespace, model) -> int:
-  """Bytes that the network keeps for its gradient, without its weights."""
+  """Return the bytes that the model keeps for its gradient, without weights."""
   shape = (settings.batch, settings.frames, settings.size, settings.size)
   x = jax.ShapeDtypeStruct(
     (*shape, LAYOUT.num_joints), model.dtype or 'float32'
@@ -84,7 +84,7 @@ def kept_bytes(settings: argparse.Namespace, model) -> int:
         rngs={'dropout': jax.random.key(0)},
       )
 
-    # The pullback is a tree of what it needs.
+    # The pullback is a tree of its residuals.
     return jax.vjp(forward, params, has_aux=True)[1]
 
   params = variables.pop('params')
@@ -94,7 +94,7 @@ def kept_bytes(settings: argparse.Namespace, model) -> int:
 
 
 def build_model(settings: argparse.Namespace, dtype, remat: bool):
-  """SlowOnly with the widths of the flags."""
+  """Return SlowOnly with the width of the flags."""
   return models.build_model(
     'slowonly',
     graph=None,
@@ -106,7 +106,7 @@ def build_model(settings: argparse.Namespace, dtype, remat: bool):
 
 
 def compile_step(settings: argparse.Namespace, model):
-  """The compiled step, and the bytes of its state and batch."""
+  """Return the compiled step, and the bytes of its state and batch."""
   options = inputs.Heatmaps(
     DataSpec(LAYOUT, ('a',), 2, num_persons=1, score_dtype='float16'),
     size=settings.size,
@@ -143,7 +143,7 @@ def compile_step(settings: argparse.Namespace, model):
 
 
 def rows(settings: argparse.Namespace) -> Iterator[str]:
-  """Lines of the table, each as soon as it is compiled."""
+  """Yield lines of the table, each as soon as it is compiled."""
   for dtype, remat in itertools.product((None, jnp.bfloat16), (False, True)):
     model = build_model(settings, dtype, remat)
     kept = kept_bytes(settings, model)
@@ -159,7 +159,7 @@ def rows(settings: argparse.Namespace) -> Iterator[str]:
 
 
 def main() -> None:
-  """Compiles what the flags ask for and writes the section."""
+  """Compile the steps and write the section."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
@@ -177,7 +177,7 @@ def main() -> None:
     f' {settings.size} pixels, {LAYOUT.num_joints} joints, stages (4, 6, 3) of'
     f' {settings.base_channels} channels and up. jax {jax.__version__}.',
     '',
-    '| computes in | remat | kept | working | state | batch | compiling |',
+    '| dtype | remat | kept | working | state | batch | compiling |',
     '|---|---|---|---|---|---|---|',
   ]
   for row in rows(settings):

@@ -1,15 +1,15 @@
-"""Time and memory of preparing a dataset, and how both grow with its size.
+"""Time and memory of preparing a dataset, by its size.
 
   python -m benchmarks.preparation [--clips=5688,56880] [-- FLAGS]
   python -m benchmarks.preparation --source=ntu --clips=500,5000
 
-By default an annotation pickle of random float16 skeletons like ntu60_3d.pkl;
-with --source=ntu a folder of raw .skeleton files, one a clip. Each size is made
-once, under --dir, and prepared in a process of its own as a user would. Printed
-as a row a size: seconds, seconds of CPU (the figure to compare on a busy
-machine), clips a second, peak memory (largest resident set size of a process),
-opening the result and random reads of one process. Flags after -- go to
-data_prep.main, for example --normalize=mmaction0x.
+By default from an annotation pickle of random float16 skeletons like
+ntu60_3d.pkl; with --source=ntu from a folder of raw .skeleton files, one per
+clip. Each size is generated once, under --dir, and prepared in its own process as
+a user would. Prints a row per size: seconds, CPU seconds (to compare on a busy
+machine), clips per second, peak memory (largest resident set size of a process),
+time to open the result and random reads per second of one process. Flags after --
+are passed to data_prep.main, for example --normalize=mmaction0x.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from skeljax.datasets import prepared
 
 NUM_CLASSES = 60
 NUM_JOINTS = 25
-TRAIN_CLIPS = 40_091 / 56_578  # of cross-subject, the published share
+TRAIN_CLIPS = 40_091 / 56_578  # The published share of cross-subject.
 NAME = 'benchmark'
 # Subjects of training and of validation in cross-subject.
 _SUBJECTS = (1, 3)
@@ -36,7 +36,7 @@ _ROW = '| {:>7} | {:>7} | {:>7} | {:>7} | {:>7} | {:>9} | {:>7} | {:>8} |'
 
 
 def make_pickle(path: pathlib.Path, num_clips: int) -> None:
-  """Clips [1-2, 40-130, 25, 3] float16 with the fields of ntu60_3d.pkl."""
+  """Write clips [1-2, 40-130, 25, 3] float16 with the fields of ntu60_3d.pkl."""
   rng = np.random.default_rng(0)
   annotations, split = [], {'xsub_train': [], 'xsub_val': []}
   for i in range(num_clips):
@@ -57,7 +57,7 @@ def make_pickle(path: pathlib.Path, num_clips: int) -> None:
 
 
 def make_skeleton_files(folder: pathlib.Path, num_clips: int) -> None:
-  """Such clips as raw .skeleton files, 12 numbers a joint; at most 11,520."""
+  """Write such clips as raw .skeleton files; at most 11,520."""
   rng = np.random.default_rng(0)
   folder.mkdir()
   for i in range(num_clips):
@@ -94,20 +94,20 @@ PROTOCOLS = {'pickle': 'xsub', 'ntu': 'ntu60_xsub'}
 
 
 def run(command: list[str]) -> tuple[float, float, float]:
-  """Runs a command; returns seconds, seconds of CPU, and peak memory in GB."""
+  """Run a command; return seconds, CPU seconds and peak memory in GB."""
   start = time.monotonic()
   process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-  words = process.stderr.read()
+  output = process.stderr.read()
   _, status, usage = os.wait4(process.pid, 0)
   seconds = time.monotonic() - start
   if status:
-    sys.exit(f'{" ".join(command)} failed:\n{words}')
+    sys.exit(f'{" ".join(command)} failed:\n{output}')
   cpu_seconds = usage.ru_utime + usage.ru_stime
   return seconds, cpu_seconds, usage.ru_maxrss * 1024 / 1e9  # Linux: KiB
 
 
 def reading_speed(source: prepared.ClipSource, num_reads: int) -> float:
-  """Clips a second in random order, one process."""
+  """Return clips per second in random order, one process."""
   order = [random.randrange(len(source)) for _ in range(num_reads)]
   start = time.monotonic()
   for index in order:
@@ -123,7 +123,7 @@ def size_in_gb(path: pathlib.Path) -> float:
 def measure(
   folder: pathlib.Path, source: str, num_clips: int, flags: list[str]
 ) -> str:
-  """Makes the input where it is missing, prepares it; a row of figures."""
+  """Generate the input if missing, prepare it, and return a table row."""
   path = folder / f'{source}_{num_clips}'
   if not path.exists():
     partial = path.with_suffix('.partial')
@@ -153,13 +153,15 @@ def measure(
 
 
 def main() -> None:
-  """Measures each size in turn."""
+  """Measure each size."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
   parser.add_argument('--dir', default='benchmark_data')
   parser.add_argument('--source', choices=MAKERS, default='pickle')
-  parser.add_argument('--clips', default='5688,56880', help='sizes, by comma')
+  parser.add_argument(
+    '--clips', default='5688,56880', help='sizes, comma-separated'
+  )
   parser.add_argument('flags', nargs='*')
   arguments = parser.parse_args()
   folder = pathlib.Path(arguments.dir)

@@ -1,26 +1,26 @@
-"""Training and inference steps of every network, beside mmaction2's.
+"""Training and inference step times of every model, and mmaction2's.
 
   python -m benchmarks.steps [--models=stgcn,stgcn++,2s-agcn,aagcn,posec3d] \
       [--precisions=float32,tf32,bfloat16] [--peer=PYTHON] [--compile] \
       [--batch=16] [--persons=2] [--frames=32] [--steps=9] [--output=steps.md]
 
 A training step is loss, gradient, BatchNorm statistics and an update by SGD
-with Nesterov momentum on random clips; an inference step gives logits. PYTHON
-is an interpreter with mmaction2 (tests/oracle/requirements.txt), by default
-this one. Both take turns step by step on the same device, so that whatever
-else the machine does meets both; the first steps, which compile, are timed
-apart. Prints clips a second by the median step and the ratio of the medians,
-and writes them, with machine and versions, as a section of a Markdown file.
+with Nesterov momentum on random clips; an inference step computes logits. PYTHON
+is an interpreter with mmaction2 (tests/oracle/requirements.txt), by default this
+one. Both take turns step by step on the same device, so that other load affects
+both; the first steps, which compile, are timed separately. Prints clips per
+second of the median step and the ratio of the medians, and writes them, with
+machine and versions, as a section of a Markdown file.
 
-2s-agcn is mmaction2's AAGCN without attention. posec3d starts from volumes of
-17 heatmaps, --size pixels high and wide, and has half of --base_channels, as
-published. On a GPU 'float32' computes in full precision, 'tf32' lets both use
-TensorFloat-32, 'bfloat16' is our dtype=bfloat16 against torch.autocast.
+2s-agcn is mmaction2's AAGCN without attention. posec3d takes volumes of 17
+heatmaps, --size pixels high and wide, and half of --base_channels, as published.
+On a GPU 'float32' computes in full precision, 'tf32' allows both TensorFloat-32,
+'bfloat16' is our dtype=bfloat16 and torch.autocast.
 --compile adds torch.compile.
 
 Only an otherwise idle machine gives a fair ratio: PyTorch's threads wait for
 each other at every operation, so that other load slows them several times more
-than ours. The load at the start is written beside the figures.
+than ours. The load average at the start is part of the output.
 """
 
 import argparse
@@ -61,20 +61,20 @@ NETWORKS = {
 }
 NUM_HEATMAPS = 17
 PRECISIONS = ('float32', 'tf32', 'bfloat16')
-HEADER = """# Steps of the networks, beside mmaction2
+HEADER = """# Step times of the models, compared with mmaction2
 
-Clips a second by the median step, ours and mmaction2's (PyTorch) taking turns
-in one run; how it is measured: `python -m benchmarks.steps --help`. The ratio
-is their seconds over ours: above 1 skeljax is faster. Compiling is the first
-step less a median one, in seconds.
+Clips per second of the median step; skeljax and mmaction2 (PyTorch) take turns
+in one run, see `python -m benchmarks.steps --help`. The ratio is their time over
+ours: above 1 skeljax is faster. Compiling is the first step minus a median one,
+in seconds.
 """
 
 
 def input_shape(
-  settings: argparse.Namespace, is_convolutional: bool
+  settings: argparse.Namespace, takes_heatmaps: bool
 ) -> tuple[int, ...]:
-  """[B, M, T, V, C], or [B, T, H, W, C] of a network that convolves."""
-  if is_convolutional:
+  """Return [B, M, T, V, C] for joints, [B, T, H, W, C] for heatmaps."""
+  if takes_heatmaps:
     pixels = (settings.size, settings.size)
     return settings.batch, settings.frames, *pixels, NUM_HEATMAPS
   clip = (settings.persons, settings.frames, LAYOUT.num_joints)
@@ -82,17 +82,17 @@ def input_shape(
 
 
 class Ours:
-  """Steps of one of our networks on one random batch."""
+  """Steps of one of our models on one random batch."""
 
   def __init__(self, settings: argparse.Namespace, name: str, precision: str):
     family, options, mode = NETWORKS[name]
     dtype = jnp.bfloat16 if precision == 'bfloat16' else None
-    is_convolutional = models.input_kind(family) == 'heatmaps'
+    takes_heatmaps = models.input_kind(family) == 'heatmaps'
     model = models.build_model(
       family,
-      graph=None if is_convolutional else graph_lib.Graph(LAYOUT, mode),
+      graph=None if takes_heatmaps else graph_lib.Graph(LAYOUT, mode),
       num_classes=NUM_CLASSES,
-      base_channels=settings.base_channels // (1 + is_convolutional),
+      base_channels=settings.base_channels // (1 + takes_heatmaps),
       dtype=dtype,
       **options,
     )
@@ -103,7 +103,7 @@ class Ours:
       weight_decay=5e-4,
     )
     key = jax.random.key(0, impl='rbg')
-    x = jax.random.normal(key, input_shape(settings, is_convolutional))
+    x = jax.random.normal(key, input_shape(settings, takes_heatmaps))
     labels = jax.random.randint(key, (settings.batch,), 0, NUM_CLASSES)
 
     @jax.jit
@@ -135,7 +135,7 @@ class Ours:
     self._matmul = 'highest' if precision == 'float32' else 'default'
 
   def seconds(self, is_training: bool) -> float:
-    """Makes one step and waits for it."""
+    """Make one step, wait for it and return its seconds."""
     start = time.perf_counter()
     with jax.default_matmul_precision(self._matmul):
       if is_training:
@@ -149,7 +149,7 @@ class Ours:
 
 
 class Peer:
-  """mmaction2's steps, in an interpreter of its own."""
+  """mmaction2's steps, in a separate interpreter."""
 
   def __init__(
     self,
@@ -158,7 +158,7 @@ class Peer:
     precision: str,
     is_compiled: bool,
   ):
-    facts = dict(
+    peer_settings = dict(
       vars(settings),
       model=name,
       precision=precision,
@@ -173,7 +173,7 @@ class Peer:
     )
     script = pathlib.Path(__file__).with_name('torch_steps.py')
     self._process = subprocess.Popen(
-      [settings.peer, str(script), json.dumps(facts)],
+      [settings.peer, str(script), json.dumps(peer_settings)],
       stdin=subprocess.PIPE,
       stdout=subprocess.PIPE,
       text=True,
@@ -181,7 +181,7 @@ class Peer:
     self.version = self._answer()
 
   def seconds(self, is_training: bool) -> float:
-    """Makes one step and waits for it."""
+    """Make one step, wait for it and return its seconds."""
     self._process.stdin.write(json.dumps({'train': is_training}) + '\n')
     self._process.stdin.flush()
     return float(self._answer())
@@ -203,12 +203,12 @@ def measure(
   peers: dict[str, Peer],
   is_training: bool,
 ) -> dict[str, tuple[float, float]]:
-  """Median and compile seconds of each, by name ('skeljax' and the peers')."""
+  """Return median and compile seconds by name ('skeljax' and the peers)."""
   runners: dict[str, Callable[[bool], float]] = {'skeljax': ours.seconds}
   runners |= {name: peer.seconds for name, peer in peers.items()}
   first = {name: run(is_training) for name, run in runners.items()}
   for run in runners.values():
-    run(is_training)  # Libraries still choose their algorithms here.
+    run(is_training)  # Libraries may still select algorithms here.
   times: dict[str, list[float]] = {name: [] for name in runners}
   for _ in range(settings.steps):
     for name, run in runners.items():
@@ -221,7 +221,7 @@ def measure(
 
 
 def rows(settings: argparse.Namespace) -> Iterator[str]:
-  """Lines of the table, each printed as soon as it is measured."""
+  """Yield lines of the table, each as soon as it is measured."""
   for precision in settings.precisions:
     for name in settings.models:
       ours = Ours(settings, name, precision)
@@ -248,7 +248,7 @@ def rows(settings: argparse.Namespace) -> Iterator[str]:
 
 
 def machine() -> str:
-  """The device, and the processors where it is the CPU."""
+  """Return the device, and for the CPU the number of cores."""
   device = jax.devices()[0]
   if device.platform != 'cpu':
     return device.device_kind
@@ -263,7 +263,7 @@ def machine() -> str:
 def write_section(
   path: str, title: str, lines: list[str], header: str = HEADER
 ) -> None:
-  """Puts a section into the file in place of one with the same title."""
+  """Write a section to a file, replacing one with the same title."""
   text = header
   if os.path.exists(path):
     text = pathlib.Path(path).read_text(encoding='utf-8')
@@ -275,19 +275,19 @@ def write_section(
   )
 
 
-def _words(text: str) -> tuple[str, ...]:
+def _names(text: str) -> tuple[str, ...]:
   return tuple(text.split(','))
 
 
 def main() -> None:
-  """Measures what the flags ask for and writes the section."""
+  """Measure and write the section."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
   on_gpu = jax.default_backend() == 'gpu'
-  parser.add_argument('--models', type=_words, default=tuple(NETWORKS))
+  parser.add_argument('--models', type=_names, default=tuple(NETWORKS))
   parser.add_argument(
-    '--precisions', type=_words, default=PRECISIONS if on_gpu else ('float32',)
+    '--precisions', type=_names, default=PRECISIONS if on_gpu else ('float32',)
   )
   for name, default in (
     ('batch', 128 if on_gpu else 16),
@@ -320,7 +320,7 @@ def main() -> None:
     lines.append(row)
   lines = [
     f'{shape[0].upper()}{shape[1:]}; medians of {settings.steps} steps. jax'
-    f' {jax.__version__}, torch {settings.torch}, load {load:.1f} at the start.',
+    f' {jax.__version__}, torch {settings.torch}, load average {load:.1f} at the start.',
     '',
     *lines,
   ]

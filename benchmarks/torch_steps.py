@@ -1,8 +1,8 @@
-"""Steps of mmaction2 on PyTorch, timed on demand; the peer of steps.py.
+"""Time steps of mmaction2 on PyTorch on request; the peer of steps.py.
 
 Needs the packages of tests/oracle/requirements.txt and nothing of skeljax.
-Reads one JSON object a line, {"train": bool}, makes that step and answers with
-its seconds; ends with its input.
+Reads a JSON object per line, {"train": bool}, makes that step and prints its
+seconds, until the input ends.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ BACKBONES = {
 
 
 def import_models() -> types.ModuleType:
-  """mmaction.models; the package of 1.2.0 lacks a folder that it imports."""
+  """Import mmaction.models; 1.2.0 lacks a folder that it imports."""
   for name in ('drn', 'drn.drn'):
     name = f'mmaction.models.localizers.{name}'
     sys.modules[name] = types.ModuleType(name)
@@ -40,7 +40,7 @@ def import_models() -> types.ModuleType:
 
 
 def make_graph_network(models: types.ModuleType, settings: dict):
-  """Backbone and head of a graph network."""
+  """Return backbone and head of a graph network."""
   name, options = BACKBONES[settings['model']]
   layout = dict(
     num_node=settings['num_joints'],
@@ -58,7 +58,7 @@ def make_graph_network(models: types.ModuleType, settings: dict):
 
 
 def make_slowonly(models: types.ModuleType, settings: dict):
-  """Backbone and head of PoseC3D."""
+  """Return backbone and head of PoseC3D."""
   base_channels = settings['base_channels'] // 2
   backbone = models.ResNet3dSlowOnly(
     depth=50,
@@ -82,8 +82,8 @@ class Steps:
 
   def __init__(self, settings: dict):
     models = import_models()
-    is_convolutional = settings['model'] == 'posec3d'
-    make = make_slowonly if is_convolutional else make_graph_network
+    takes_heatmaps = settings['model'] == 'posec3d'
+    make = make_slowonly if takes_heatmaps else make_graph_network
     backbone, head = make(models, settings)
     backbone.init_weights()
     head.init_weights()
@@ -99,9 +99,9 @@ class Steps:
     self._network = network
     self._forward = torch.compile(network) if settings['compile'] else network
     axes = ('batch', 'persons', 'frames', 'num_joints')
-    if is_convolutional:
+    if takes_heatmaps:
       axes = ('batch', 'num_heatmaps', 'frames', 'size', 'size')
-    shape = [settings[axis] for axis in axes] + [3] * (not is_convolutional)
+    shape = [settings[axis] for axis in axes] + [3] * (not takes_heatmaps)
     self._x = torch.randn(*shape, device=self._device)
     self._labels = torch.randint(
       settings['num_classes'], (settings['batch'],), device=self._device
@@ -127,7 +127,7 @@ class Steps:
       self._forward(self._x)
 
   def seconds(self, is_training: bool) -> float:
-    """Makes one step and waits for it."""
+    """Make one step, wait for it and return its seconds."""
     start = time.perf_counter()
     (self.train if is_training else self.infer)()
     if self._device == 'cuda':
@@ -136,17 +136,17 @@ class Steps:
 
 
 def main() -> None:
-  """Answers a step a line until the input ends."""
+  """Make a step per line of the input."""
   settings = json.loads(sys.argv[1])
   logging.disable(logging.WARNING)  # init_weights logs every tensor.
-  # Answers go to the real output; libraries print to it as well.
+  # Libraries print to stdout as well.
   answers, sys.stdout = sys.stdout, sys.stderr
   if settings['threads']:
     torch.set_num_threads(settings['threads'])
   allows_tf32 = settings['precision'] != 'float32'
   torch.backends.cuda.matmul.allow_tf32 = allows_tf32
   torch.backends.cudnn.allow_tf32 = allows_tf32
-  # What a user of mmaction2 would switch on for batches of one shape.
+  # As users of mmaction2 set it for batches of one shape.
   torch.backends.cudnn.benchmark = True
   steps = Steps(settings)
   print(torch.__version__, file=answers, flush=True)

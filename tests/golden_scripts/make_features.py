@@ -1,13 +1,13 @@
-"""Makes tests/skeljax/inputs/golden/features.npz with the real mmaction2.
+"""Make tests/skeljax/inputs/golden/features.npz with mmaction2.
 
-Run by hand, in an environment with mmaction2 1.2.0 (and torch, mmengine and
+Run it in an environment with mmaction2 1.2.0 (and torch, mmengine and
 mmcv-lite < 2.2), which the tests do not need:
 
     python tests/golden_scripts/make_features.py
 
-Holds the inputs and what the published transforms make of them: two 2D clips
-in float16 with scores (one of an odd image size), and one 3D clip, through
-all four streams, zero-padded to more frames and persons.
+Contains inputs and the outputs of the published transforms: two 2D clips in
+float16 with scores (one with an odd image size) and one 3D clip, all four
+streams, zero-padded to more frames and persons.
 """
 
 import pathlib
@@ -36,7 +36,7 @@ NUM_FRAMES, PADDED_FRAMES, PADDED_PERSONS = 5, 7, 3
 
 
 def published_input(results, layout, feat):
-  """[M, T, V, C] that the published pipeline gives to the network."""
+  """Return the model input [M, T, V, C] of the published pipeline."""
   results = dict(results, keypoint=results['keypoint'].copy())
   if layout == 'coco':
     results = transforms.PreNormalize2D().transform(results)
@@ -51,13 +51,13 @@ def published_input(results, layout, feat):
 
 
 def clip_2d(seed, img_shape):
-  """A clip with missing joints, a person absent at the end, tiny scores."""
+  """Return a clip with missing joints, an absent person and tiny scores."""
   random = np.random.RandomState(seed)
   height, width = img_shape
   keypoint = random.rand(2, NUM_FRAMES, 17, 2) * [width, height]
   score = random.rand(2, NUM_FRAMES, 17)
   score[0, :, 3] *= 1e-5  # Subnormal in float16.
-  # Small motions, where half precision rounds in every digit.
+  # Small motions, where half precision has few digits.
   keypoint[0, 1:] = keypoint[0, :1] + random.randn(NUM_FRAMES - 1, 17, 2)
   is_missing = random.rand(2, NUM_FRAMES, 17) < 0.1
   is_missing[1, 3:] = True
@@ -71,7 +71,7 @@ def clip_2d(seed, img_shape):
 
 
 def clip_3d():
-  """The float16 clip of the reference sums, after PreNormalize3D."""
+  """Return the float16 clip of the reference sums, after PreNormalize3D."""
   keypoint = np.random.RandomState(3).randn(2, 12, 25, 3).astype(np.float16)
   keypoint[0, 2] = 0
   keypoint[1, 5:] = 0
@@ -81,7 +81,7 @@ def clip_3d():
 
 
 def main():
-  """Writes the file and prints the sums that the 3D clip must have."""
+  """Write the file and print the sums of the 3D clip."""
   arrays = {}
   for name, img_shape in (('hd', (1080, 1920)), ('odd', (481, 853))):
     clip = clip_2d(len(name), img_shape)

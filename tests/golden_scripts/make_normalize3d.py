@@ -1,6 +1,6 @@
-"""Prints the numbers of GOLDEN in tests/skeljax/datasets/test_normalize_3d.py.
+"""Print the numbers of GOLDEN in tests/skeljax/datasets/test_normalize_3d.py.
 
-Run by hand, in an environment with mmaction2 1.2.0 (and torch, mmengine and
+Run it in an environment with mmaction2 1.2.0 (and torch, mmengine and
 mmcv-lite < 2.2), which the tests do not need:
 
     python tests/golden_scripts/make_normalize3d.py

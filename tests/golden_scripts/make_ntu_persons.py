@@ -1,16 +1,16 @@
-"""Makes tests/skeljax/readers/golden/ntu_persons.npz with pyskl and mmaction2 0.x.
+"""Make tests/skeljax/readers/golden/ntu_persons.npz with pyskl and mmaction2 0.x.
 
-Neither can be installed beside what the tests need, but both scripts only use
-numpy; they are run out of a checkout of each. By hand, from the root of the
-repository, with skeljax installed:
+Neither can be installed together with what the tests need, but both scripts only
+use numpy and run from a checkout. From the root of the repository, with skeljax
+installed:
 
     python -m tests.golden_scripts.make_ntu_persons PYSKL MMACTION2
 
 PYSKL is a checkout of kennymckormick/pyskl, MMACTION2 one of
-open-mmlab/mmaction2 at v0.24.1. Holds what each makes of the recordings that
-tests/recordings.py draws: 'pyskl_KIND' float16 [M, T, 25, 3], and
-'mmaction0x_KIND' float32 [2, T, 25, 3], pre-normalised; of length zero where
-the published script stops with an error.
+open-mmlab/mmaction2 at v0.24.1. Contains their outputs for the recordings of
+tests/recordings.py: 'pyskl_KIND' float16 [M, T, 25, 3], and 'mmaction0x_KIND'
+float32 [2, T, 25, 3], normalized; of length zero where the published script
+fails.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ class NoProgressBar:
 
 
 def read_lines(path):
-  """What pyskl.smp.mrlines returns."""
+  """Return what pyskl.smp.mrlines returns."""
   lines = pathlib.Path(path).read_text().split('\n')
   while lines and not lines[-1]:
     lines.pop()
@@ -48,7 +48,7 @@ def read_lines(path):
 
 
 def functions_of(path, end=None):
-  """The names that a script defines before the line that begins with `end`."""
+  """Return what a script defines before the line that starts with `end`."""
   stubs = {
     'mmcv': {'ProgressBar': NoProgressBar, 'dump': None},
     'tqdm': {'tqdm': None},

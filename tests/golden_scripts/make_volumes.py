@@ -1,13 +1,13 @@
-"""Makes tests/skeljax/inputs/golden/heatmaps.npz with the real mmaction2.
+"""Make tests/skeljax/inputs/golden/heatmaps.npz with mmaction2.
 
-Run by hand, in an environment with mmaction2 1.2.0 (and torch, mmengine and
+Run it in an environment with mmaction2 1.2.0 (and torch, mmengine and
 mmcv-lite < 2.2), which the tests do not need:
 
     python tests/golden_scripts/make_volumes.py
 
-Holds two short clips of two persons in float16 with scores, and what the
-published test pipeline of PoseC3D makes of them at 32 x 32 pixels, mirrored
-views included: heatmaps of joints and of limbs.
+Contains two short clips of two persons in float16 with scores, and the outputs of
+the published test pipeline of PoseC3D at 32 x 32 pixels: joint and limb heatmaps
+of each view and of its flipped copy.
 """
 
 import pathlib
@@ -28,7 +28,7 @@ from mmaction.datasets import transforms  # noqa: E402
 OUTPUT = pathlib.Path(__file__).parents[1] / 'skeljax/inputs/golden'
 NUM_FRAMES, SIZE = 3, 32
 LEFT, RIGHT = (1, 3, 5, 7, 9, 11, 13, 15), (2, 4, 6, 8, 10, 12, 14, 16)
-# As in the published configurations for limbs.
+# As in the published limb configs.
 LIMBS = {
   'skeletons': (
     ((0, 5), (0, 6), (5, 7), (7, 9), (6, 8), (8, 10), (5, 11), (11, 13))
@@ -41,7 +41,7 @@ LIMBS = {
 
 
 def make_clip(seed, img_shape):
-  """A clip with missing joints and a person who leaves."""
+  """Return a clip with missing joints and a person who leaves."""
   random = np.random.RandomState(seed)
   height, width = img_shape
   shape = (2, NUM_FRAMES, 17)
@@ -59,7 +59,7 @@ def make_clip(seed, img_shape):
 
 
 def published_volume(clip, stream):
-  """[2, T, H, W, C]: the view and its mirror."""
+  """Return [2, T, H, W, C]: the view and its flipped copy."""
   is_limb = stream == 'limb'
   results = dict(clip, keypoint=clip['keypoint'].copy())
   for step in (
@@ -82,7 +82,7 @@ def published_volume(clip, stream):
 
 
 def main():
-  """Writes the file and prints the sums."""
+  """Write the file and print the sums."""
   arrays = {}
   for name, img_shape in (('hd', (1080, 1920)), ('odd', (481, 353))):
     clip = make_clip(len(name), img_shape)

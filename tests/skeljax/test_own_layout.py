@@ -1,8 +1,7 @@
-"""A layout that nobody has heard of, from its file to named actions.
+"""A user's own layout, from a JSON file to predicted actions.
 
-Fifteen joints in pictures, described in JSON. Each network is prepared,
-trained, evaluated and asked about clips with what a user types: a layout file,
-an annotation file, a config with arguments and fields.
+Fifteen 2D joints. Each model is trained, evaluated and used for prediction with
+what a user provides: a layout file, an annotation file, a config.
 """
 
 import json
@@ -24,7 +23,7 @@ _CONFIGS = pathlib.Path(__file__).parents[2] / 'configs'
 ACTIONS = ('bow', 'wave', 'kick')
 NUM_TRAIN, NUM_VAL = 18, 6
 
-JOINTS = {  # Name: (its parent, where it stands).
+JOINTS = {  # Name: (parent, position).
   'belly': ('belly', (0, 0)),
   'chest': ('belly', (0, -30)),
   'throat': ('chest', (0, -55)),
@@ -62,7 +61,7 @@ LAYOUT = {
 
 
 def _clips() -> dict:
-  """One puppet a clip, which moves the joints of its action."""
+  """Return clips of one puppet that moves the joints of its action."""
   rng = np.random.default_rng(0)
   pose = np.array([place for _, place in JOINTS.values()])
   annotations = []
@@ -93,7 +92,7 @@ def _clips() -> dict:
 
 @pytest.fixture(scope='module')
 def root(tmp_path_factory) -> pathlib.Path:
-  """Holds puppet.json, puppets.pkl and the prepared dataset `puppets`."""
+  """Contains puppet.json, puppets.pkl and the prepared dataset `puppets`."""
   root = tmp_path_factory.mktemp('puppets')
   (root / 'puppet.json').write_text(json.dumps(LAYOUT))
   (root / 'puppets.pkl').write_bytes(pickle.dumps(_clips()))
@@ -150,7 +149,7 @@ VOLUME_FIELDS = {
   ],
   ids=['stgcn', 'agcn', 'posec3d'],
 )
-def test_it_trains_and_names_actions(root, tmp_path, capsys, config, fields):
+def test_trains_and_predicts_actions(root, tmp_path, capsys, config, fields):
   config = cli.load_config(str(_CONFIGS / config))
   config.data.dir, config.data.repeat = str(root), 1
   config.train.update(batch_size=8, epochs=1.0)
@@ -178,7 +177,7 @@ def test_it_trains_and_names_actions(root, tmp_path, capsys, config, fields):
   assert all(action in text for action in ACTIONS)
   clips = {c['id']: c for c in json.loads(output.read_text())['clips']}
   assert len(clips) == NUM_TRAIN + NUM_VAL
-  # What the run found of the clips that it was tested on.
+  # The scores of the run itself.
   tested = score_file.read(workdir / 'scores_val.npz')
   assert tested.average == 'prob' and tested.class_names == ACTIONS
   for sample_id, scores in zip(tested.ids, tested.scores, strict=True):
