@@ -120,7 +120,7 @@ class Ours:
           mutable=['batch_stats'],
           rngs={'dropout': key},
         )
-        return losses.cross_entropy(logits, labels).mean(), updates
+        return losses.cross_entropy(logits, labels)[0].mean(), updates
 
       params = variables['params']
       gradient, batch_stats = jax.grad(loss, has_aux=True)(params)

@@ -1,4 +1,4 @@
-"""Clips to a batch: gather the chosen frames, pad persons, stack; numpy only."""
+"""Collate clips: gather the sampled frames, pad persons, stack; numpy only."""
 
 from collections.abc import Sequence
 
@@ -14,26 +14,19 @@ Batch = dict[str, np.ndarray]
 def check_clip(
   clip: records.Record, sampling: sampling_lib.Sampling, num_persons: int
 ) -> None:
-  """Raises UserError for a clip that cannot go into a batch."""
-  found = clip['keypoint'].shape[0]
-  if found > num_persons:
+  """Raise UserError for a clip that cannot be batched."""
+  found, num_frames = clip['keypoint'].shape[:2]
+  if not 1 <= found <= num_persons:
     raise errors.UserError(
-      f'clip {clip["id"]!r} has {found} persons, but num_persons is '
-      f'{num_persons}; raise num_persons to at least {found}, or prepare the '
-      'dataset again with fewer persons.'
-    )
-  if found < 1:
-    raise errors.UserError(
-      f'clip {clip["id"]!r} has no persons; leave it out when preparing the '
-      'dataset.'
+      f'Clip {clip["id"]!r} has {found} persons: expected 1 to {num_persons}.'
+      ' Prepare the dataset again without it, or with --max_persons.'
     )
   sampling_lib.check_clip(sampling, clip['id'], clip['total_frames'])
-  # Gathering would not notice: it takes the last frame for those beyond.
-  if clip['keypoint'].shape[1] != clip['total_frames']:
+  # Frames beyond the end would be silently replaced by the last one.
+  if num_frames != clip['total_frames']:
     raise errors.UserError(
-      f'clip {clip["id"]!r} says that it has {clip["total_frames"]} frames, but '
-      f'its keypoints have {clip["keypoint"].shape[1]}; prepare the dataset '
-      'again.'
+      f'Clip {clip["id"]!r} has {num_frames} frames of keypoints, but'
+      f' total_frames={clip["total_frames"]}: prepare the dataset again.'
     )
 
 
@@ -45,23 +38,23 @@ def collate(
   num_persons: int,
   needs_next: bool = False,
 ) -> Batch:
-  """The batch of some clips and the frames chosen from them.
+  """Make a batch from clips and the frames sampled from them.
 
   Args:
-    clips: B records of one dataset that have passed check_clip.
-    frame_index: [B, N, T] frames of each clip, -1 for a frame of zeros.
-    sampling: says whether whole clips are shipped, and how long.
-    num_persons: M, at least the persons of any clip.
+    clips: B records of one dataset that pass check_clip.
+    frame_index: [B, N, T] sampled frames, -1 for a frame of zeros.
+    sampling: specifies whether whole clips are batched.
+    num_persons: M; clips with fewer persons are padded with zeros.
     needs_next: add keypoint_next (and score_next); not with whole clips.
 
   Returns:
-    keypoint [B, N, M, T, V, C] in the records' dtype; keypoint_next, the same
-    for the frames that follow in the original clip (see sampling.successor);
-    score and score_next [B, N, M, T, V] where records have scores;
-    num_valid_persons [B], frame_index [B, N, T], total_frames [B], img_shape
-    [B, 2] (height, width) and label [B], all int32; box [B, 4] float32 (see
-    records.visible_box). With whole clips keypoint is [B, 1, M, max_frames, V,
-    C], zeros behind the last frame, likewise score.
+    keypoint [B, N, M, T, V, C] in the dtype of the records; keypoint_next, the
+    same for the successors of the frames (see sampling.successor); score and
+    score_next [B, N, M, T, V] if records have scores; num_valid_persons [B],
+    frame_index [B, N, T], total_frames [B], img_shape [B, 2] (height, width)
+    and label [B], all int32; box [B, 4] float32 (see records.visible_box).
+    Whole clips: keypoint [B, 1, M, max_frames, V, C] and score likewise, zeros
+    after the last frame.
   """
   total_frames = np.array([clip['total_frames'] for clip in clips], np.int32)
   batch = {
@@ -80,7 +73,7 @@ def collate(
   for name, field in fields.items():
     arrays = [clip[field] for clip in clips]
     if sampling.whole_clip:
-      batch[name] = _whole(arrays, num_persons, sampling.max_frames)
+      batch[name] = _pad(arrays, num_persons, sampling.max_frames)
       continue
     batch[name] = _gather(arrays, frame_index, num_persons)
     if needs_next:
@@ -94,27 +87,27 @@ def collate(
 def _gather(
   arrays: Sequence[np.ndarray], frame_index: np.ndarray, num_persons: int
 ) -> np.ndarray:
-  """[B, N, num_persons, T, ...] from [M, F, ...] each, by [B, N, T] indices."""
+  """Gather [B, N, num_persons, T, ...] from [M, F, ...] per clip."""
   b, num_views, clip_len = frame_index.shape
   shape = (b, num_views, num_persons, clip_len, *arrays[0].shape[2:])
   result = np.zeros(shape, arrays[0].dtype)
-  missing = frame_index < 0
-  any_missing = missing.any()
+  is_padding = frame_index < 0
+  has_padding = is_padding.any()
   for row, array in enumerate(arrays):
     for view in range(num_views):
       target = result[row, view, : len(array)]
-      # 'clip' writes straight into the batch; 'raise' would copy through a
-      # buffer. Indices are in range but for the -1 that are zeroed next.
+      # mode='clip' writes directly to the batch, 'raise' copies through a
+      # buffer. The only index out of range is -1, which is zeroed next.
       np.take(array, frame_index[row, view], 1, out=target, mode='clip')
-      if any_missing:
-        target[:, missing[row, view]] = 0
+      if has_padding:
+        target[:, is_padding[row, view]] = 0
   return result
 
 
-def _whole(
+def _pad(
   arrays: Sequence[np.ndarray], num_persons: int, max_frames: int
 ) -> np.ndarray:
-  """[B, 1, num_persons, max_frames, ...] from [M, F, ...] each."""
+  """Pad [M, F, ...] of each clip to [B, 1, num_persons, max_frames, ...]."""
   shape = (len(arrays), 1, num_persons, max_frames, *arrays[0].shape[2:])
   result = np.zeros(shape, arrays[0].dtype)
   for row, array in enumerate(arrays):

@@ -1,7 +1,7 @@
-"""The last step of every clip before a network sees it: 3D turned, 2D boxed.
+"""The last step of preprocessing: 3D normalization, projection, 2D box.
 
-Preparation does this once for a whole dataset, prediction for the clips of
-somebody; both call this, so that a network is shown what it was trained with.
+Dataset preparation and prediction both call it, so that a network predicts from
+clips like those it was trained with.
 """
 
 from collections.abc import Mapping
@@ -31,16 +31,16 @@ def finish_record(
   normalize: str,
   project: str = 'none',
 ) -> dict[str, Any]:
-  """The record as it is stored: 3D normalised or projected, 2D with its box.
+  """Return the record as it is stored, normalized or projected, with its box.
 
   Args:
-    record: as formats.check_item makes it, with the persons that are kept.
-    layout: of its skeletons.
-    normalize: a key of NORMALIZERS; for 3D only, as is the next.
-    project: a key of PROJECTIONS.
+    record: one clip, with the fields of records.encode except box.
+    layout: layout of its skeletons.
+    normalize: a key of NORMALIZERS, for 3D clips.
+    project: a key of PROJECTIONS, for 3D clips.
 
   Raises:
-    UserError: the clip cannot be normalised, or not in the type it came in.
+    UserError: the clip cannot be normalized, or overflows in its dtype.
   """
   result = dict(record)
   normalizer = NORMALIZERS[normalize]
@@ -52,9 +52,8 @@ def finish_record(
       raise errors.UserError(f'Clip {record["id"]!r}: {error}') from error
     if not np.isfinite(keypoint).all():
       raise errors.UserError(
-        f'Clip {record["id"]!r}: --normalize={normalize} leaves the range'
-        f' of {record["keypoint"].dtype}, the type of its keypoints, in which'
-        ' the published normalisation is computed. Store the keypoints as'
+        f'Clip {record["id"]!r}: --normalize={normalize} overflows in'
+        f' {record["keypoint"].dtype}, the dtype of its keypoints: store them as'
         ' float32, or in metres instead of millimetres.'
       )
     result['keypoint'] = keypoint

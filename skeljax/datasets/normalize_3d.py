@@ -1,14 +1,13 @@
-"""Both published normalisations of 3D skeletons: centre, spine, shoulders.
+"""The two published normalizations of 3D skeletons: center, spine, shoulders.
 
-They differ in more than their names say. 1.x moves one point to the origin,
-the origin joint of the first frame in which the main person is seen, and drops
-the frames without that person. 0.x moves the first person's origin joint of
-every frame to the origin, and fills a person's missing end with a loop. Both
-then turn the first frame's spine to +z and its shoulders to +x, the second
-turn tilting the spine a little again.
+They differ in more than the version. 1.x moves one point to the origin, the
+origin joint of the first frame in which the main person is visible, and drops
+the frames without that person. 0.x moves the origin joint of the first person
+to the origin in every frame, and fills missing frames at the end of a person by
+looping. Both then rotate the spine of the first frame to +z and its shoulders
+to +x; the second rotation slightly tilts the spine again.
 
-Which joints these are is the layout's; for the 25 Kinect joints they are the
-published ones.
+The joints are those of the layout, for the 25 Kinect joints the published ones.
 """
 
 import math
@@ -20,108 +19,107 @@ from skeljax import skeletons
 
 _Z = (0, 0, 1)
 _X = (1, 0, 0)
-# Below this, a vector or an angle counts as none.
+# Vectors and angles below this count as zero.
 _TINY = 1e-6
-# Below this, a coordinate counts as missing (numpy.isclose against zero).
+# Coordinates below this count as missing (numpy.isclose to zero).
 _MISSING = 1e-8
 
 
 def normalize_mmaction1x(
   keypoint: np.ndarray, layout: skeletons.Layout
 ) -> np.ndarray:
-  """Skeletons around the main person's first origin joint, spine up.
+  """Normalize a clip as PreNormalize3D of mmaction2 1.x does.
 
-  The main person is the one seen in more frames, the first where it is equal;
-  it becomes person 0. Frames without it are dropped for everybody. Float16
-  input is computed in float16 up to the angle of the spine, as published,
-  which leaves the spine about 1e-5 off the axis.
+  The main person is the one visible in more frames, the first if equal; it
+  becomes person 0, and frames without it are dropped. Float16 input is computed
+  in float16 up to the angle of the spine, as published, which leaves the spine
+  about 1e-5 off the axis.
 
   Args:
     keypoint: [M, T, V, 3] metres, M 1 or 2; missing joints are zero.
     layout: with origin, spine and shoulders.
 
   Returns:
-    [M, T', V, 3] float64, T' <= T; missing joints stay zero. A clip whose
-    coordinates sum to zero, such as an empty one, comes back as it is.
+    [M, T', V, 3] float64, T' <= T; missing joints are zero. A clip whose
+    coordinates sum to zero, such as an empty one, is returned unchanged.
 
   Raises:
     UserError: three persons, two channels, or a layout without the joints.
 
-  Source: PreNormalize3D of mmaction2 1.x. Deviation: the origin joint is the
-  layout's (there: joint 1 of 25, else the last one).
+  Source: PreNormalize3D of mmaction2 1.x. Deviation: the origin joint is that
+  of the layout (there: joint 1 of 25 joints, otherwise the last joint).
   """
   origin, spine, shoulders = _joints(keypoint, layout)
   if len(keypoint) > 2:
     raise errors.UserError(
-      f'mmaction1x normalisation is defined for one or two persons, not for'
-      f' {len(keypoint)}. Keep two (--max_persons=2).'
+      f'mmaction1x normalization supports one or two persons, not'
+      f' {len(keypoint)}: use --max_persons=2.'
     )
   if keypoint.sum() == 0:
     return keypoint.astype(np.float64)
-  seen = _any_channel(np.abs(keypoint) > _MISSING).any(axis=2)  # [M, T]
-  main = 1 if len(seen) == 2 and seen[1].sum() > seen[0].sum() else 0
-  if not seen[main].any():
+  is_visible = _any_channel(np.abs(keypoint) > _MISSING).any(axis=2)  # [M, T]
+  main = int(np.argmax(is_visible.sum(axis=1)))
+  if not is_visible[main].any():
     return keypoint.astype(np.float64)
-  keypoint = keypoint[:, seen[main]]
+  keypoint = keypoint[:, is_visible[main]]
   if main:
     keypoint = keypoint[::-1]
-  is_there = _any_channel(keypoint != 0)
+  is_present = _any_channel(keypoint != 0)
   keypoint = keypoint - keypoint[0, 0, origin]
-  keypoint[~is_there] = 0
+  keypoint[~is_present] = 0
   for (start, end), axis in ((spine, _Z), (shoulders, _X)):
     vector = keypoint[0, 0, end] - keypoint[0, 0, start]
-    keypoint = _rotate(keypoint, _turn(vector, axis))
+    keypoint = _rotate(keypoint, _rotation(vector, axis))
   return keypoint
 
 
 def normalize_mmaction0x(
   keypoint: np.ndarray, layout: skeletons.Layout
 ) -> np.ndarray:
-  """Skeletons around person 0's origin joint of the same frame, spine up.
+  """Normalize a clip as mmaction2 0.x and 2s-AGCN do.
 
-  A person whose first frame is empty is moved to the start; empty frames at
-  the end are filled by repeating the frames before them. Empty frames in
-  between stay.
+  A person whose first frame is empty is moved to the start; empty frames at the
+  end are filled by repeating the frames before them. Empty frames in between
+  stay.
 
   Args:
     keypoint: [M, T, V, 3] metres; missing joints are zero.
     layout: with origin, spine and shoulders.
 
   Returns:
-    [M, T, V, 3] float32; missing joints stay zero.
+    [M, T, V, 3] float32; missing joints are zero.
 
   Raises:
     UserError: two channels, or a layout without the joints.
 
-  Source: pre_normalization of mmaction2 0.x and 2s-AGCN, in float32 like
-  theirs. They fill up to 300 frames and cut afterwards; filling only the
-  frames that remain is the same. A frame, a person or a joint counts as
-  missing when its coordinates sum to zero.
+  Source: pre_normalization of mmaction2 0.x and 2s-AGCN, also in float32. They
+  fill up to 300 frames and cut afterwards, which gives the same frames. A
+  frame, a person or a joint counts as missing if its coordinates sum to zero.
   """
   origin, spine, shoulders = _joints(keypoint, layout)
   keypoint = keypoint.astype(np.float32)
   if not keypoint.size or keypoint.sum() == 0:
     return keypoint
   for person in keypoint:
-    _close_gaps(person)
-  present = [person.sum() != 0 for person in keypoint]
-  is_there = _joint_sums(keypoint) != 0
-  centred = keypoint - keypoint[:1, :, origin : origin + 1]
-  centred[~is_there] = 0
-  keypoint[present] = centred[present]
+    _fill_missing_frames(person)
+  has_person = [person.sum() != 0 for person in keypoint]
+  is_present = _joint_sums(keypoint) != 0
+  centered = keypoint - keypoint[:1, :, origin : origin + 1]
+  centered[~is_present] = 0
+  keypoint[has_person] = centered[has_person]
   for (start, end), axis in ((spine, _Z), (shoulders, _X)):
     vector = keypoint[0, 0, end] - keypoint[0, 0, start]
-    turned = _rotate(keypoint, _turn(vector, axis))
+    rotated = _rotate(keypoint, _rotation(vector, axis))
     sums = _joint_sums(keypoint).sum(axis=2)
-    moved = (sums != 0) & (sums.sum(axis=1, keepdims=True) != 0)
-    keypoint[moved] = turned[moved]
+    has_frame = (sums != 0) & (sums.sum(axis=1, keepdims=True) != 0)
+    keypoint[has_frame] = rotated[has_frame]
   return keypoint
 
 
 def _joints(
   keypoint: np.ndarray, layout: skeletons.Layout
 ) -> tuple[int, tuple[int, int], tuple[int, int]]:
-  """The origin, and the (start, end) joints that point to +z and +x."""
+  """Return the origin, and the (start, end) joints of the +z and +x axes."""
   missing = [
     name
     for name in ('origin', 'spine', 'shoulders')
@@ -129,67 +127,55 @@ def _joints(
   ]
   if missing:
     raise errors.UserError(
-      f'Layout {layout.name!r} does not say which joints are its'
-      f' {", ".join(missing)}, so its skeletons cannot be normalised: prepare'
-      ' them with --normalize=none, or add these to a layout file.'
+      f'Layout {layout.name!r} does not define {", ".join(missing)}, which 3D'
+      ' normalization needs: use --normalize=none, or a layout file with them.'
     )
   if keypoint.ndim != 4 or keypoint.shape[2:] != (layout.num_joints, 3):
     raise errors.UserError(
-      f'Keypoints of shape {keypoint.shape} cannot be normalised in 3D:'
-      f' expected [persons, frames, {layout.num_joints}, 3]. 2D keypoints take'
-      ' --normalize=none; they are normalised while training.'
+      f'Keypoints of shape {keypoint.shape}: 3D normalization needs [persons,'
+      f' frames, {layout.num_joints}, 3]. For 2D keypoints, which are normalized'
+      ' during training, use --normalize=none.'
     )
   right, left = layout.shoulders
-  # The published vector is joint 8 less joint 4 of the Kinect: right - left.
+  # Published: joint 8 minus joint 4 of the Kinect, which is right - left.
   return layout.origin, layout.spine, (left, right)
 
 
-def _turn(vector: np.ndarray, axis: tuple[int, int, int]) -> np.ndarray:
-  """The rotation [3, 3] that brings `vector` to `axis`; float64.
+def _rotation(vector: np.ndarray, axis: tuple[int, int, int]) -> np.ndarray:
+  """Return the rotation [3, 3] of `vector` to `axis`, float64.
 
-  The unit vector is taken in the type of `vector`.
+  The unit vector is computed in the dtype of `vector`.
   """
   if np.abs(vector).sum() < _TINY:
     return np.eye(3)
-  normal = _cross(vector.tolist(), axis)
+  normal = np.cross(vector.astype(np.float64), axis)
   unit = vector / np.linalg.norm(vector)
-  angle = math.acos(min(max(float(np.dot(unit, np.float64(axis))), -1.0), 1.0))
+  angle = math.acos(np.clip(np.dot(unit, np.float64(axis)), -1.0, 1.0))
   if np.abs(normal).sum() < _TINY or angle < _TINY:
     return np.eye(3)
-  normal = normal / math.sqrt(np.dot(normal, normal))
   # Rodrigues' formula: I + sin(angle) K + (1 - cos(angle)) K^2.
-  x, y, z = normal
+  x, y, z = normal / np.linalg.norm(normal)
   k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
   return np.eye(3) + math.sin(angle) * k + (1 - math.cos(angle)) * (k @ k)
 
 
-def _cross(a, b) -> np.ndarray:
-  return np.array(
-    [
-      a[1] * b[2] - a[2] * b[1],
-      a[2] * b[0] - a[0] * b[2],
-      a[0] * b[1] - a[1] * b[0],
-    ]
-  )
-
-
 def _rotate(keypoint: np.ndarray, rotation: np.ndarray) -> np.ndarray:
-  # One product of matrices; on four axes numpy would make one a frame.
+  # One matrix product; with four axes numpy would compute one per frame.
   return (keypoint.reshape(-1, 3) @ rotation.T).reshape(keypoint.shape)
 
 
 def _any_channel(values: np.ndarray) -> np.ndarray:
-  """[..., 3] bool -> [...]; several times as fast as .any(axis=-1)."""
+  """Return [..., 3].any(axis=-1), several times as fast."""
   return values[..., 0] | values[..., 1] | values[..., 2]
 
 
 def _joint_sums(keypoint: np.ndarray) -> np.ndarray:
-  """[..., 3] -> [...]; several times as fast as .sum(axis=-1)."""
+  """Return [..., 3].sum(axis=-1), several times as fast."""
   return keypoint[..., 0] + keypoint[..., 1] + keypoint[..., 2]
 
 
-def _close_gaps(person: np.ndarray) -> None:
-  """Moves a late person to the start and loops it to the end, in place.
+def _fill_missing_frames(person: np.ndarray) -> None:
+  """Move a late person to the start and loop it to the end, in place.
 
   Args:
     person: [T, V, 3].
@@ -197,11 +183,11 @@ def _close_gaps(person: np.ndarray) -> None:
   if person.sum() == 0:
     return
   if person[0].sum() == 0:
-    late = person[_joint_sums(person).sum(axis=1) != 0]
+    frames = person[_joint_sums(person).sum(axis=1) != 0]
     person[:] = 0
-    person[: len(late)] = late
+    person[: len(frames)] = frames
   sums = _joint_sums(person).sum(axis=1)
-  # The first empty frame behind which nothing follows.
+  # Find the first empty frame after which all frames are empty.
   for t in np.flatnonzero(sums == 0):
     if t and person[t:].sum() == 0:
       person[t:] = person[np.arange(len(person) - t) % t]

@@ -1,19 +1,15 @@
-"""Host batches: which clips, which frames, in which process; numpy only.
+"""Host input pipeline: read clips, sample frames, pad persons, batch.
 
-A batch is a pure function of (seed, step). Step s of a run takes the positions
-s * B to (s + 1) * B of an endless stream of passes over the data, each pass in
-an order of its own, and process i of n takes the i-th of n equal parts of the
-batch. Nothing of this depends on how many workers or processes there are, so a
-run resumes from its step number alone, also on another machine.
+A batch is a pure function of (seed, step). Step s takes positions s * B to
+(s + 1) * B of an endless stream of passes over the data, each pass in its own
+random order, and process i of n makes the i-th of n equal parts of the batch.
+None of this depends on the number of workers or processes, so a run resumes
+from its step number alone, also on another machine.
 
-Whole batches are made at once, from a part number: one read, one draw of
-frames for all clips, one copy into the batch.
-
-NOTE: the order of a pass is sampling.pass_order, not Grain's shuffle. Grain
-0.2.18 shuffles with a cipher of four rounds that leaves the orders of different
-passes correlated: of 56,880 clips, two that met in a batch of 64 met again in
-another pass up to four times as often as by chance, and the positions of a clip
-in two passes correlated with 0.5.
+NOTE: the order of a pass is sampling.pass_order, not Grain's shuffle, whose
+orders of different passes are correlated in Grain 0.2.18: of 56,880 clips, two
+in the same batch of 64 were in the same batch of another pass up to four times
+as often as by chance.
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,31 +30,30 @@ from skeljax.datasets import sampling as sampling_lib
 Source = Sequence[records.Record]
 Dataset = prepared.PreparedDataset | clip_list.ClipList
 
-# Batches that are made ahead while the device computes. One thread is enough:
-# making a batch is Python and memory copies, which take turns anyway; more
-# throughput comes from worker processes.
+# Prefetched batches. One thread is enough: making a batch is Python code and
+# memory copies, which hold the GIL. Worker processes give more throughput.
 _READ_OPTIONS = grain.ReadOptions(num_threads=1, prefetch_buffer_size=2)
 _BATCHES_PER_WORKER = 2
 
 
 class BatchIterator(Iterator[collate.Batch]):
-  """Batches in order; close() it, or use it in a `with`.
+  """Iterator over batches; close() it, or use it in a `with` block.
 
-  One that is forgotten is closed and let go before the interpreter is taken
-  apart, when Grain's own iterators would raise from their destructors.
+  If it is not closed, it is closed before the interpreter shuts down, when the
+  destructors of Grain's iterators would raise.
   """
 
   def __init__(self, batches: grain.DatasetIterator):
-    self._held = [batches]
-    self._close = weakref.finalize(self, _close_held, self._held)
+    self._batches = [batches]
+    self._close = weakref.finalize(self, _close, self._batches)
 
   def __next__(self) -> collate.Batch:
-    if not self._held:
+    if not self._batches:
       raise ValueError('the iterator over batches is closed')
-    return next(self._held[0])
+    return next(self._batches[0])
 
   def close(self) -> None:
-    """Stops threads and workers; a second call does nothing."""
+    """Stop threads and workers; calling it again does nothing."""
     self._close()
 
   def __enter__(self) -> 'BatchIterator':
@@ -68,8 +63,8 @@ class BatchIterator(Iterator[collate.Batch]):
     self.close()
 
 
-def _close_held(held: list[grain.DatasetIterator]) -> None:
-  held.pop().close()
+def _close(batches: list[grain.DatasetIterator]) -> None:
+  batches.pop().close()
 
 
 def train_batches(
@@ -85,34 +80,29 @@ def train_batches(
   process_index: int = 0,
   process_count: int = 1,
 ) -> BatchIterator:
-  """Training batches without end; close() the iterator after use.
-
-  Every pass is shuffled by itself, so an epoch of several passes (`repeat`)
-  needs nothing here; batches cross the ends of passes.
+  """Iterate over training batches without end.
 
   Args:
-    dataset: an open dataset; its split 'train' is read.
-    sampling: how frames are chosen; one view, whatever num_clips says.
-    batch_size: clips of the global batch, over all processes.
-    seed: of the order and the frames; not negative.
+    dataset: its split 'train' is read.
+    sampling: how frames are sampled; one view, whatever its num_clips.
+    batch_size: global batch size, over all processes.
+    seed: seed of order and frames; not negative.
     num_persons: M of the batch; clips with fewer are padded with zeros.
-    start_step: the step whose batch comes first.
-    num_workers: processes that make batches; 0: a thread of this one.
-    needs_next: add keypoint_next, for motion; never with whole clips, where
-      motion is taken between the chosen frames.
-    process_index: which part of the global batch to make.
-    process_count: into how many equal parts it is cut.
+    start_step: step of the first batch.
+    num_workers: worker processes; 0: a thread of this process.
+    needs_next: add keypoint_next, for motion.
+    process_index: part of the global batch to make.
+    process_count: number of equal parts of the global batch.
 
   Returns:
-    Batches as collate.collate describes them, and index and mask [B].
+    Batches of collate.collate, with index (row of the split) and mask [B].
 
   Raises:
-    UserError: a setting or a clip does not fit; the text names the clip.
+    UserError: invalid settings, or a clip that does not fit.
   """
   if seed < 0 or start_step < 0:
     raise errors.UserError(
-      'seed and start_step must not be negative, but are '
-      f'{seed} and {start_step}.'
+      f'seed={seed} and start_step={start_step}: expected at least 0.'
     )
   sampling = dataclasses.replace(sampling, num_clips=1)
   rows = _process_rows(batch_size, process_index, process_count)
@@ -135,22 +125,24 @@ def eval_batches(
   process_index: int = 0,
   process_count: int = 1,
 ) -> BatchIterator:
-  """Each clip of a split once, in order, in the same steps for all processes.
+  """Iterate once over the clips of a split, in order.
 
-  The last batch is filled up with clips from the beginning whose mask is 0.
+  Every process makes the same number of batches, `steps_per_eval`. The last
+  batch is filled with clips from the beginning, whose mask is 0.
 
   Args:
-    dataset: an open dataset, or clips in memory.
-    sampling: how frames are chosen; test mode with num_clips views.
-    batch_size: as for train_batches, and so are those not named here.
-    num_persons: as for train_batches.
-    split: 'train' or 'val'; clip_list.SPLIT of clips in memory.
-
-  Returns:
-    steps_per_eval batches, like those of train_batches.
+    dataset: a prepared dataset, or clips in memory.
+    sampling: how frames are sampled; test mode with num_clips views.
+    batch_size: like the arguments that follow, as in train_batches.
+    num_persons: M of the batch.
+    split: 'train' or 'val'; clip_list.SPLIT for clips in memory.
+    num_workers: worker processes.
+    needs_next: add keypoint_next.
+    process_index: part of the global batch to make.
+    process_count: number of equal parts.
 
   Raises:
-    UserError: a setting or a clip does not fit; the text names the clip.
+    UserError: invalid settings, or a clip that does not fit.
   """
   rows = _process_rows(batch_size, process_index, process_count)
   source = _open_split(dataset, split, sampling, num_persons)
@@ -163,22 +155,23 @@ def eval_batches(
 
 
 def steps_per_eval(dataset: Dataset, split: str, batch_size: int) -> int:
-  """Batches that eval_batches makes of a split."""
+  """Return the number of batches of eval_batches."""
   return -(-dataset.num_clips[split] // batch_size)
 
 
 @dataclasses.dataclass(frozen=True)
 class _BatchMaker:
-  """Makes the batches of one process; travels to its workers.
+  """Makes the batches of one process; is sent to its workers.
+
+  Part p of the stream of clips is its positions p * rows to (p + 1) * rows.
 
   Attributes:
     source: the clips of the split.
-    sampling: how frames are chosen.
+    sampling: how frames are sampled.
     num_persons: M.
     needs_next: whether to add the successor frames.
-    rows: clips in one part of a global batch. Part p takes the places p * rows
-      to (p + 1) * rows of the stream of clips.
-    seed: of the run; unused in evaluation.
+    rows: clips in one process's part of a global batch.
+    seed: seed of the run; unused in evaluation.
   """
 
   source: Source
@@ -189,15 +182,15 @@ class _BatchMaker:
   seed: int = 0
 
   def train(self, part: int) -> collate.Batch:
-    """Random frames of shuffled clips, pass after pass."""
+    """Make a batch of random frames of shuffled clips."""
     num_clips = len(self.source)
-    places = part * self.rows + np.arange(self.rows)
-    passes = (places // num_clips).tolist()
+    positions = part * self.rows + np.arange(self.rows)
+    passes = (positions // num_clips).tolist()
     orders = [
       sampling_lib.pass_order(self.seed, number, num_clips)
       for number in range(passes[0], passes[-1] + 1)
     ]
-    index = np.concatenate(orders)[places - passes[0] * num_clips]
+    index = np.concatenate(orders)[positions - passes[0] * num_clips]
     clips, total_frames = self._read(index)
     uniforms = sampling_lib.clip_uniforms(
       self.seed,
@@ -209,27 +202,19 @@ class _BatchMaker:
     return self._collate(clips, frames[:, None], index, np.ones(self.rows))
 
   def evaluate(self, part: int) -> collate.Batch:
-    """Test-mode frames of the clips in order."""
+    """Make a batch of test frames of clips in order."""
     num_clips = len(self.source)
-    places = part * self.rows + np.arange(self.rows)
-    # Behind the last clip come real ones again, not zeros, which some features
-    # would turn into NaN.
-    index = places % num_clips
+    positions = part * self.rows + np.arange(self.rows)
+    # Padding rows are real clips, because zeros could become NaN.
+    index = positions % num_clips
     clips, total_frames = self._read(index)
-    frames = np.stack(
-      [
-        sampling_lib.eval_frames(self.sampling, n)
-        for n in total_frames.tolist()
-      ]
-    )
-    return self._collate(clips, frames, index, places < num_clips)
+    frames = [
+      sampling_lib.eval_frames(self.sampling, n) for n in total_frames.tolist()
+    ]
+    return self._collate(clips, np.stack(frames), index, positions < num_clips)
 
-  def _read(self, index):
-    index = index.tolist()
-    if hasattr(self.source, '__getitems__'):
-      clips = self.source.__getitems__(index)
-    else:
-      clips = [self.source[i] for i in index]
+  def _read(self, index: np.ndarray) -> tuple[list[records.Record], np.ndarray]:
+    clips = [self.source[i] for i in index.tolist()]
     for clip in clips:
       collate.check_clip(clip, self.sampling, self.num_persons)
     return clips, np.array([clip['total_frames'] for clip in clips], np.int32)
@@ -250,7 +235,7 @@ class _BatchMaker:
 def _iterate(batches: grain.MapDataset, num_workers: int) -> BatchIterator:
   if num_workers < 0:
     raise errors.UserError(
-      f'num_workers must not be negative, but is {num_workers}.'
+      f'data.num_workers={num_workers}: expected at least 0.'
     )
   stream = batches.to_iter_dataset(_READ_OPTIONS)
   if num_workers:
@@ -265,17 +250,16 @@ def _iterate(batches: grain.MapDataset, num_workers: int) -> BatchIterator:
 def _process_rows(
   batch_size: int, process_index: int, process_count: int
 ) -> int:
-  """Clips of the global batch that one process makes."""
+  """Return the number of clips of a batch that one process makes."""
   if not 0 <= process_index < process_count:
     raise errors.UserError(
-      f'process_index is {process_index}, which is not one of the '
-      f'{process_count} processes.'
+      f'process_index={process_index}: expected less than process_count='
+      f'{process_count}.'
     )
   if batch_size < 1 or batch_size % process_count:
     raise errors.UserError(
-      f'batch_size is {batch_size}, which cannot be cut into {process_count} '
-      'equal parts, one a process; take a positive multiple of '
-      f'{process_count}.'
+      f'batch_size={batch_size}: expected a positive multiple of the number of'
+      f' processes, {process_count}.'
     )
   return batch_size // process_count
 
@@ -286,18 +270,18 @@ def _open_split(
   sampling: sampling_lib.Sampling,
   num_persons: int,
 ) -> Source:
-  """The clips of a split, after a look at whether all of them fit."""
+  """Open a split, and check all its clips if some may not fit."""
   source = dataset.source(split)
   if not len(source):
     raise errors.UserError(
-      f'split {split!r} of dataset {dataset.name!r} has no clips; look at the '
-      'protocol and the splits it was prepared with.'
+      f'Split {split!r} of dataset {dataset.name!r} has no clips: check the'
+      ' protocol it was prepared with.'
     )
   longest = sampling.longest_clip
-  too_long = longest is not None and dataset.spec.max_frames > longest
-  if too_long or dataset.spec.num_persons > num_persons:
-    # Some clip of the dataset does not fit, maybe one of the other split. To
-    # look now takes a while, but an error in the middle of a run costs more.
+  is_too_long = longest is not None and dataset.spec.max_frames > longest
+  if is_too_long or dataset.spec.num_persons > num_persons:
+    # The clip may be one of the other split. Reading all clips takes a while,
+    # but an error in the middle of a run costs more.
     for i in range(len(source)):
       collate.check_clip(source[i], sampling, num_persons)
   return source

@@ -1,153 +1,119 @@
-"""Which frames of a clip the model sees: index arithmetic, no skeletons.
+"""Frame sampling: which frames of a clip a network gets; numpy index arithmetic.
 
-Training draws are a pure array function of explicit uniforms (`train_frames`,
-on numpy or jax.numpy, whole batches at once), and the uniforms a counter-based
-function of seed, pass and clip (`clip_uniforms`), so that any clip of any step
-can be drawn again by itself, on any process, or on the device. Test mode
-(`eval_frames`) gives the published indices, which come from NumPy's legacy
-generator and depend on nothing but the number of frames.
+Training draws are a pure function of explicit uniform random numbers
+(`train_frames`), and these of seed, pass over the data and clip
+(`clip_uniforms`), so every process can reproduce any clip of any step. Test
+frames (`eval_frames`) are the published ones, which depend only on the number
+of frames.
 
-A frame index of -1 stands for a frame of zeros.
-
-Source: UniformSampleFrames, PadTo and PaddingWithLoop of mmaction2;
-UniformSampleFrames of pyskl with p_interval 1 (`uniform_pyskl`); the feeder of
-CTR-GCN for NW-UCLA (`sorted_random`); `random_choose` of the original
-ST-GCN (`random_crop`). Deviation: where the original ST-GCN pads a short clip,
-a random number of the zero frames comes first; here all come last, so that
-the first frame is always a real one.
+A frame index of -1 is a frame of zeros.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
 import functools
-import types
 
 import numpy as np
 
 from skeljax import errors
+from skeljax import option
 
 FRAMES = (
-  'uniform',
-  'uniform_pyskl',
-  'loop',
-  'zero',
-  'sorted_random',
-  'random_crop',
-)
+  'uniform', 'uniform_pyskl', 'loop', 'zero', 'sorted_random', 'random_crop',
+)  # fmt: skip
 _UNIFORM = ('uniform', 'uniform_pyskl')
 
-# The published test mode reseeds the generator with this for each sample.
-_TEST_SEED = 255
-
-# Second word of the Philox counter: keeps the two kinds of draws apart.
+# Second word of the Philox counter: separates the two kinds of draws.
 _CLIP_DRAWS, _ORDER_DRAWS = 0, 1
 
 
 @dataclasses.dataclass(frozen=True)
 class Sampling:
-  """How frames are chosen.
+  """Which frames of a clip are sampled.
 
-  Attributes:
-    frames: 'uniform' (one random frame out of each of clip_len equal parts),
-      'uniform_pyskl' (the same, but in test mode the frames that pyskl takes),
-      'loop' (the first clip_len frames, repeated when there are fewer), 'zero'
-      (all frames, then zeros; no clip may be longer than clip_len),
-      'sorted_random' (random frames with replacement, in order; test: evenly
-      spaced), 'random_crop' (a random window, zeros behind short clips; test:
-      the central window).
-    clip_len: frames in one view.
-    num_clips: views in test mode, more than one only with 'uniform' and
-      'uniform_pyskl'; training draws one.
-    whole_clip: ship the whole clip, padded to max_frames, next to the indices.
-    max_frames: the padded length with whole_clip; otherwise unused.
+  frames is one of
+    uniform: one random frame from each of clip_len equal parts;
+    uniform_pyskl: the same, with the test frames of pyskl;
+    loop: the first clip_len frames, short clips repeated;
+    zero: all frames, then zeros; clips must not be longer than clip_len;
+    sorted_random: random frames with replacement, sorted; test: evenly spaced;
+    random_crop: a random window, short clips padded with zeros; test: the
+      central window.
   """
 
-  frames: str
-  clip_len: int
-  num_clips: int = 1
-  whole_clip: bool = False
-  max_frames: int = 0
+  frames: str = option.field(help='Sampling scheme.', choices=FRAMES)
+  clip_len: int = option.field(help='Frames per view.', minimum=1)
+  num_clips: int = option.field(
+    1, 'Test views per clip; more than one only with uniform.', minimum=1
+  )
+  whole_clip: bool = option.field(
+    False, 'Batch whole clips with the indices; frames are taken on the device.'
+  )
+  max_frames: int = option.field(
+    0, 'Frames to which whole clips are padded.', minimum=0
+  )
 
   def __post_init__(self):
-    if self.frames not in FRAMES:
-      raise errors.UserError(
-        f'unknown way to choose frames {self.frames!r}; known are '
-        f'{", ".join(FRAMES)}.'
-      )
-    if self.clip_len < 1 or self.num_clips < 1:
-      raise errors.UserError(
-        'clip_len and num_clips must be at least 1, but are '
-        f'{self.clip_len} and {self.num_clips}.'
-      )
+    option.check(self, '--config.data.')
     if self.num_clips > 1 and self.frames not in _UNIFORM:
       raise errors.UserError(
-        f'num_clips is {self.num_clips}, but {self.frames!r} chooses the same '
-        "frames for every view; set num_clips to 1, or frames to 'uniform'."
+        f'data.num_clips={self.num_clips}: data.frames={self.frames} has only'
+        ' one view; set num_clips to 1, or frames to uniform.'
       )
-    if self.whole_clip and self.max_frames < 1:
+    if self.whole_clip and not self.max_frames:
       raise errors.UserError(
-        'whole clips are padded to max_frames, which is '
-        f'{self.max_frames}; set it to the length of the longest clip.'
+        'data.whole_clip needs data.max_frames, the number of frames of the'
+        ' longest clip.'
       )
 
   @property
   def num_uniforms(self) -> int:
-    """How many uniforms one training draw takes."""
-    return {
-      'uniform': self.clip_len + 1,
-      'uniform_pyskl': self.clip_len + 1,
-      'sorted_random': self.clip_len,
-      'random_crop': 1,
-    }.get(self.frames, 0)
+    """Uniform random numbers per training draw."""
+    sizes = {'sorted_random': self.clip_len, 'random_crop': 1}
+    if self.frames in _UNIFORM:
+      return self.clip_len + 1
+    return sizes.get(self.frames, 0)
 
   @property
   def longest_clip(self) -> int | None:
-    """The longest clip that can be taken, in frames; None: any."""
-    limits = []
-    if self.frames == 'zero':
-      limits.append(self.clip_len)
-    if self.whole_clip:
-      limits.append(self.max_frames)
+    """Maximum number of frames of a clip; None: unlimited."""
+    limits = [self.clip_len] * (self.frames == 'zero')
+    limits += [self.max_frames] * self.whole_clip
     return min(limits, default=None)
 
 
 def check_clip(sampling: Sampling, sample_id: str, total_frames: int) -> None:
-  """Raises UserError for a clip from which no frames can be chosen."""
+  """Raise UserError for a clip from which no frames can be sampled."""
   if total_frames < 1:
-    raise errors.UserError(
-      f'clip {sample_id!r} has no frames; leave it out when preparing the '
-      'dataset.'
-    )
+    raise errors.UserError(f'Clip {sample_id!r} has no frames: leave it out.')
   longest = sampling.longest_clip
   if longest is None or total_frames <= longest:
     return
+  message = f'Clip {sample_id!r} has {total_frames} frames, more than '
   if sampling.whole_clip and total_frames > sampling.max_frames:
     raise errors.UserError(
-      f'clip {sample_id!r} has {total_frames} frames, more than max_frames = '
-      f'{sampling.max_frames}, to which whole clips are padded; raise '
-      f'max_frames to at least {total_frames}.'
+      f'{message}data.max_frames={sampling.max_frames}: raise it to at least'
+      f' {total_frames}.'
     )
   raise errors.UserError(
-    f'clip {sample_id!r} has {total_frames} frames, more than clip_len = '
-    f'{sampling.clip_len}, and padding with zeros cannot shorten it; raise '
-    f"clip_len to at least {total_frames}, or set frames to 'uniform', 'loop' "
-    "or 'random_crop'."
+    f'{message}data.clip_len={sampling.clip_len} with data.frames=zero: raise'
+    f' clip_len to at least {total_frames}, or use other frames (uniform, loop,'
+    ' random_crop).'
   )
 
 
 @functools.lru_cache(maxsize=16)
 def _philox_key(seed: int) -> np.ndarray:
-  # Spread: neighbouring seeds must not give neighbouring streams.
+  # Hashed, so that neighboring seeds do not give neighboring streams.
   return np.random.SeedSequence(seed).generate_state(2, np.uint64)
 
 
 def _raw_bits(seed: int, counters: Sequence[tuple], count: int) -> np.ndarray:
-  """[len(counters), count] random words, each row from a counter on."""
-  # Raw words, because NumPy promises that a bit generator's stream never
-  # changes, but not what Generator's methods make of it.
+  """Return [len(counters), count] random words, each row from a counter on."""
+  # NumPy guarantees the raw words of a bit generator across versions, but not
+  # the methods of Generator.
   philox = np.random.Philox(key=_philox_key(seed))
-  # A fresh state has no words left over from an earlier counter; setting it
-  # anew costs a third of making another generator.
+  # Setting the state takes a third of the time of a new generator.
   state = philox.state
   rows = np.empty((len(counters), count), np.uint64)
   for row, counter in enumerate(counters):
@@ -160,26 +126,26 @@ def _raw_bits(seed: int, counters: Sequence[tuple], count: int) -> np.ndarray:
 def clip_uniforms(
   seed: int, passes: Sequence[int], positions: Sequence[int], count: int
 ) -> np.ndarray:
-  """The uniforms of some clips, each in some pass over the data.
+  """Return the uniform random numbers of clips.
 
   Args:
     seed: seed of the run, not negative.
-    passes: [B], how many passes over the data came before, from 0.
-    positions: [B], each clip's place in the annotation file.
-    count: how many a clip; a longer draw begins with the shorter one.
+    passes: [B], pass over the data of each clip, from 0.
+    positions: [B], position of each clip in the annotation file.
+    count: numbers per clip; a longer draw starts with the shorter one.
 
   Returns:
-    [B, count] float64 in [0, 1), multiples of 2^-53. A row depends on its own
-    pass and position alone.
+    [B, count] float64 in [0, 1), multiples of 2^-53. A row depends only on
+    seed, pass and position.
   """
-  # The first word counts on within a row, so rows never overlap.
+  # Philox increments the first word within a row, so rows never overlap.
   counters = [(0, _CLIP_DRAWS, *row) for row in zip(passes, positions)]
   return (_raw_bits(seed, counters, count) >> np.uint64(11)) * 2.0**-53
 
 
 @functools.lru_cache(maxsize=4)
 def pass_order(seed: int, pass_number: int, num_clips: int) -> np.ndarray:
-  """[num_clips] int64: the order of the clips in one pass; read-only."""
+  """Return the order [num_clips] int64 of the clips in one pass; read-only."""
   counters = [(0, _ORDER_DRAWS, pass_number, 0)]
   bits = _raw_bits(seed, counters, num_clips)[0]
   order = np.argsort(bits, stable=True)
@@ -188,104 +154,85 @@ def pass_order(seed: int, pass_number: int, num_clips: int) -> np.ndarray:
 
 
 def train_frames(
-  sampling: Sampling,
-  total_frames: np.ndarray,
-  uniforms: np.ndarray,
-  xp: types.ModuleType = np,
+  sampling: Sampling, total_frames: np.ndarray, uniforms: np.ndarray
 ) -> np.ndarray:
-  """Random frames of clips, one view each, in the published distribution.
+  """Sample random frames, one view per clip.
 
   Args:
-    sampling: how frames are chosen.
+    sampling: the sampling scheme.
     total_frames: [B] integers, at least 1.
-    uniforms: [B, sampling.num_uniforms] in [0, 1); float64 or float32.
-    xp: numpy, or jax.numpy for arrays on the device, also under jit.
+    uniforms: [B, sampling.num_uniforms] float64 in [0, 1).
 
   Returns:
     [B, clip_len] int32 frame indices, -1 for a frame of zeros.
   """
-  clip_len = sampling.clip_len
-  n = total_frames[:, None]
-  steps = xp.arange(clip_len, dtype=xp.int32)[None, :]
-  if sampling.frames in _UNIFORM:
-    index = _uniform_frames(clip_len, n, uniforms, steps, xp)
-  elif sampling.frames == 'loop':
-    index = steps % n
-  elif sampling.frames == 'zero':
-    index = xp.where(steps < n, steps, -1)
-  elif sampling.frames == 'sorted_random':
-    index = xp.sort(_floor_times(uniforms, n, xp), axis=-1)
-  else:
-    num_starts = xp.maximum(n - clip_len, 0) + 1
-    index = _floor_times(uniforms, num_starts, xp) + steps
-    index = xp.where(index < n, index, -1)
-  return index.astype(xp.int32)
-
-
-def _floor_times(u: np.ndarray, n: np.ndarray, xp: types.ModuleType):
-  """An integer in 0..n-1 from each uniform."""
-  # The minimum is for device arithmetic that may round a product up to n.
-  return xp.minimum((u * n).astype(xp.int32), n - 1)
-
-
-def _uniform_frames(clip_len, n, u, steps, xp):
-  # Fewer frames than asked for: on from a random one, round and round.
-  short = _floor_times(u[:, :1], n, xp) + steps
-  # Up to twice as many: leave out n - clip_len frames, at distinct places
-  # among the clip_len + 1 before, between and behind those kept. The places
-  # with the smallest uniforms are a uniform choice without replacement.
-  ranks = xp.argsort(xp.argsort(u, axis=-1, stable=True), axis=-1)
-  skipped = xp.cumsum(ranks < n - clip_len, axis=-1)
-  medium = steps + skipped[:, :clip_len]
-  # More: a random frame out of each of clip_len nearly equal parts.
-  first = steps * n // clip_len
-  size = (steps + 1) * n // clip_len - first
-  long = first + _floor_times(u[:, :clip_len], size, xp)
-  index = xp.where(n < 2 * clip_len, medium, long)
-  return xp.where(n < clip_len, short, index) % n
+  draw = _TRAIN[sampling.frames]
+  return draw(total_frames[:, None], sampling.clip_len, uniforms).astype(
+    np.int32
+  )
 
 
 @functools.lru_cache(maxsize=4096)
 def eval_frames(sampling: Sampling, total_frames: int) -> np.ndarray:
-  """The frames of test mode: the same for all clips of one length.
+  """Return the test frames of all clips with `total_frames` frames.
 
   Args:
-    sampling: how frames are chosen.
+    sampling: the sampling scheme.
     total_frames: at least 1.
 
   Returns:
     [num_clips, clip_len] int32, read-only; -1 for a frame of zeros.
   """
-  clip_len = sampling.clip_len
-  steps = np.arange(clip_len)
   if sampling.frames in _UNIFORM:
-    index = _uniform_test_frames(sampling, total_frames)
-  elif sampling.frames == 'loop':
-    index = steps % total_frames
-  elif sampling.frames == 'zero':
-    index = np.where(steps < total_frames, steps, -1)
-  elif sampling.frames == 'sorted_random':
-    # Truncated, not rounded, as published.
-    index = np.linspace(0, total_frames - 1, clip_len).astype(np.int32)
+    index = _uniform_test(
+      total_frames,
+      sampling.clip_len,
+      sampling.num_clips,
+      pyskl=sampling.frames == 'uniform_pyskl',
+    )
   else:
-    index = steps + max(total_frames - clip_len, 0) // 2
-    index = np.where(index < total_frames, index, -1)
-  index = index.reshape(sampling.num_clips, clip_len).astype(np.int32)
+    index = _TEST[sampling.frames](total_frames, sampling.clip_len)[None]
+  index = index.astype(np.int32)
   index.flags.writeable = False
   return index
 
 
-def _uniform_test_frames(sampling: Sampling, total_frames: int) -> np.ndarray:
-  # NOTE: another generator, or other calls in another order, gives other
-  # frames than the published ones.
-  rng = np.random.RandomState(_TEST_SEED)
-  n, clip_len, num_clips = total_frames, sampling.clip_len, sampling.num_clips
+def _uniform(n: np.ndarray, clip_len: int, u: np.ndarray) -> np.ndarray:
+  """Random frames of UniformSampleFrames of mmaction2 and pyskl.
+
+  mmaction2 draws with other generator calls; the distribution is the same.
+  """
+  steps = np.arange(clip_len)
+  # Fewer than clip_len frames: a loop from a random frame.
+  short = _floor(u[:, :1] * n) + steps
+  # Up to twice as many: leave out n - clip_len frames, at distinct places among
+  # the clip_len + 1 before, between and after the others. The places with the
+  # smallest uniforms are a uniform choice without replacement.
+  ranks = np.argsort(np.argsort(u, axis=-1, stable=True), axis=-1)
+  skipped = np.cumsum(ranks < n - clip_len, axis=-1)
+  medium = steps + skipped[:, :clip_len]
+  # More: a random frame from each of clip_len nearly equal parts.
+  first = steps * n // clip_len
+  size = (steps + 1) * n // clip_len - first
+  long = first + _floor(u[:, :clip_len] * size)
+  index = np.where(n < 2 * clip_len, medium, long)
+  return np.where(n < clip_len, short, index) % n
+
+
+def _uniform_test(
+  n: int, clip_len: int, num_clips: int, *, pyskl: bool
+) -> np.ndarray:
+  """Test frames of UniformSampleFrames of mmaction2, or of pyskl (p_interval 1).
+
+  NOTE: both seed the legacy generator with 255 for every clip; other calls, or
+  another order of them, would give other frames.
+  """
+  rng = np.random.RandomState(255)
   steps = np.arange(clip_len)
   views = []
   for view in range(num_clips):
-    if sampling.frames == 'uniform_pyskl':
-      # The part of the clip that pyskl looks at, and where it starts: always
-      # all of it, but drawn even so.
+    if pyskl:
+      # Draws of pyskl for the part of the clip it samples from: all of it.
       rng.rand()
       rng.randint(1)
     if n < clip_len:
@@ -302,21 +249,81 @@ def _uniform_test_frames(sampling: Sampling, total_frames: int) -> np.ndarray:
   return np.stack(views)
 
 
+def _loop(n, clip_len: int, u=None) -> np.ndarray:
+  """PadTo(mode='loop') of mmaction2 1.x, PaddingWithLoop of 0.x."""
+  del u
+  return np.arange(clip_len) % n
+
+
+def _zero(n, clip_len: int, u=None) -> np.ndarray:
+  """PadTo(mode='zero') of mmaction2."""
+  del u
+  return _zeros_after_end(np.arange(clip_len), n)
+
+
+def _sorted_random(n: np.ndarray, clip_len: int, u: np.ndarray) -> np.ndarray:
+  """Training frames of CTR-GCN's feeder for NW-UCLA."""
+  del clip_len
+  return np.sort(_floor(u * n), axis=-1)
+
+
+def _sorted_random_test(n: int, clip_len: int) -> np.ndarray:
+  """Test frames of CTR-GCN's feeder for NW-UCLA, truncated and not rounded."""
+  return np.linspace(0, n - 1, clip_len).astype(np.int32)
+
+
+def _random_crop(n: np.ndarray, clip_len: int, u: np.ndarray) -> np.ndarray:
+  """`random_choose` of the original ST-GCN.
+
+  Deviation: in a short clip, the original puts a random number of the zero
+  frames first; here all of them are last, so that frame 0 is a real one.
+  """
+  start = _floor(u * (np.maximum(n - clip_len, 0) + 1))
+  return _zeros_after_end(start + np.arange(clip_len), n)
+
+
+def _center_crop(n: int, clip_len: int) -> np.ndarray:
+  """Central window of the clip."""
+  start = max(n - clip_len, 0) // 2
+  return _zeros_after_end(start + np.arange(clip_len), n)
+
+
+_TRAIN: dict[str, Callable[..., np.ndarray]] = {
+  'uniform': _uniform,
+  'uniform_pyskl': _uniform,
+  'loop': _loop,
+  'zero': _zero,
+  'sorted_random': _sorted_random,
+  'random_crop': _random_crop,
+}
+_TEST: dict[str, Callable[..., np.ndarray]] = {
+  'loop': _loop,
+  'zero': _zero,
+  'sorted_random': _sorted_random_test,
+  'random_crop': _center_crop,
+}
+
+
+def _floor(x: np.ndarray) -> np.ndarray:
+  return x.astype(np.int32)
+
+
+def _zeros_after_end(index: np.ndarray, n) -> np.ndarray:
+  return np.where(index < n, index, -1)
+
+
 def successor(
-  frame_index: np.ndarray,
-  total_frames: np.ndarray,
-  xp: types.ModuleType = np,
+  frame_index: np.ndarray, total_frames: np.ndarray | int
 ) -> np.ndarray:
-  """The frame after each chosen one in the original clip, for motion.
+  """Return the frame after each sampled one in the original clip, for motion.
 
   Args:
     frame_index: frame indices of any shape, -1 for a frame of zeros.
-    total_frames: frames in the clip, broadcastable to frame_index.
-    xp: numpy or jax.numpy.
+    total_frames: frames of the clip, broadcastable to frame_index.
 
   Returns:
     Indices of the same shape: the last frame is its own successor, a repeated
     frame has the successor of the frame it repeats, and -1 stays -1.
   """
-  following = xp.minimum(frame_index + 1, total_frames - 1)
-  return xp.where(frame_index < 0, -1, following)
+  following = np.minimum(frame_index + 1, total_frames - 1)
+  return np.where(frame_index < 0, -1, following)

@@ -1,9 +1,8 @@
-"""Checkpoints of a workdir: the only room that knows Orbax.
+"""Checkpoints of a workdir, written and read with Orbax.
 
-A checkpoint holds three items: `variables` (parameters, BatchNorm statistics,
-graph), `optimizer` (optimiser state and step) and `meta`, the JSON that makes
-it speak for itself: configuration, layout, class names, normalisation, stream,
-sampling and code version. Whoever has it needs no config file.
+A checkpoint has three items: `variables` (parameters, BatchNorm statistics,
+graph), `optimizer` (optimizer state and step) and `meta`, JSON with the config,
+the DataSpec and the code version. It can be used without a config file.
 """
 
 from collections.abc import Mapping
@@ -19,37 +18,33 @@ from skeljax.training import train_state
 
 FOLDER = 'checkpoints'
 BEST_METRIC = 'top1'
-# Stored where no evaluation fell on the step: below every accuracy, and Orbax
-# would warn about each save without metrics.
+# Metric of a step without evaluation. Orbax warns about saves without metrics.
 _NOT_EVALUATED = {BEST_METRIC: -1.0}
 
 
 class Checkpoints:
-  """Keeps the latest checkpoints and the best; use in a `with` block.
+  """Context manager that keeps the latest checkpoints and the best one.
 
-  Leaving the block waits for the save under way: without it the last
-  checkpoint would be lost.
+  Leaving the `with` block waits for the asynchronous save in progress.
   """
 
   def __init__(self, workdir: str, *, keep: int = 2, read_only: bool = False):
-    """Opens `workdir`/checkpoints.
+    """Open `workdir`/checkpoints.
 
     Args:
-      workdir: made absolute here, Orbax fails late on relative paths.
-      keep: latest checkpoints to keep; the best one is kept besides.
-      read_only: for readers; never creates or removes anything.
+      workdir: any path; made absolute, because Orbax fails late on relative
+        ones.
+      keep: number of latest checkpoints to keep, in addition to the best one.
+      read_only: never create or remove anything.
     """
     self.directory = os.path.join(os.path.abspath(workdir), FOLDER)
     policy = checkpoint_managers.AnyPreservationPolicy(
       [
         checkpoint_managers.LatestN(keep),
-        checkpoint_managers.BestN(
-          get_metric_fn=_best_metric,
-          n=1,
-        ),
+        checkpoint_managers.BestN(get_metric_fn=_best_metric, n=1),
       ]
     )
-    # best_fn besides BestN: without it the metrics are not even written.
+    # NOTE: without best_fn Orbax does not write the metrics that BestN reads.
     options = ocp.CheckpointManagerOptions(
       preservation_policy=None if read_only else policy,
       best_fn=_best_metric,
@@ -72,7 +67,7 @@ class Checkpoints:
 
   @property
   def best_step(self) -> int | None:
-    """The step of the highest validation top-1, None before any evaluation."""
+    """The step with the highest validation top-1; None before any evaluation."""
     best = self._manager.best_step()
     if best is None or _best_metric(self._manager.metrics(best)) < 0:
       return None
@@ -88,20 +83,20 @@ class Checkpoints:
     meta: Mapping[str, Any],
     metrics: Mapping[str, float] | None = None,
   ) -> None:
-    """Saves at `state.step`; returns after the copy off the devices.
+    """Save at `state.step`; return once the state is copied off the devices.
 
     Raises:
-      UserError: a newer step lies in the directory (Orbax would skip the save
-        without a word).
+      UserError: the directory has a newer step (Orbax would silently skip the
+        save).
     """
     step = int(state.step)
     latest = self.latest_step
-    if latest is not None and latest >= step:
-      if latest == step:
-        return
+    if latest == step:
+      return
+    if latest is not None and latest > step:
       raise errors.UserError(
-        f'{self.directory} already holds step {latest}, newer than step {step}'
-        ' of this run. Choose another --workdir, or remove that directory.'
+        f'{self.directory} already has step {latest}, newer than step {step} of'
+        ' this run: choose another --workdir, or remove that directory.'
       )
     self._manager.save(
       step,
@@ -118,7 +113,7 @@ class Checkpoints:
   def save_variables(
     self, step: int, variables: Mapping[str, Any], meta: Mapping[str, Any]
   ) -> None:
-    """Saves weights that no run made: for evaluation and as a start."""
+    """Save weights without optimizer state, for example converted ones."""
     self._manager.save(
       step,
       args=ocp.args.Composite(
@@ -128,11 +123,8 @@ class Checkpoints:
       metrics=_NOT_EVALUATED,
     )
 
-  def wait(self) -> None:
-    """Blocks until the save under way is on the disk."""
-    self._manager.wait_until_finished()
-
   def read_meta(self, step: int) -> dict[str, Any]:
+    """Return the metadata stored with `save`."""
     restored = self._manager.restore(
       step, args=ocp.args.Composite(meta=ocp.args.JsonRestore())
     )
@@ -144,15 +136,15 @@ class Checkpoints:
     like: train_state.TrainState,
     sharding: jax.sharding.Sharding,
   ) -> train_state.TrainState:
-    """The whole TrainState of `step`, placed as `sharding` says.
+    """Restore the TrainState of `step`.
 
     Args:
       step: one of `steps`.
       like: a state (or its eval_shape) with the expected tree and shapes.
-      sharding: where every leaf will live; another mesh than at the time of
-        saving is fine.
+      sharding: sharding of every leaf; the mesh may differ from the one that
+        the state was saved from.
     """
-    abstract = abstract_tree(like, sharding)
+    abstract = _abstract(like, sharding)
     restored = self._manager.restore(
       step,
       args=ocp.args.Composite(
@@ -172,26 +164,26 @@ class Checkpoints:
     like: Mapping[str, Any],
     sharding: jax.sharding.Sharding,
   ) -> dict[str, Any]:
-    """The collections that `model.apply` takes, without optimiser state."""
+    """Restore the collections that `model.apply` takes."""
     restored = self._manager.restore(
       step,
       args=ocp.args.Composite(
-        variables=ocp.args.StandardRestore(abstract_tree(like, sharding))
+        variables=ocp.args.StandardRestore(_abstract(like, sharding))
       ),
     )
     return restored['variables']
 
   def find_step(self, wanted: str) -> int:
-    """The step that 'last', 'best' or a number means.
+    """Return the step for 'last', 'best' or a number.
 
     Raises:
-      UserError: there is no such checkpoint; the text lists those there are.
+      UserError: no such checkpoint; the message lists the available steps.
     """
     available = self.steps
     if not available:
       raise errors.UserError(
-        f'{self.directory} holds no checkpoint. Train first, or name the'
-        ' workdir of a run that has saved one.'
+        f'{self.directory} has no checkpoints: expected the workdir of a run'
+        ' that has saved one.'
       )
     if wanted == 'last':
       return available[-1]
@@ -199,7 +191,7 @@ class Checkpoints:
       best = self.best_step
       if best is None:
         raise errors.UserError(
-          f'{self.directory} has no evaluated checkpoint to be the best; use'
+          f'--step=best: {self.directory} has no evaluated checkpoint; use'
           f' --step=last or one of {", ".join(map(str, available))}.'
         )
       return best
@@ -215,8 +207,8 @@ def _best_metric(metrics: Mapping[str, float]) -> float:
   return metrics[BEST_METRIC]
 
 
-def abstract_tree(tree: Any, sharding: jax.sharding.Sharding) -> Any:
-  """Shapes, dtypes and where each leaf is to live."""
+def _abstract(tree: Any, sharding: jax.sharding.Sharding) -> Any:
+  """Replace every leaf by its shape, dtype and sharding."""
   return jax.tree.map(
     lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=sharding), tree
   )

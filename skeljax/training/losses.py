@@ -1,4 +1,4 @@
-"""Per-sample losses and the masked mean that goes with them."""
+"""Per-sample classification losses and their weighted, masked mean."""
 
 from collections.abc import Sequence
 import dataclasses
@@ -6,56 +6,90 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from skeljax import errors
+from skeljax import option
 
 LOSSES = ('cross_entropy', 'cb_focal')
 
 
 @dataclasses.dataclass(frozen=True)
 class LossOptions:
-  """Which loss, and its settings; hashable.
-
-  Attributes:
-    name: 'cross_entropy' or 'cb_focal'.
-    label_smoothing: eps in [0, 1), of the cross entropy.
-    class_weight: one weight a class, of the cross entropy; () weighs all alike.
-    samples_per_class: training clips of each class, for 'cb_focal'.
-    beta: in [0, 1), for 'cb_focal'; 0 weighs all classes alike.
-    gamma: 0 or more, for 'cb_focal'; 0 does not focus.
+  """A loss and its settings: the config section `loss`; hashable.
 
   Raises:
-    UserError: an unknown name, a value out of its range, or one that the named
-      loss does not use.
+    UserError: a value out of range, or one that the loss does not use.
   """
 
-  name: str = 'cross_entropy'
+  name: str = option.field('cross_entropy', 'Loss.', choices=LOSSES)
+  class_weight: tuple[float, ...] = option.field(
+    (), 'cross_entropy: one weight per class; (): all 1.', minimum=0
+  )
+  samples_per_class: tuple[int, ...] = option.field(
+    (), 'cb_focal: number of training clips per class.', minimum=1
+  )
+  beta: float = option.field(
+    0.9999, 'cb_focal: how much rare classes weigh; 0: as frequent ones.',
+    minimum=0, below=1,
+  )  # fmt: skip
+  gamma: float = option.field(
+    2.0, 'cb_focal: how little easy examples weigh; 0: as hard ones.',
+    minimum=0, below=float('inf'),
+  )  # fmt: skip
+  # Of cross_entropy, in [0, 1); a field of the config section `optim`.
   label_smoothing: float = 0.0
-  class_weight: tuple[float, ...] = ()
-  samples_per_class: tuple[int, ...] = ()
-  beta: float = 0.9999
-  gamma: float = 2.0
 
   def __post_init__(self):
-    problem = _problem_of(self)
-    if problem:
-      raise errors.UserError(problem)
+    option.check(self, '--config.loss.')
+    if not 0 <= self.label_smoothing < 1:
+      raise errors.UserError(
+        f'optim.label_smoothing={self.label_smoothing}: expected a number at'
+        ' least 0 and less than 1.'
+      )
+    if self.class_weight and not 0 < sum(self.class_weight) < float('inf'):
+      raise errors.UserError(
+        f'loss.class_weight={self.class_weight}: expected finite numbers, not'
+        ' all 0.'
+      )
+    if self.name == 'cb_focal' and not self.samples_per_class:
+      raise errors.UserError(
+        'loss.name=cb_focal needs loss.samples_per_class, the number of'
+        ' training clips of every class.'
+      )
+    unused = {'loss.samples_per_class': self.samples_per_class}
+    if self.name == 'cb_focal':
+      unused = {
+        'loss.class_weight': self.class_weight,
+        'optim.label_smoothing': self.label_smoothing,
+      }
+    for field, value in unused.items():
+      if value:
+        raise errors.UserError(
+          f'{field} has no effect with loss.name={self.name}: leave it at its'
+          ' default, or choose the other loss.'
+        )
 
   def check_classes(self, class_names: Sequence[str], source: str) -> None:
-    """Raises UserError unless there is one number for each class of source."""
+    """Raise UserError unless there is one number per class of `source`."""
     for field in ('class_weight', 'samples_per_class'):
       numbers = getattr(self, field)
       if numbers and len(numbers) != len(class_names):
         raise errors.UserError(
           f'loss.{field} has {len(numbers)} numbers, but {source} has'
-          f' {len(class_names)} classes: give one number a class, in the order'
-          f' of the labels ({", ".join(class_names[:3])}, ...).'
+          f' {len(class_names)} classes: expected one number per class, in the'
+          f' order of the labels ({", ".join(class_names[:3])}, ...).'
         )
 
   def __call__(
     self, logits: jax.Array, labels: jax.Array
-  ) -> tuple[jax.Array, jax.Array | None]:
-    """Losses [B] and the divisor weights that `mean_loss` takes with them."""
+  ) -> tuple[jax.Array, jax.Array]:
+    """Return losses [B] and the weights [B] for `mean_loss`.
+
+    Args:
+      logits: [B, classes], before softmax or sigmoid.
+      labels: [B], 0-based class indices.
+    """
     if self.name == 'cb_focal':
       loss = class_balanced_focal(
         logits,
@@ -64,67 +98,13 @@ class LossOptions:
         beta=self.beta,
         gamma=self.gamma,
       )
-      return loss, None
-    loss = cross_entropy(
+      return loss, jnp.ones_like(loss)
+    return cross_entropy(
       logits,
       labels,
       label_smoothing=self.label_smoothing,
-      class_weight=self.class_weight or None,
+      class_weight=self.class_weight,
     )
-    if not self.class_weight:
-      return loss, None
-    return loss, target_weight(
-      labels, self.class_weight, label_smoothing=self.label_smoothing
-    )
-
-
-def _problem_of(options: LossOptions) -> str:
-  """What is wrong with the options, or ''."""
-  if options.name not in LOSSES:
-    return f'loss.name is {options.name!r}; it must be one of ' + (
-      ', '.join(LOSSES) + '.'
-    )
-  if not 0 <= options.label_smoothing < 1:
-    return (
-      f'optim.label_smoothing is {options.label_smoothing}; it must be 0 or'
-      ' more and below 1.'
-    )
-  if options.name == 'cross_entropy':
-    weight = np.asarray(options.class_weight, np.float64)
-    if options.samples_per_class:
-      return (
-        'loss.samples_per_class has no effect with the cross entropy: empty it,'
-        ' or set loss.name to cb_focal.'
-      )
-    if not (np.isfinite(weight).all() and (weight >= 0).all()) or (
-      weight.size and not weight.any()
-    ):
-      return (
-        f'loss.class_weight is {options.class_weight}; its numbers must be'
-        ' finite, 0 or more, and not all 0.'
-      )
-    return ''
-  for field, value in (
-    ('loss.class_weight', options.class_weight),
-    ('optim.label_smoothing', options.label_smoothing),
-  ):
-    if value:
-      return (
-        f'{field} has no effect with the loss cb_focal, which weighs classes by'
-        ' loss.samples_per_class and has hard labels: leave it empty or 0.'
-      )
-  if not options.samples_per_class or min(options.samples_per_class) < 1:
-    return (
-      f'loss.samples_per_class is {options.samples_per_class}, but the loss'
-      ' cb_focal needs the number of training clips of every class, each at'
-      ' least 1.'
-    )
-  if not (0 <= options.beta < 1 and 0 <= options.gamma < float('inf')):
-    return (
-      f'loss.beta is {options.beta} and loss.gamma {options.gamma}; beta must'
-      ' be 0 or more and below 1, gamma 0 or more.'
-    )
-  return ''
 
 
 CROSS_ENTROPY = LossOptions()
@@ -135,33 +115,31 @@ def cross_entropy(
   labels: jax.Array,
   *,
   label_smoothing: float = 0.0,
-  class_weight: Sequence[float] | None = None,
-) -> jax.Array:
-  """Cross entropy of every sample, not yet averaged.
+  class_weight: Sequence[float] = (),
+) -> tuple[jax.Array, jax.Array]:
+  """Softmax cross entropy of each sample.
 
   Args:
-    logits: [B, classes], before softmax.
+    logits: [B, classes].
     labels: [B], 0-based class indices.
-    label_smoothing: eps in [0, 1]; the target is (1 - eps) on the label plus
-      eps / classes everywhere.
-    class_weight: one weight a class; multiplies each class's term. For the
-      published weighted mean give `target_weight` to `mean_loss`.
+    label_smoothing: eps; the target is (1 - eps) * one_hot + eps / classes.
+    class_weight: one factor per class for its term; (): all 1.
 
   Returns:
-    [B], in float32 or wider.
+    (loss [B], weight [B]) in float32 or wider. The weight is the class weight
+    averaged over the target; the weighted mean divides by its sum.
 
-  Source: mmaction2 CrossEntropyLoss and the head's label_smooth_eps, hard
-  labels without smoothing and soft labels with it.
+  Source: mmaction2 CrossEntropyLoss with the head's label_smooth_eps, torch
+  cross_entropy.
   """
   dtype = jnp.promote_types(logits.dtype, jnp.float32)
-  log_probs = jax.nn.log_softmax(logits.astype(dtype))
-  if class_weight is not None:
-    log_probs = log_probs * jnp.asarray(class_weight, dtype)[None]
-  target = jnp.take_along_axis(log_probs, labels[:, None], axis=-1)[:, 0]
-  if not label_smoothing:
-    return -target
-  uniform = jnp.mean(log_probs, axis=-1)
-  return -((1.0 - label_smoothing) * target + label_smoothing * uniform)
+  target = jax.nn.one_hot(labels, logits.shape[-1], dtype=dtype)
+  if label_smoothing:
+    target = optax.smooth_labels(target, label_smoothing)
+  if class_weight:
+    target = target * jnp.asarray(class_weight, dtype)[None]
+  loss = optax.softmax_cross_entropy(logits.astype(dtype), target)
+  return loss, target.sum(axis=-1)
 
 
 def class_balanced_focal(
@@ -172,81 +150,51 @@ def class_balanced_focal(
   beta: float = 0.9999,
   gamma: float = 2.0,
 ) -> jax.Array:
-  """Class-balanced focal loss of every sample, not yet averaged.
+  """Class-balanced focal loss of each sample.
 
-  One yes-or-no question a class: with p the sigmoid of the logit for the
-  label and of minus the logit for every other class, a sample's loss is its
-  class's weight times the sum over classes of (1 - p)^gamma * -log p.
+  The focal loss of one sigmoid per class, summed over the classes, times the
+  weight of the label: (1 - beta) / (1 - beta^samples), scaled to a mean of 1.
 
   Args:
-    logits: [B, classes], before the sigmoid.
+    logits: [B, classes].
     labels: [B], 0-based class indices.
-    samples_per_class: training samples of each class, each at least 1; class c
-      weighs (1 - beta) / (1 - beta^samples), rescaled to a mean of 1.
+    samples_per_class: number of training samples of each class, at least 1.
     beta: in [0, 1).
-    gamma: 0 or more.
+    gamma: exponent of the focal factor, 0 or more.
 
   Returns:
-    [B], in float32 or wider; finite with a finite gradient wherever the logits
-    are.
+    [B], in float32 or wider; finite with a finite gradient for finite logits.
 
   Source: mmaction2 CBFocalLoss (the BABEL baseline), after Cui et al.,
   "Class-Balanced Loss Based on Effective Number of Samples" (CVPR 2019).
-  Deviation: the published form takes log(1 + exp(-z)), which overflows in
-  float32 for z < -88. For the label's logit it then gives loss 0 and a
-  gradient that is not a number; here loss and gradient are those of the
-  formula. For all other logits the two agree.
+  Deviation: mmaction2 computes log(1 + exp(-z)), which overflows in float32 for
+  z < -88. If z is the logit of the label, its loss is then 0 and its gradient
+  NaN; here both are those of the formula.
   """
   dtype = jnp.promote_types(logits.dtype, jnp.float32)
-  z = logits.astype(dtype)
-  is_label = jax.nn.one_hot(labels, z.shape[-1], dtype=bool)
-  # -log p = softplus(-margin) and -log(1 - p) = softplus(margin).
-  margin = jnp.where(is_label, z, -z)
-  focus = jnp.exp(-gamma * jax.nn.softplus(margin))
-  terms = focus * jax.nn.softplus(-margin)
-  weight = jnp.asarray(_balanced_weight(samples_per_class, beta), dtype)
-  return weight[labels] * jnp.sum(terms, axis=-1)
-
-
-def _balanced_weight(
-  samples_per_class: Sequence[int], beta: float
-) -> np.ndarray:
-  """[classes] float32, as the published code rounds it."""
   samples = np.asarray(samples_per_class, np.float64)
-  weight = (1.0 - beta) / (1.0 - np.power(beta, samples))
-  return (weight / weight.mean()).astype(np.float32)
-
-
-def target_weight(
-  labels: jax.Array,
-  class_weight: Sequence[float],
-  *,
-  label_smoothing: float = 0.0,
-) -> jax.Array:
-  """Weight [B] that each sample has in the weighted mean.
-
-  The class weights averaged under the sample's (smoothed) target
-  distribution. Source: torch's and mmaction2's weighted cross entropy, which
-  divide by the sum of these.
-  """
-  weight = jnp.asarray(class_weight, jnp.float32)
-  smooth = label_smoothing * jnp.mean(weight)
-  return (1.0 - label_smoothing) * weight[labels] + smooth
+  class_weight = (1.0 - beta) / (1.0 - np.power(beta, samples))
+  # Rounded to float32, as mmaction2 does.
+  class_weight = (class_weight / class_weight.mean()).astype(np.float32)
+  terms = optax.sigmoid_focal_loss(
+    logits.astype(dtype),
+    jax.nn.one_hot(labels, logits.shape[-1], dtype=dtype),
+    gamma=gamma,
+  )
+  return jnp.asarray(class_weight, dtype)[labels] * terms.sum(axis=-1)
 
 
 def mean_loss(
-  per_sample: jax.Array,
-  mask: jax.Array,
-  weight: jax.Array | None = None,
+  loss: jax.Array, mask: jax.Array, weight: jax.Array | float = 1.0
 ) -> jax.Array:
-  """Mean loss over the samples that are not padding; 0 when all are.
+  """Mean loss of the samples that are not padding; 0 if all are padding.
 
   Args:
-    per_sample: [B] losses.
+    loss: [B].
     mask: [B], 1 for a sample, 0 for padding.
-    weight: [B] divisor weights of `target_weight`; without it each counts 1.
+    weight: [B], each sample's part of the divisor.
   """
-  # A padded row may hold anything, and 0 * inf is not 0.
-  total = jnp.sum(jnp.where(mask > 0, per_sample, 0.0))
-  divisor = jnp.sum(mask if weight is None else mask * weight)
+  # A padding row may be inf or NaN, and 0 * inf is NaN.
+  total = jnp.sum(jnp.where(mask > 0, loss, 0.0))
+  divisor = jnp.sum(mask * weight)
   return total / jnp.where(divisor > 0, divisor, 1.0)

@@ -1,8 +1,7 @@
-"""Figures of a run: JSON lines, log lines, TensorBoard events, a bar.
+"""Metrics of a run: JSON lines, log lines, TensorBoard, a progress bar.
 
-`metrics.jsonl` in the work directory holds one object a line: step, epoch,
-split and the measured values. It is the record of the run; the other outputs
-repeat it.
+`metrics.jsonl` in the workdir has one object per line: step, epoch, split and
+the metrics. The other outputs show the same values.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,32 +28,32 @@ _FRACTIONS = ('top1', 'top5', 'mean_class')
 
 
 class Meter:
-  """Sums of the steps since the last log line, and where the time went.
+  """Metrics of the training steps since the last log line.
 
   Attributes:
-    data_seconds: of waiting for data; the caller adds to it.
-    grad_norm: of the last step.
+    data_seconds: time spent waiting for data; the caller adds to it.
+    grad_norm: gradient norm of the last step.
   """
 
   def __init__(self):
     self.reset()
 
   def reset(self) -> None:
-    """Begins a new interval."""
+    """Start a new interval."""
     self._sums: dict[str, float] = {}
     self._started = time.monotonic()
     self.data_seconds = 0.0
     self.grad_norm = 0.0
 
   def add(self, sums: Mapping[str, Any]) -> None:
-    """Adds metrics.step_sums of one step, and its gradient norm."""
+    """Add the sums that `train_step` returns."""
     sums = dict(sums)
     self.grad_norm = float(sums.pop('grad_norm'))
     for name, value in sums.items():
       self._sums[name] = self._sums.get(name, 0.0) + float(value)
 
   def values(self) -> dict[str, float]:
-    """Means over the interval; seconds and clips a second of wall time."""
+    """Return the means over the interval, and its throughput."""
     seconds = time.monotonic() - self._started
     return {
       **metrics.summarize(self._sums),
@@ -65,10 +64,9 @@ class Meter:
 
 
 class MetricWriter:
-  """Writes the figures of one run; a context manager.
+  """Context manager that writes the metrics of one run.
 
-  Only the process with `is_writer` touches files and logs; on the others
-  every method does nothing.
+  Without `is_writer`, as on all processes except one, methods do nothing.
 
   Attributes:
     path: the metrics.jsonl of the run.
@@ -79,7 +77,7 @@ class MetricWriter:
     self._events_folder = os.path.join(workdir, EVENTS_FOLDER)
     self._is_writer = is_writer
     self._file = None
-    self._events = None  # Opened by the first line, after any truncation.
+    self._events = None  # Opened by the first write, after any truncation.
     self._has_tried_events = False
     self._first_step = None
     self._bar = None
@@ -97,10 +95,10 @@ class MetricWriter:
       self._events.close()
 
   def truncate(self, after_step: int) -> None:
-    """Cuts every line beyond `after_step`, the step that was restored.
+    """Remove all lines after `after_step`, the step that was restored.
 
     Raises:
-      UserError: a line other than a half-written last one is not JSON.
+      UserError: a line is not JSON and not an incomplete last line.
     """
     if self._is_writer:
       self._rewrite(after_step)
@@ -114,14 +112,14 @@ class MetricWriter:
     values: Mapping[str, float],
     epoch: float | None = None,
   ) -> None:
-    """Writes one line: flushed, so that a kill loses no line before it.
+    """Write and flush one line.
 
     Args:
-      step: completed optimiser steps.
+      step: completed optimizer steps.
       split: 'train', 'val', ...
-      values: measured scalars by name; accuracies as fractions. Non-finite
-        values become null, which is all that JSON has.
-      epoch: completed epochs, if the split has them.
+      values: scalars by name; accuracies as fractions. Non-finite values
+        become null.
+      epoch: completed epochs.
     """
     if not self._is_writer:
       return
@@ -141,14 +139,13 @@ class MetricWriter:
 
   @contextlib.contextmanager
   def progress_bar(self, total: int, start: int = 0) -> Iterator[tqdm.tqdm]:
-    """A bar over training steps, in place of the training lines of the log.
+    """Show a progress bar instead of the log lines of split 'train'.
 
-    Call `update(1)` a step on what it gives. Without a terminal there is no
-    bar and the lines stay.
+    Without a terminal there are log lines and no bar.
 
     Args:
       total: steps of the run.
-      start: steps that were completed before.
+      start: steps that are already completed.
     """
     with progress_bar(total, start, enabled=self._is_writer) as bar:
       self._bar = None if bar.disable else bar
@@ -158,7 +155,7 @@ class MetricWriter:
         self._bar = None
 
   def _rewrite(self, last_step: float) -> None:
-    """Reopens the file with only its whole lines up to `last_step`."""
+    """Reopen the file with only its complete lines up to `last_step`."""
     if self._file is not None:
       self._file.close()
     old = ''
@@ -187,15 +184,13 @@ class MetricWriter:
 def progress_bar(
   total: int, start: int = 0, *, unit: str = 'step', enabled: bool = True
 ) -> Iterator[tqdm.tqdm]:
-  """A tqdm bar on stderr while that is a terminal, otherwise one that is mute.
-
-  While the bar is shown, log lines are printed above it.
+  """Show a tqdm bar on stderr if that is a terminal; log lines go above it.
 
   Args:
-    total: units when done.
-    start: units done before.
-    unit: what is counted.
-    enabled: False for the processes that say nothing.
+    total: number of units.
+    start: units that are already done.
+    unit: name of the unit.
+    enabled: False on processes that do not print.
   """
   with tqdm.tqdm(
     total=total,
@@ -213,7 +208,7 @@ def progress_bar(
 
 
 class _AboveBars(python_logging.Handler):
-  """Takes the bars away while another handler prints, then redraws them."""
+  """Logging handler that clears the bars while another handler prints."""
 
   def __init__(self, inner: python_logging.Handler):
     super().__init__(inner.level)
@@ -226,7 +221,7 @@ class _AboveBars(python_logging.Handler):
 
 @contextlib.contextmanager
 def _logs_above_bars() -> Iterator[None]:
-  # tqdm's own redirection replaces plain StreamHandlers; absl's is not one.
+  # tqdm.contrib.logging replaces StreamHandlers only; absl's is not one.
   root = python_logging.getLogger()
   handlers = root.handlers[:]
   root.handlers[:] = [_AboveBars(handler) for handler in handlers]
@@ -246,7 +241,7 @@ def _open_events(folder: str, first_step: int | None):
     )
     return None
   logging.info('TensorBoard events go to %s', folder)
-  # TensorBoard then hides what a killed run wrote beyond the restored step.
+  # purge_step hides what a killed run wrote after the restored step.
   return tensorboardX.SummaryWriter(folder, purge_step=first_step)
 
 
@@ -258,11 +253,10 @@ def _lines_until(text: str, last_step: float, path: str) -> Iterator[str]:
       step = json.loads(line)['step']
     except (ValueError, TypeError, KeyError) as error:
       if number == len(lines) and not is_whole:
-        return  # A kill cut it short; it is written again.
+        return  # An incomplete last line of a killed run.
       raise errors.UserError(
-        f'{path}, line {number}: not a JSON object with a "step", so the run'
-        ' cannot continue this file. Mend or delete the line, or move the file'
-        ' away.'
+        f'{path}, line {number}: not a JSON object with a "step". Fix or delete'
+        ' the line, or move the file away.'
       ) from error
     if step <= last_step:
       yield line if is_whole else line + '\n'

@@ -1,8 +1,7 @@
-"""SGD, learning rates and step counts with the published semantics.
+"""SGD, learning rate schedules and step counts of the published recipes.
 
-An epoch is E = clips x repeat clips. Batches cross epochs, so that the step
-at which an epoch begins is rounded: epoch m begins at step round(m E / B)
-for a global batch of B clips.
+An epoch has E = clips x repeat clips. Batches may span two epochs, so epoch m
+starts at step round(m * E / B) for a global batch of B clips.
 """
 
 from collections.abc import Sequence
@@ -10,7 +9,6 @@ import math
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from skeljax import errors
@@ -19,13 +17,13 @@ SCHEDULES = ('step', 'cosine', 'constant')
 
 
 def total_steps(epochs: float, clips_per_epoch: int, batch_size: int) -> int:
-  """Steps of the whole run; UserError when not a single one fits."""
+  """Return the number of training steps; UserError if it is zero."""
   steps = round(epochs * clips_per_epoch / batch_size)
   if steps < 1:
     raise errors.UserError(
-      f'{epochs} epochs of {clips_per_epoch} clips in batches of {batch_size} '
-      'are less than one training step. Use more epochs, more data or a '
-      'smaller batch.'
+      f'{epochs} epochs of {clips_per_epoch} clips with batch size'
+      f' {batch_size} are less than one training step: use more epochs, more'
+      ' data or a smaller batch.'
     )
   return steps
 
@@ -33,55 +31,52 @@ def total_steps(epochs: float, clips_per_epoch: int, batch_size: int) -> int:
 def milestone_steps(
   epochs: Sequence[float], clips_per_epoch: int, batch_size: int
 ) -> tuple[int, ...]:
-  """Steps at which the given epochs begin."""
+  """Return the steps at which the given epochs start."""
   return tuple(round(m * clips_per_epoch / batch_size) for m in epochs)
 
 
 def batch_scaling(
   batch_size: int, reference_batch: int, scale_lr: bool
 ) -> tuple[float, str]:
-  """Factor for the learning rate, and what to tell the user.
+  """Return the factor of the learning rate and a sentence for the log.
 
   Args:
-    batch_size: global batch of this run.
-    reference_batch: the batch that the configured rate was chosen for; 0 when
-      there is none.
+    batch_size: global batch size of the run.
+    reference_batch: batch size that base_lr was tuned for; 0 if unknown.
     scale_lr: apply the linear scaling rule (Goyal et al., 2017).
 
   Returns:
-    (factor, sentence); the sentence is empty when there is nothing to say.
+    (factor, note); the note is empty if the batch sizes agree.
   """
   if not reference_batch or batch_size == reference_batch:
     return 1.0, ''
   factor = batch_size / reference_batch
-  told = f'the batch is {batch_size}, the recipe is for {reference_batch}: '
+  note = f'batch size {batch_size}, recipe for {reference_batch}: '
   if scale_lr:
-    return factor, told + f'the learning rate is multiplied by {factor:g}'
-  return 1.0, told + (
-    'the learning rate is left as it is '
-    f'(optim.scale_lr=True would multiply it by {factor:g})'
+    return factor, note + f'learning rate multiplied by {factor:g}'
+  return 1.0, note + (
+    'learning rate left unchanged'
+    f' (optim.scale_lr=True would multiply it by {factor:g})'
   )
 
 
-def _staircase(values: Sequence[float], steps: Sequence[int]) -> optax.Schedule:
-  """values[0], then values[i + 1] from step steps[i] on."""
-  table = np.asarray(values)
-  bounds = np.asarray(steps, np.int32)
-  return lambda count: jnp.asarray(table)[jnp.sum(count >= bounds)]
+def _piecewise(values: Sequence[float], steps: Sequence[int]) -> optax.Schedule:
+  """Return values[0], then values[i + 1] from step steps[i] on."""
+  return optax.join_schedules(list(map(optax.constant_schedule, values)), steps)
 
 
-def _cosine(base_lr: float, begin: int, end: int) -> optax.Schedule:
-  """base_lr until step `begin`, then half a cosine down to 0 at step `end`.
+def _cosine(base_lr: float, total_steps: int) -> optax.Schedule:
+  """Half a cosine from base_lr at step 0 to 0 at step total_steps.
 
-  NOTE: sin(x / 2)^2 of what is left, not (1 + cos) / 2 of what is done: that
-  one cancels, and in float32 the last rates of a long run would be noise.
+  NOTE: optax.cosine_decay_schedule computes (1 + cos(x)) / 2, which cancels in
+  float32: the last rates of a long run would be noise.
   """
 
-  def rate(count):
-    left = jnp.clip(end - count, 0, end - begin)
-    return base_lr * jnp.sin(left * (math.pi / 2 / (end - begin))) ** 2
+  def schedule(count):
+    left = jnp.clip(total_steps - count, 0, total_steps)
+    return base_lr * jnp.sin(left * (math.pi / 2 / total_steps)) ** 2
 
-  return rate
+  return schedule
 
 
 def learning_rate(
@@ -95,111 +90,93 @@ def learning_rate(
   gamma: float = 0.1,
   warmup_steps: int = 0,
   warmup_epochs: int = 0,
-  cosine_after_warmup: bool = False,
 ) -> optax.Schedule:
-  """Learning rate of the update that follows `count` completed steps.
+  """Return the learning rate as a function of the completed steps.
 
   Args:
-    kind: 'constant'; 'step', times gamma at each milestone; 'cosine', per
-      step from base_lr to 0.
+    kind: 'constant'; 'step': multiply by gamma at each milestone; 'cosine':
+      from base_lr to 0, per step.
     base_lr: the rate before any factor.
     total_steps: steps of the run, where the cosine reaches 0.
-    clips_per_epoch: E; needed for milestones and warmup_epochs.
-    batch_size: B, the global batch; needed with clips_per_epoch.
-    milestones: 0-based epochs; the rate drops where each begins.
+    clips_per_epoch: E; needed with milestones and warmup_epochs.
+    batch_size: B, the global batch size; needed with clips_per_epoch.
+    milestones: 0-based epochs at whose start the rate drops.
     gamma: factor at a milestone.
-    warmup_steps: step t of the first so many runs at (t + 1) / warmup_steps
-      of the rate.
-    warmup_epochs: all of epoch e of the first so many runs at
-      (e + 1) / warmup_epochs of the rate.
-    cosine_after_warmup: let the cosine begin where the warm-up ends; without
-      it the cosine spans the run and the warm-up scales its beginning.
+    warmup_steps: multiply the rate of step t by (t + 1) / warmup_steps for the
+      first warmup_steps steps.
+    warmup_epochs: multiply the rate of epoch e by (e + 1) / warmup_epochs for
+      the first warmup_epochs epochs.
 
   Returns:
-    count -> scalar in JAX's default float type: float32 unless x64 is on.
+    count -> scalar in JAX's default float type (float32 unless x64 is on).
 
   Raises:
-    UserError: unknown kind, or options that contradict each other.
+    UserError: unknown kind or contradicting options.
 
   Source: torch MultiStepLR and mmaction2's per-iteration CosineAnnealingLR
-  (closed form); warm-up by epochs as in 2s-AGCN's AAGCN and CTR-GCN. Whether
-  cosine_after_warmup is on is the difference between mmengine's consecutive
-  schedulers (on) and mmcv's LrUpdaterHook (off).
+  (closed form); warmup by epochs as in 2s-AGCN's AAGCN and CTR-GCN.
   """
   _check_schedule(kind, base_lr, milestones, warmup_steps, warmup_epochs)
   if (milestones or warmup_epochs) and not (clips_per_epoch and batch_size):
     raise ValueError('epochs need clips_per_epoch and batch_size')
-  warmup, warmup_end = _warmup(
-    warmup_steps, warmup_epochs, clips_per_epoch, batch_size
-  )
-  if kind == 'step' and milestones:
-    drops = sorted(milestone_steps(milestones, clips_per_epoch, batch_size))
-    rates = [base_lr * gamma**i for i in range(len(drops) + 1)]
-    main = _staircase(rates, drops)
-  elif kind == 'cosine':
-    begin = warmup_end if cosine_after_warmup else 0
-    if begin >= total_steps:
-      raise errors.UserError(
-        f'the warm-up takes {begin} of {total_steps} steps and leaves none '
-        'for the cosine: shorten optim.warmup_steps or optim.warmup_epochs, '
-        'or train longer.'
-      )
-    main = _cosine(base_lr, begin, total_steps)
+
+  if kind == 'cosine':
+    rate = _cosine(base_lr, total_steps)
   else:
-    main = optax.constant_schedule(base_lr)
+    drops = sorted(milestone_steps(milestones, clips_per_epoch, batch_size))
+    rate = _piecewise(
+      [base_lr * gamma**i for i in range(len(drops) + 1)], drops
+    )
 
-  # Asked for by the type of a Python float, which x64 decides.
+  if warmup_steps:
+    # NOTE: not optax.linear_schedule, whose first values cancel in float32.
+    # count + 1.0, because int32 / int is float32 even with x64.
+    def warmup(count):
+      return jnp.minimum((count + 1.0) / warmup_steps, 1.0)
+  else:
+    starts = milestone_steps(
+      range(1, warmup_epochs), clips_per_epoch, batch_size
+    )
+    factors = [(e + 1) / warmup_epochs for e in range(warmup_epochs)]
+    warmup = _piecewise(factors or [1.0], starts)
+
   return lambda count: jnp.asarray(
-    warmup(count) * main(count), jnp.result_type(float)
+    warmup(count) * rate(count), jnp.result_type(float)
   )
-
-
-def _warmup(
-  steps: int, epochs: int, clips_per_epoch: int, batch_size: int
-) -> tuple[optax.Schedule, int]:
-  """The factor of the rate, and the step from which on it is 1."""
-  if steps:
-    # 1.0, because int32 / int is float32 even under x64.
-    return lambda count: jnp.minimum((count + 1.0) / steps, 1.0), steps
-  if not epochs:
-    return optax.constant_schedule(1.0), 0
-  starts = milestone_steps(range(1, epochs + 1), clips_per_epoch, batch_size)
-  factors = [(e + 1) / epochs for e in range(epochs)]
-  return _staircase(factors, starts[:-1]), starts[-1]
 
 
 def _check_schedule(
   kind: str,
   base_lr: float,
   milestones: Sequence[float],
-  steps: int,
-  epochs: int,
+  warmup_steps: int,
+  warmup_epochs: int,
 ) -> None:
   if kind not in SCHEDULES:
     raise errors.UserError(
-      f'optim.schedule is {kind!r}; it must be one of {", ".join(SCHEDULES)}.'
+      f'optim.schedule={kind}: expected one of {", ".join(SCHEDULES)}.'
     )
-  if not (math.isfinite(base_lr) and base_lr >= 0):
+  if not 0 <= base_lr < math.inf:
     raise errors.UserError(
-      f'optim.base_lr is {base_lr}; it must be a finite number, 0 or more.'
+      f'optim.base_lr={base_lr}: expected a finite number, 0 or more.'
     )
   if milestones and kind != 'step':
     raise errors.UserError(
-      f'optim.milestones {tuple(milestones)} have no effect with the '
-      f"{kind!r} schedule: empty them, or set the schedule to 'step'."
+      f'optim.milestones={tuple(milestones)} has no effect with'
+      f' optim.schedule={kind}: leave it empty, or use the step schedule.'
     )
-  if steps and epochs:
+  if warmup_steps and warmup_epochs:
     raise errors.UserError(
-      f'optim.warmup_steps={steps} and optim.warmup_epochs={epochs} are two '
-      'ways to say the same thing: set one of them to 0.'
+      f'optim.warmup_steps={warmup_steps} and optim.warmup_epochs='
+      f'{warmup_epochs} are mutually exclusive: set one of them to 0.'
     )
 
 
 def clip_by_global_norm(max_norm: float) -> optax.GradientTransformation:
-  """Scales gradients so that their joint L2 norm is at most max_norm.
+  """Scale gradients so that their joint L2 norm is at most max_norm.
 
   Source: torch clip_grad_norm_, factor min(1, max_norm / (norm + 1e-6));
-  optax.clip_by_global_norm has no 1e-6.
+  optax.clip_by_global_norm does not have the 1e-6.
   """
 
   def clip(updates, params):
@@ -218,30 +195,26 @@ def make_optimizer(
   weight_decay: float,
   clip_norm: float = 0.0,
 ) -> optax.GradientTransformation:
-  """SGD in torch's order: clip, decay, momentum, rate.
+  """SGD in the order of torch: clip, weight decay, momentum, learning rate.
 
   Args:
-    schedule: learning rate, or a schedule of it.
-    momentum: mu; buffer = mu * buffer + gradient, from the first gradient on.
+    schedule: learning rate or schedule.
+    momentum: mu in buffer = mu * buffer + gradient.
     nesterov: step along gradient + mu * buffer instead of the buffer.
-    weight_decay: added to the gradient as weight_decay * parameter, before
-      the momentum, for every parameter (BatchNorm, biases and learned graphs
-      too, as in the published recipes).
-    clip_norm: largest joint L2 norm of the gradients; 0 does not clip.
+    weight_decay: added to the gradient as weight_decay * parameter before the
+      momentum, for every parameter (also BatchNorm, biases and learned graphs,
+      as in the published recipes).
+    clip_norm: maximum joint L2 norm of the gradients; 0: no clipping.
 
   Source: torch.optim.SGD (dampening 0).
   """
   if nesterov and not momentum:
     raise errors.UserError(
-      'optim.nesterov needs optim.momentum above 0: set a momentum (0.9 in '
-      'the published recipes) or optim.nesterov=False.'
+      'optim.nesterov=True needs optim.momentum above 0: set a momentum (0.9 in'
+      ' the published recipes) or optim.nesterov=False.'
     )
-  parts = []
-  if clip_norm:
-    parts.append(clip_by_global_norm(clip_norm))
-  if weight_decay:
-    parts.append(optax.add_decayed_weights(weight_decay))
-  parts.append(
-    optax.sgd(schedule, momentum=momentum or None, nesterov=nesterov)
+  return optax.chain(
+    clip_by_global_norm(clip_norm) if clip_norm else optax.identity(),
+    optax.add_decayed_weights(weight_decay),
+    optax.sgd(schedule, momentum=momentum or None, nesterov=nesterov),
   )
-  return optax.chain(*parts)

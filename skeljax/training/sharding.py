@@ -1,4 +1,4 @@
-"""The `data` mesh, its shardings, and the way of a host batch onto it."""
+"""The `data` mesh, its shardings, and the transfer of host batches to it."""
 
 from collections.abc import Mapping
 import os
@@ -12,38 +12,33 @@ import numpy as np
 
 from skeljax import errors
 
-# Set by the launchers that start several processes of one job.
-_CLUSTER_VARIABLES = (
-  'TPU_WORKER_HOSTNAMES',
-  'SLURM_NTASKS',
-  'OMPI_COMM_WORLD_SIZE',
-)
-
 
 def _launched_processes() -> int:
+  """Return the number of processes according to the launcher's variables."""
   hosts = os.environ.get('TPU_WORKER_HOSTNAMES', '')
-  counts = [len(hosts.split(',')) if hosts else 1]
-  for name in _CLUSTER_VARIABLES[1:]:
+  counts = [len(hosts.split(','))]
+  for name in ('SLURM_NTASKS', 'OMPI_COMM_WORLD_SIZE'):
     value = os.environ.get(name, '1')
     counts.append(int(value) if value.isdigit() else 1)
   return max(counts)
 
 
 def initialize_distributed(mode: str) -> None:
-  """Joins the processes of one job, before any backend is used.
+  """Join the processes of one job; call it before any use of a backend.
 
   Args:
-    mode: 'on' always joins, 'off' never, 'auto' joins when a TPU pod slice,
-      Slurm or Open MPI says that there are several processes.
+    mode: 'on', 'off', or 'auto': join if a TPU pod slice, Slurm or Open MPI has
+      launched several processes.
 
   Raises:
-    UserError: joining failed, or found fewer processes than were launched; a
-      swallowed failure would become several jobs in one workdir.
+    UserError: joining failed, or fewer processes joined than were launched.
+      Continuing would start several jobs in one workdir.
   """
   launched = _launched_processes()
   if mode == 'off' or (mode == 'auto' and launched == 1):
     return
-  # JAX_COORDINATOR_ADDRESS and its two companions serve hand-started jobs.
+  # JAX_COORDINATOR_ADDRESS and its two companions are for jobs without a
+  # launcher.
   address = os.environ.get('JAX_COORDINATOR_ADDRESS')
   try:
     if address:
@@ -56,21 +51,20 @@ def initialize_distributed(mode: str) -> None:
       jax.distributed.initialize()
   except (ValueError, RuntimeError, KeyError) as error:
     raise errors.UserError(
-      f'--distributed={mode}: the processes of this job could not be joined'
-      f' ({error}). On TPU, Slurm and Open MPI no setting is needed; elsewhere'
-      ' set JAX_COORDINATOR_ADDRESS=host:port, JAX_NUM_PROCESSES and'
-      ' JAX_PROCESS_ID, or pass --distributed=off for a single process.'
+      f'--distributed={mode}: cannot join the processes of this job ({error}).'
+      ' Without TPU, Slurm or Open MPI set JAX_COORDINATOR_ADDRESS=host:port,'
+      ' JAX_NUM_PROCESSES and JAX_PROCESS_ID, or use --distributed=off.'
     ) from error
   if mode == 'auto' and jax.process_count() < launched:
     raise errors.UserError(
-      f'the launcher says {launched} processes but only'
-      f' {jax.process_count()} joined. Start every process with the same'
-      ' command, or pass --distributed=off to run one process on its own.'
+      f'{launched} processes were launched, but only {jax.process_count()}'
+      ' joined: start all of them with the same command, or use'
+      ' --distributed=off.'
     )
 
 
 def make_mesh() -> jax.sharding.Mesh:
-  """A one-axis mesh, `data`, over all devices of all processes."""
+  """Return a one-axis mesh, `data`, over all devices of all processes."""
   mesh = jax.make_mesh(
     (jax.device_count(),), ('data',), axis_types=(AxisType.Auto,)
   )
@@ -87,25 +81,26 @@ def make_mesh() -> jax.sharding.Mesh:
 
 
 def replicated(mesh: jax.sharding.Mesh) -> NamedSharding:
+  """Return the sharding that copies an array to every device."""
   return NamedSharding(mesh, P())
 
 
 def batch_sharding(mesh: jax.sharding.Mesh) -> NamedSharding:
-  """Rows of a batch over the devices; every other axis whole."""
+  """Return the sharding that splits the first axis over the devices."""
   return NamedSharding(mesh, P('data'))
 
 
 def to_global(
   batch: Mapping[str, np.ndarray], mesh: jax.sharding.Mesh
 ) -> dict[str, jax.Array]:
-  """Puts this process's rows of a batch onto its devices.
+  """Assemble global arrays from every process's part of a batch.
 
   Args:
     batch: arrays [B / processes, ...], the same length on every process.
     mesh: the `data` mesh.
 
   Returns:
-    Global arrays [B, ...], row-sharded.
+    Arrays [B, ...], sharded along the first axis.
   """
   sharding = batch_sharding(mesh)
   return {
@@ -115,10 +110,9 @@ def to_global(
 
 
 def check_batch_size(batch_size: int, field: str) -> None:
-  """Raises UserError unless the global batch divides over all devices."""
+  """Raise UserError unless the global batch divides evenly over all devices."""
   if batch_size % jax.device_count():
     raise errors.UserError(
-      f'{field} is {batch_size}, which does not divide over the'
-      f' {jax.device_count()} devices. Choose a multiple of'
+      f'{field}={batch_size}: expected a multiple of the number of devices,'
       f' {jax.device_count()}.'
     )

@@ -1,6 +1,7 @@
-"""The pure functions of a training and an evaluation step."""
+"""Training step and evaluation step as pure functions."""
 
 from collections.abc import Callable, Mapping
+import functools
 from typing import Any
 
 from flax import linen as nn
@@ -14,8 +15,6 @@ from skeljax.training import metrics
 from skeljax.training import train_state
 
 Batch = Mapping[str, jax.Array]
-# Streams of randomness below the key of a step.
-_AUGMENT, _DROPOUT = 0, 1
 
 
 def train_step(
@@ -28,55 +27,53 @@ def train_step(
   seed: int,
   loss_options: losses.LossOptions = losses.CROSS_ENTROPY,
 ) -> tuple[train_state.TrainState, dict[str, jax.Array]]:
-  """One optimiser update.
+  """Apply one optimizer update.
 
-  Randomness is a function of (seed, step, row), so nothing of it is carried
-  and a resumed run repeats the straight one.
+  Random numbers are a function of (seed, step, row of the batch), so a resumed
+  run repeats an uninterrupted one.
 
   Args:
-    state: parameters, statistics and optimiser state.
-    batch: keypoint [B, 1, M, T, V, C], label [B], mask [B] and the rest that
+    state: parameters, statistics and optimizer state.
+    batch: keypoint [B, 1, M, T, V, C], label [B], mask [B] and what else
       `input.prepare` reads.
     model: maps the input to logits [B, classes].
-    optimizer: of the state's opt_state.
+    optimizer: optimizer of `state.opt_state`.
     input: turns the batch into the model input.
-    seed: of the run.
-    loss_options: the loss and its settings.
+    seed: seed of the run.
+    loss_options: the loss.
 
   Returns:
     The next state, and sums over the batch (metrics.step_sums) with
     `grad_norm`, the global norm of the gradient before clipping.
   """
+  # fold_in 1: 0 is the key of the initialization.
   key = jax.random.fold_in(jax.random.key(seed), 1)
   key = jax.random.fold_in(key, state.step)
+  augment_key, dropout_key = (jax.random.fold_in(key, i) for i in range(2))
   x = input(
     batch,
-    rng=jax.random.fold_in(key, _AUGMENT),
+    rng=augment_key,
     train=True,
     dtype=model.dtype or jnp.float32,
   )
 
   def loss_fn(params):
     logits, updates = model.apply(
-      {
-        'params': params,
-        'batch_stats': state.batch_stats,
-        'graph': state.graph,
-      },
+      {**state.variables, 'params': params},
       x,
       train=True,
       mutable=['batch_stats'],
-      rngs={'dropout': jax.random.fold_in(key, _DROPOUT)},
+      rngs={'dropout': dropout_key},
     )
     loss, weight = loss_options(logits, batch['label'])
-    mean = losses.mean_loss(loss, batch['mask'], weight)
-    if weight is not None:
-      # So that the sums below give the weighted mean, which is what descends.
-      loss = jnp.broadcast_to(mean, loss.shape)
-    return mean, (logits, loss, updates)
+    return losses.mean_loss(loss, batch['mask'], weight), (logits, updates)
 
-  grads, (logits, loss, updates) = jax.grad(loss_fn, has_aux=True)(state.params)
+  (loss, (logits, updates)), grads = jax.value_and_grad(loss_fn, has_aux=True)(
+    state.params
+  )
   changes, opt_state = optimizer.update(grads, state.opt_state, state.params)
+  # The mean loss for every sample, so that the sums give the weighted mean.
+  loss = jnp.full(batch['mask'].shape, loss)
   sums = metrics.step_sums(logits, batch['label'], loss, batch['mask'])
   sums['grad_norm'] = optax.tree.norm(grads)
   state = state.replace(
@@ -98,7 +95,7 @@ def eval_step(
   mirrored: bool = False,
   views_at_once: int = 0,
 ) -> jax.Array:
-  """Scores [B, classes], averaged over the N views of each clip.
+  """Compute scores [B, classes], averaged over the N views of each clip.
 
   Args:
     variables: the collections params, batch_stats and graph.
@@ -106,15 +103,15 @@ def eval_step(
     model: maps the input to logits [B, classes].
     input: turns the batch into the model input, without augmentation.
     average: 'prob' averages softmax probabilities, 'score' logits.
-    mirrored: score each view's mirror image too (2 N views).
-    views_at_once: views of each clip that go through the model together, a
-      divisor of N; less memory, the same scores. 0: all of them.
+    mirrored: also score the horizontally flipped copy of each view (2 N views).
+    views_at_once: views per clip in one forward pass, a divisor of N: less
+      memory, the same scores. 0: all of them.
   """
   views = input.prepare(batch, train=False)
   num_clips, num_views = views.shape[:2]
 
   def score(views):
-    """Logits [B, N', classes] of views [B, N, M, T, V, C]."""
+    """Return logits [B, N', classes] of views [B, N, ...]."""
     x = input.render(
       views,
       train=False,
@@ -127,7 +124,7 @@ def eval_step(
   parts = num_views // (views_at_once or num_views)
   if parts == 1:
     return metrics.average_clips(score(views), average)
-  # The clips stay where they are on the mesh; parts of the views take turns.
+  # Loop over parts of the views, so that the clips keep their sharding.
   views = views.reshape(num_clips, parts, -1, *views.shape[2:])
   logits = jax.lax.map(score, jnp.moveaxis(views, 1, 0))
   logits = jnp.moveaxis(logits, 0, 1).reshape(num_clips, -1, logits.shape[-1])
@@ -135,14 +132,11 @@ def eval_step(
 
 
 def jit_train_step(
-  step: Callable[..., Any], mesh_replicated: jax.sharding.Sharding, **static
+  step: Callable[..., Any], sharding: jax.sharding.Sharding, **static
 ) -> Callable[..., Any]:
-  """`train_step` with its options bound; read that one, not this.
-
-  The state is donated: its old buffers become the new ones.
-  """
-
-  def bound(state, batch):
-    return step(state, batch, **static)
-
-  return jax.jit(bound, donate_argnums=(0,), out_shardings=mesh_replicated)
+  """Bind the options of `train_step` and jit it; the state is donated."""
+  return jax.jit(
+    functools.partial(step, **static),
+    donate_argnums=(0,),
+    out_shardings=sharding,
+  )

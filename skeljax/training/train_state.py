@@ -1,4 +1,4 @@
-"""TrainState, all that a training step reads and writes, and how it begins."""
+"""TrainState and its initialization."""
 
 from typing import Any
 
@@ -11,13 +11,13 @@ import optax
 
 @flax.struct.dataclass
 class TrainState:
-  """One pytree; every leaf is a jax.Array.
+  """State that a training step reads and writes.
 
   Attributes:
-    step: int32 scalar, optimiser updates that are in the weights.
+    step: int32 scalar, number of completed optimizer updates.
     params: learned weights, float32.
     batch_stats: running mean and (unbiased) variance of every BatchNorm.
-    graph: fixed adjacencies, saved with the state, never optimised.
+    graph: fixed adjacencies, never optimized.
     opt_state: optax state.
   """
 
@@ -40,12 +40,15 @@ class TrainState:
 def init_variables(
   model: nn.Module, input_shape: tuple[int, ...], seed: int
 ) -> dict[str, Any]:
-  """Initial collections for input [B, M, T, V, C]; pure, jit and eval_shape it.
+  """Initialize the collections of a model; pure, for jit and eval_shape.
 
-  B only shapes the trace: no parameter depends on it.
+  Args:
+    model: the network.
+    input_shape: [B, ...] of its input; no parameter depends on B.
+    seed: seed of the run.
   """
-  # Drawn once a run. Threefry, which everything else uses, takes XLA longer to
-  # compile for a hundred tensors than the training step takes.
+  # Threefry, which everything else uses, would take XLA longer to compile for a
+  # hundred tensors than the training step.
   key = jax.random.fold_in(jax.random.key(seed, impl='rbg'), 0)
   variables = model.init(key, jnp.zeros(input_shape), train=False)
   return {
@@ -62,7 +65,10 @@ def create(
   seed: int,
   sharding: jax.sharding.Sharding,
 ) -> TrainState:
-  """The state at step 0, made where it will live (else step 2 recompiles)."""
+  """Create the state at step 0 with its final sharding.
+
+  With another sharding the second training step would compile again.
+  """
 
   def init():
     variables = init_variables(model, input_shape, seed)

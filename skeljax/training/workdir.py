@@ -1,11 +1,11 @@
-"""What a run leaves behind besides checkpoints, and when it may go on.
+"""Files of a workdir, and the check that a resumed run has the same settings.
 
-config.json     every field of the configuration
-manifest.json   what the run depends on: dataset fingerprint, steps, code
-metrics.jsonl   one JSON object a line (skeljax.training.metric_writer)
-checkpoints/    skeljax.training.checkpoints
+config.json     all fields of the config
+manifest.json   dataset fingerprint, batch size, steps, versions
+metrics.jsonl   metrics, one JSON object per line (metric_writer.py)
+checkpoints/    see checkpoints.py
 results.json, scores_val.npz, per_class_accuracy.csv, confusion_matrix.png
-                the final evaluation (skeljax.evaluate)
+                the final evaluation (evaluate.py)
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ from skeljax import errors
 CONFIG_FILE = 'config.json'
 MANIFEST_FILE = 'manifest.json'
 RESULTS_FILE = 'results.json'
-# A resumed run must agree with the first one in these.
+# Config sections and fields that must not change when a run is resumed.
 _COMPARED_SECTIONS = ('model', 'graph', 'optim', 'loss', 'input')
 _COMPARED_DATA = (
   'frames', 'clip_len', 'repeat', 'normalize', 'max_frames',
@@ -47,14 +47,15 @@ def manifest(
   fingerprint: str,
   total_steps: int,
 ) -> dict[str, Any]:
-  """What the parameters of this run are a function of."""
+  """Return what, with the config, determines the weights of a run."""
+  init_from = config.train.init_from
   return {
     'dataset': dataset_name,
     'dataset_fingerprint': fingerprint,
     'batch_size': config.train.batch_size,
     'seed': config.seed,
     'total_steps': total_steps,
-    'init_from': _absolute(config.train.init_from),
+    'init_from': init_from and os.path.abspath(init_from),
     'init_step': config.train.init_step,
     'demo': config.data.demo,
     'code_version': skeljax.__version__,
@@ -65,52 +66,47 @@ def manifest(
   }
 
 
-def _absolute(path: str) -> str:
-  return os.path.abspath(path) if path else ''
-
-
 def is_new(path: str) -> bool:
-  """Whether there is no run in this workdir yet."""
+  """Return whether the workdir does not contain a run yet."""
   return not os.path.exists(os.path.join(path, CONFIG_FILE))
 
 
 def open_workdir(
-  path: str, config: config_dict.ConfigDict, facts: Mapping[str, Any]
+  path: str, config: config_dict.ConfigDict, run_manifest: Mapping[str, Any]
 ) -> None:
-  """Makes the workdir, or checks that the run in it is this run.
+  """Create the workdir, or check that the run in it has the same settings.
 
   Args:
-    path: absolute.
-    config: of this run.
-    facts: `manifest(...)` of this run.
+    path: absolute path.
+    config: config of this run.
+    run_manifest: `manifest(...)` of this run.
 
   Raises:
-    UserError: another run's workdir; the text lists what differs.
+    UserError: not a workdir, or other settings; the message lists them.
   """
   if os.path.exists(path) and not os.path.isdir(path):
     raise errors.UserError(f'--workdir={path} is a file, not a directory.')
   config_path = os.path.join(path, CONFIG_FILE)
-  # Through JSON, so that a tuple equals the list that was read back.
+  # As JSON, so that a tuple equals the list in the file.
   fields = json.loads(config.to_json_best_effort())
   if os.path.exists(config_path):
-    differences = _differences(path, fields, facts)
+    differences = _differences(path, fields, run_manifest)
     if differences:
       listed = '\n'.join(f'  {d}' for d in differences)
       raise errors.UserError(
-        f'{path} holds a run with other settings, which this command would'
-        f' not continue:\n{listed}\nChoose another --workdir, give the same'
-        ' settings, or remove that directory.'
+        f'{path} has a run with other settings:\n{listed}\nUse another'
+        ' --workdir or the same settings, or remove that directory.'
       )
   elif os.path.isdir(path) and os.listdir(path):
     raise errors.UserError(
-      f'--workdir={path} is not empty and holds no run of skeljax (no'
-      f' {CONFIG_FILE}). Choose a new directory.'
+      f'--workdir={path} is not empty and not a workdir (no {CONFIG_FILE}):'
+      ' choose a new directory.'
     )
-  # All processes look before one writes, and go on when it has written.
+  # All processes check before process 0 writes.
   _barrier('workdir_checked')
   if jax.process_index() == 0:
     os.makedirs(path, exist_ok=True)
-    write_json(os.path.join(path, MANIFEST_FILE), facts)
+    write_json(os.path.join(path, MANIFEST_FILE), run_manifest)
     write_json(config_path, fields)
   _barrier('workdir_written')
 
@@ -121,41 +117,44 @@ def _barrier(name: str) -> None:
 
 
 def _differences(
-  path: str, fields: Mapping[str, Any], facts: Mapping[str, Any]
+  path: str, fields: Mapping[str, Any], run_manifest: Mapping[str, Any]
 ) -> list[str]:
+  """Return 'name: old value there, new value here' for what changed."""
   old_fields = read_json(os.path.join(path, CONFIG_FILE))
-  old_facts = read_json(os.path.join(path, MANIFEST_FILE))
+  old_manifest = read_json(os.path.join(path, MANIFEST_FILE))
   rows = []
   for section in _COMPARED_SECTIONS:
-    # Of networks without a graph there is no section of it.
+    # Configs of networks without a graph do not have the section 'graph'.
     old, new = old_fields.get(section, {}), fields.get(section, {})
     rows += [
       (f'{section}.{k}', old.get(k), new.get(k)) for k in sorted({*old, *new})
     ]
   old, new = old_fields.get('data', {}), fields['data']
   rows += [(f'data.{k}', old.get(k), new.get(k)) for k in _COMPARED_DATA]
-  rows += [(k, old_facts.get(k), facts.get(k)) for k in _COMPARED_MANIFEST]
+  rows += [
+    (k, old_manifest.get(k), run_manifest.get(k)) for k in _COMPARED_MANIFEST
+  ]
   return [
-    f'{name}: {before!r} there, {now!r} here'
-    for name, before, now in rows
-    if before != now
+    f'{name}: {old!r} there, {new!r} here'
+    for name, old, new in rows
+    if old != new
   ]
 
 
 def read_json(path: str) -> dict[str, Any]:
-  """A JSON object; UserError when the file is missing or damaged."""
+  """Read a JSON object; UserError if the file is missing or damaged."""
   try:
     with open(path, encoding='utf-8') as f:
       return json.load(f)
   except (OSError, json.JSONDecodeError) as error:
     raise errors.UserError(
-      f'{path} cannot be read ({error}); a workdir needs it. If it is damaged,'
-      ' start again in a new --workdir.'
+      f'{path}: cannot read this file of the workdir ({error}): use a new'
+      ' --workdir.'
     ) from error
 
 
 def write_json(path: str, value: Mapping[str, Any]) -> None:
-  """Writes a JSON object; a kill leaves the old file or the new one."""
+  """Write a JSON object atomically."""
   with (
     atomic_file.replacing(path) as temporary,
     open(temporary, 'w', encoding='utf-8') as f,

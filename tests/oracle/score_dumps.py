@@ -29,7 +29,7 @@ def draw_logits(seed, num_clips=3):
 def make_score_set(seed):
   return score_file.ScoreSet(
     ids=SOURCE.ids,
-    scores=metrics.average_clips(draw_logits(seed), 'prob'),
+    scores=np.asarray(metrics.average_clips(draw_logits(seed), 'prob')),
     labels=np.array(LABELS),
     class_names=SOURCE.class_names,
     average='prob',

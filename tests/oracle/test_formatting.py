@@ -1,4 +1,4 @@
-"""PadTo, PoseDecode and FormatGCNInput of mmaction2, and what 0.x adds."""
+"""PadTo, PoseDecode and FormatGCNInput of mmaction2 1.x and 0.x."""
 
 import drawn_clips
 from mmaction.datasets import transforms
@@ -20,7 +20,7 @@ model_input = specs.model_input
 
 
 def draw_items(seed, layout, num_channels, dtype='float16', score_dtype=''):
-  """One to three persons, one frame to LENGTH."""
+  """Draw clips of one to three persons and 1 to LENGTH frames."""
   rng = np.random.RandomState(seed % 2**32)
   return [
     drawn_clips.draw(
@@ -46,7 +46,7 @@ def make_batch(items, layout, options, num_persons):
 
 @pytest.mark.parametrize('num_clips', [1, 10])
 def test_decoded_frames_of_padded_persons_are_equal(num_clips, oracle_seed):
-  """No arithmetic at all: equal bit by bit, persons and views in place."""
+  """Bit by bit, with persons and views in the same places."""
   items = draw_items(oracle_seed, COCO, 2, score_dtype='float16')
   options = sampling.Sampling('uniform', 16, num_clips)
   batch = make_batch(items, COCO, options, 4)
@@ -57,16 +57,16 @@ def test_decoded_frames_of_padded_persons_are_equal(num_clips, oracle_seed):
       transforms.PoseDecode(),
       transforms.FormatGCNInput(num_person=4),
     )
-    told = f'seed {oracle_seed}: {item["frame_dir"]}'
+    message = f'seed {oracle_seed}: {item["frame_dir"]}'
     for name, channels in (('keypoint', slice(2)), ('score', 2)):
       np.testing.assert_array_equal(
-        batch[name][row].astype(np.float32), theirs[..., channels], told
+        batch[name][row].astype(np.float32), theirs[..., channels], message
       )
     assert batch['num_valid_persons'][row] == len(item['keypoint'])
 
 
-def test_a_person_too_many_is_cut_there_and_refused_here(oracle_seed):
-  """Which persons to keep is settled when data are prepared."""
+def test_too_many_persons_are_cut_there_and_raise_here(oracle_seed):
+  """Persons are selected when the dataset is prepared."""
   item = draw_items(oracle_seed, NTU, 3)[2]
   options = sampling.Sampling('loop', 16)
   theirs = drawn_clips.published(
@@ -81,7 +81,7 @@ def test_a_person_too_many_is_cut_there_and_refused_here(oracle_seed):
 @pytest.mark.parametrize('stream', drawn_clips.FEATS)
 @pytest.mark.parametrize('mode', ['zero', 'loop'])
 def test_padded_streams_are_equal(mode, stream, oracle_seed):
-  """Features of all frames, then padding: no motion into the padding."""
+  """Streams of all frames, then padding: no motion into the padding."""
   items = draw_items(oracle_seed, NTU, 3, 'float32')
   options = specs.joints(
     layout=NTU, stream=stream, num_channels=3, has_score=False
@@ -96,12 +96,12 @@ def test_padded_streams_are_equal(mode, stream, oracle_seed):
       transforms.PoseDecode(),
       transforms.FormatGCNInput(num_person=3),
     )
-    told = f'seed {oracle_seed}: {item["frame_dir"]}'
-    np.testing.assert_array_equal(x, theirs[0], told)
+    message = f'seed {oracle_seed}: {item["frame_dir"]}'
+    np.testing.assert_array_equal(x, theirs[0], message)
 
 
 def published_0x(item, bones=False):
-  """[M, T, V, C] float32: PaddingWithLoop, PoseDecode, bones, zero persons."""
+  """Return [M, T, V, C] float32 of the 0.x pipeline, with padded persons."""
   frames = transcriptions.padding_with_loop(item['total_frames'], LENGTH)
   steps = [transforms.PoseDecode()]
   if bones:
@@ -113,7 +113,7 @@ def published_0x(item, bones=False):
 @pytest.mark.parametrize('stream', ['joint', 'bone'])
 @pytest.mark.parametrize('dtype', ['float16', 'float32'])
 def test_3d_clips_of_0x_are_equal(dtype, stream, oracle_seed):
-  """Bones come after decoding there, and so are computed in float32."""
+  """0.x computes bones after decoding, in float32."""
   items = draw_items(oracle_seed, NTU, 3, dtype)
   options = specs.joints(
     layout=NTU,
@@ -135,7 +135,7 @@ def test_3d_clips_of_0x_are_equal(dtype, stream, oracle_seed):
 
 @pytest.mark.parametrize('dtype', ['float16', 'float32'])
 def test_2d_clips_of_0x_are_equal(dtype, oracle_seed):
-  """PoseNormalize is no part of 1.x; its oracle is transcribed."""
+  """Against a transcription, because mmaction2 1.x lacks PoseNormalize."""
   items = draw_items(oracle_seed, COCO, 2, dtype, dtype)
   options = specs.joints(
     layout=COCO,
@@ -152,7 +152,7 @@ def test_2d_clips_of_0x_are_equal(dtype, oracle_seed):
     theirs = transcriptions.pose_normalize_0x(
       published_0x(item), item.get('img_shape', (1080, 1920))
     )
-    # XLA multiplies by the reciprocal of the size: one unit in the last place.
+    # XLA multiplies by the reciprocal of the size: an error of one ulp.
     np.testing.assert_allclose(
       x,
       theirs,

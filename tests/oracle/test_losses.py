@@ -1,4 +1,4 @@
-"""Losses and their gradients against mmaction2's."""
+"""Losses and their gradients against mmaction2."""
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ RARE, FREQUENT = 5, 5000
 
 
 def draw(rng, shape):
-  """Logits of any size, labels, and weights and counts of the classes."""
+  """Draw logits of any size, labels, class weights and class counts."""
   num_classes = shape[1]
   logits = rng.randn(*shape) * 10 ** rng.uniform(-3, 1.2)
   return (
@@ -31,7 +31,7 @@ def draw(rng, shape):
 
 
 def adversarial(shape, size):
-  """Equal, sure and right, sure and wrong, and alternating logits."""
+  """Yield equal, correct, wrong and alternating logits, with labels."""
   batch, num_classes = shape
   labels = np.arange(batch) * 3 % num_classes
   is_label = np.eye(num_classes)[labels]
@@ -47,7 +47,7 @@ def adversarial(shape, size):
 
 
 def ours(options, logits, labels):
-  """Loss and gradient by the path that a training step takes."""
+  """Return loss and gradient as in a training step."""
 
   def mean(logits):
     loss, weight = options(logits, jnp.asarray(labels))
@@ -58,7 +58,7 @@ def ours(options, logits, labels):
 
 
 def by_head(head, logits, labels, dtype=torch.float32):
-  """Loss and gradient by the path of mmaction2's training step."""
+  """Return loss and gradient as in a training step of mmaction2."""
   scores = torch.tensor(logits, dtype=dtype, requires_grad=True)
   samples = [
     structures.ActionDataSample().set_gt_label(int(label)) for label in labels
@@ -68,15 +68,15 @@ def by_head(head, logits, labels, dtype=torch.float32):
   return loss.item(), scores.grad.numpy()
 
 
-def check(actual, expected, told, record, kind):
-  """Both within the tolerance, the gradient of its largest entry."""
+def check(actual, expected, message, record, kind):
+  """Compare the losses, and the gradients relative to the largest entry."""
   difference = abs(actual[0] - expected[0]) / max(abs(expected[0]), 1e-6)
   largest = max(np.abs(expected[1]).max(), 1e-6)
   of_gradient = np.abs(actual[1] - expected[1]).max() / largest
   record('losses', kind, max(difference, of_gradient))
-  assert np.isfinite(actual[1]).all(), told
+  assert np.isfinite(actual[1]).all(), message
   assert difference < TOLERANCE and of_gradient < TOLERANCE, (
-    f'{told}: loss {actual[0]} against {expected[0]}, gradients differ by'
+    f'{message}: loss {actual[0]} against {expected[0]}, gradients differ by'
     f' {of_gradient} of the largest entry'
   )
 
@@ -121,10 +121,10 @@ def test_class_balanced_focal_is_equal(
 ):
   rng = np.random.RandomState(oracle_seed % 2**32)
   drawn = [draw(rng, shape) for _ in range(NUM_DRAWN)]
-  # The published form overflows beyond 88 in float32 and beyond 709 in float64.
-  # Its exponent is a difference of numbers gamma times as large as the logits,
-  # so that in float32 its own rounding passes 1e-5 at logits of 80. Hence all
-  # logits against its float64, and those below 20 against its float32.
+  # mmaction2 overflows beyond 88 in float32 and beyond 709 in float64. Its
+  # exponent is a difference of numbers gamma times as large as the logits, so
+  # its float32 rounding error exceeds 1e-5 at logits of 80. Therefore compare
+  # all logits with its float64, and those below 20 with its float32.
   for size in (1.0, 80.0, 600.0):
     for logits, labels in adversarial(shape, size):
       drawn.append((logits, labels, *draw(rng, shape)[2:]))
@@ -143,11 +143,11 @@ def test_class_balanced_focal_is_equal(
         gamma=gamma,
       ),
     )
-    told = f'seed {oracle_seed}, draw {i}, {options}, labels {labels}'
+    message = f'seed {oracle_seed}, draw {i}, {options}, labels {labels}'
     check(
       ours(options, logits, labels),
       by_head(head, logits, labels, torch.float64),
-      told,
+      message,
       record_difference,
       'class-balanced focal',
     )
@@ -155,16 +155,16 @@ def test_class_balanced_focal_is_equal(
       check(
         ours(options, logits, labels),
         by_head(head, logits, labels),
-        told + ', float32',
+        message + ', float32',
         record_difference,
         'class-balanced focal',
       )
 
 
-def test_published_focal_loss_loses_what_overflows():
-  """What losses.class_balanced_focal says of the published form in float32."""
+def test_published_focal_loss_overflows():
+  """The deviation that losses.class_balanced_focal documents."""
   oracle = published.CBFocalLoss(samples_per_cls=[1, 1])
-  for size, is_lost in ((80.0, False), (100.0, True)):
+  for size, overflows in ((80.0, False), (100.0, True)):
     scores = torch.tensor([[-size, 0.0]], requires_grad=True)
     loss = oracle(scores, torch.tensor([0]))
     loss.backward()
@@ -176,12 +176,12 @@ def test_published_focal_loss_loses_what_overflows():
     assert value == pytest.approx(size + rest, rel=1e-6)
     assert gradient[0, 0] == pytest.approx(-1)
     assert loss.item() == pytest.approx(
-      rest if is_lost else size + rest, rel=1e-4
+      rest if overflows else size + rest, rel=1e-4
     )
-    assert torch.isnan(scores.grad).any().item() == is_lost
+    assert torch.isnan(scores.grad).any().item() == overflows
 
 
-def test_class_weights_are_the_published_ones():
+def test_class_weights_equal_the_published_ones():
   rng = np.random.RandomState(0)
   for num_classes in (2, 13, 120):
     samples = rng.randint(1, 7000, num_classes)

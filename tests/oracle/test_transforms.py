@@ -20,22 +20,22 @@ FLAGS = ('has_score', 'published_rounding')
 
 
 def normalized(item):
-  """Return [M, T', V, 3] of an annotation from mmaction2."""
+  """Return [M, T', V, 3] of mmaction2."""
   results = transforms.PreNormalize3D().transform(copy.deepcopy(item))
   assert results['total_frames'] == results['keypoint'].shape[1]
   return results['keypoint']
 
 
-def assert_normalized(item, layout, told):
-  """Check equality and return the largest difference."""
+def assert_normalized(item, layout, message):
+  """Compare both, and return the maximum difference."""
   theirs = normalized(item)
   ours = normalize_3d.normalize_mmaction1x(item['keypoint'], layout)
   assert ours.dtype == np.float64
-  # Rounding is the same up to the angle (float16 where the input is); the
-  # rotation is computed by another formula in float64.
+  # Rounding is equal up to the angle; the rotation is computed in float64 with
+  # another formula.
   scale = max(1.0, np.abs(theirs).max())
   np.testing.assert_allclose(
-    ours, theirs, rtol=0, atol=1e-13 * scale, err_msg=told
+    ours, theirs, rtol=0, atol=1e-13 * scale, err_msg=message
   )
   return np.abs(ours - theirs).max() / scale
 
@@ -55,16 +55,16 @@ def test_normalized_clips_are_equal(
   num_swapped, worst = 0, 0.0
   for number in range(NUM_DRAWN):
     item = drawn_clips.draw(rng, num_joints, 3, dtype)
-    told = f'seed {oracle_seed}, clip {number}: {item["frame_dir"]}'
-    worst = max(worst, assert_normalized(item, layout, told))
+    message = f'seed {oracle_seed}, clip {number}: {item["frame_dir"]}'
+    worst = max(worst, assert_normalized(item, layout, message))
     frames = item['keypoint'].any(axis=(2, 3)).sum(axis=1)
     num_swapped += len(frames) == 2 and frames[1] > frames[0]
   assert num_swapped, 'no clip had its persons exchanged'
   record_difference('PreNormalize3D', 'transform', worst)
 
 
-# The spine of the first frame, then the shoulders: all the ways of being
-# parallel to an axis, opposite to it, or nothing at all.
+# Spine and shoulders of the first frame: parallel to an axis, opposite to it,
+# almost so, or zero.
 VECTORS = {
   'up': (0, 0, 1),
   'down': (0, 0, -1),
@@ -91,20 +91,20 @@ def test_skeletons_along_an_axis_are_equal(spine, dtype, oracle_seed):
     assert_normalized(item, NTU, f'{oracle_seed}: {spine}, {shoulders}')
 
 
-def test_neither_normalizes_three_persons():
+def test_normalizing_three_persons_raises():
   rng = np.random.RandomState(0)
   item = drawn_clips.draw(rng, 25, 3, num_persons=3, num_frames=4)
   item['keypoint'][:] = 1
   with pytest.raises(AssertionError):
     normalized(item)
-  with pytest.raises(errors.UserError, match='Keep two'):
+  with pytest.raises(errors.UserError, match='max_persons=2'):
     normalize_3d.normalize_mmaction1x(item['keypoint'], NTU)
 
 
 def adversarial(rng, shape, has_score, dtype):
-  """Ordinary numbers, zeros, neighbours, and extreme values."""
+  """Draw normal numbers, zeros, and the largest and smallest numbers."""
   limits = np.finfo(dtype)
-  # float32 below its normal range is zero to XLA on the CPU, see rounding for
+  # XLA on the CPU flushes subnormal float32 to zero; see rounding.py for
   # float16.
   tiny = 0 if dtype == 'float32' else limits.smallest_subnormal
   special = [0, -0.0, 1, -1, limits.max, limits.min, limits.eps, tiny, 1 / 3]
@@ -118,30 +118,28 @@ def adversarial(rng, shape, has_score, dtype):
 @pytest.mark.parametrize('dtype', ['float16', 'float32'])
 @pytest.mark.parametrize('name', drawn_clips.DATASETS)
 @pytest.mark.parametrize('num_channels', [2, 3])
-def test_bones_and_motions_of_any_numbers_are_equal(
-  num_channels, name, dtype, oracle_seed
-):
-  """One operation on equal numbers is bit-equal, also for infinities."""
+def test_bones_and_motions_are_equal(num_channels, name, dtype, oracle_seed):
+  """Bit by bit, also infinities."""
   layout = skeletons.LAYOUTS[name]
-  # What mmaction2 takes for a score.
+  # What mmaction2 assumes is a score.
   has_score = num_channels == 3 and name != 'nturgb+d'
   rng = np.random.RandomState(oracle_seed % 2**32)
   shape = (2, 30, layout.num_joints, num_channels)
   x = adversarial(rng, shape, has_score, dtype)
-  dataset, told = drawn_clips.DATASETS[name], f'seed {oracle_seed}'
+  dataset, message = drawn_clips.DATASETS[name], f'seed {oracle_seed}'
   is_half = dtype == 'float16'
 
   with np.errstate(over='ignore'):
     bone = transforms.JointToBone(dataset).transform({'keypoint': x})
     motion = transforms.ToMotion(dataset).transform({'keypoint': x})
-  # Under jit, where the compiler could keep more digits than were asked for.
+  # Under jit, where the compiler could use excess precision.
   ours = jax.jit(streams.bone, static_argnums=1, static_argnames=FLAGS)(
     x.astype(np.float32),
     layout.parents,
     has_score=has_score,
     published_rounding=is_half,
   )
-  np.testing.assert_array_equal(ours, bone['keypoint'], err_msg=told)
+  np.testing.assert_array_equal(ours, bone['keypoint'], err_msg=message)
   x_next = np.concatenate([x[:, 1:], x[:, -1:]], axis=1).astype(np.float32)
   is_last = (np.arange(30) == 29)[None, :, None, None]
   ours = jax.jit(streams.motion, static_argnames=FLAGS)(
@@ -151,4 +149,4 @@ def test_bones_and_motions_of_any_numbers_are_equal(
     has_score=has_score,
     published_rounding=is_half,
   )
-  np.testing.assert_array_equal(ours, motion['motion'], err_msg=told)
+  np.testing.assert_array_equal(ours, motion['motion'], err_msg=message)

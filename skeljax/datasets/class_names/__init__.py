@@ -1,15 +1,14 @@
-"""Lists of class names: line i of a text file names label i (from 0).
+"""Lists of class names: line i of a text file is the name of label i (from 0).
 
-Shipped are, in the order of the published labels,
+Included lists, in the order of the published labels:
 
-  ntu60, ntu120      NTU RGB+D, and gym99, FineGYM: as mmaction2 and pyskl list
-  ucf101, hmdb51,    them in tools/data. FineGYM uses one name for two classes;
-  k400, diving48     the later one is marked as the dismount here, so that every
-                     class has a name of its own.
-  babel60, babel120  BABEL: the first labels of action_label_2_idx.json of the
-                     authors' repository (abhinanda-punnakkal/BABEL), as of July
-                     2021. A version of June 2021 had other names in another
-                     order.
+  ntu60, ntu120, gym99, ucf101, hmdb51, k400, diving48
+      From tools/data of mmaction2 and pyskl. FineGYM (gym99) has the same name
+      for two classes; the second one is marked as the dismount here.
+  babel60, babel120
+      The first labels of action_label_2_idx.json of the authors' repository
+      (abhinanda-punnakkal/BABEL), version of July 2021. The version of June
+      2021 has other names in another order.
 """
 
 import os
@@ -21,19 +20,19 @@ _FOLDER = pathlib.Path(__file__).parent
 
 
 def known_lists() -> list[str]:
-  """The names of the shipped lists."""
+  """Return the names of the included lists."""
   return sorted(path.stem for path in _FOLDER.glob('*.txt'))
 
 
 def load_class_names(name_or_file: str | os.PathLike) -> tuple[str, ...]:
-  """One name a class, in the order of the labels.
+  """Load one name per class, in the order of the labels.
 
   Args:
-    name_or_file: a shipped list such as 'ntu60', or a text file with one name
-      a line.
+    name_or_file: an included list such as 'ntu60', or a text file with one
+      name per line.
 
   Raises:
-    UserError: no such list or file, an empty line, or one name twice.
+    UserError: no such list or file, an empty line, or a duplicate name.
   """
   source = os.fspath(name_or_file)
   path = pathlib.Path(source)
@@ -41,14 +40,14 @@ def load_class_names(name_or_file: str | os.PathLike) -> tuple[str, ...]:
     path = _FOLDER / f'{source}.txt'
   elif not path.is_file():
     raise errors.UserError(
-      f'Class names {source!r}: neither a file nor a known list. Known lists:'
-      f' {", ".join(known_lists())}; a file holds one name a line.'
+      f'--class_names={source}: expected a text file with one name per line, or'
+      f' one of {", ".join(known_lists())}.'
     )
   try:
     text = path.read_text(encoding='utf-8-sig')
   except UnicodeDecodeError as error:
     raise errors.UserError(
-      f'{path} is not UTF-8 text. A file of class names holds one name a line.'
+      f'{path}: expected UTF-8 text with one class name per line.'
     ) from error
   names = tuple(line.strip() for line in text.rstrip().splitlines())
   _check(names, path)
@@ -58,18 +57,17 @@ def load_class_names(name_or_file: str | os.PathLike) -> tuple[str, ...]:
 def _check(names: tuple[str, ...], path: pathlib.Path) -> None:
   if not names:
     raise errors.UserError(
-      f'{path} is empty. A file of class names holds one name a line.'
+      f'{path} is empty: expected one class name per line.'
     )
   first_line: dict[str, int] = {}
   for number, name in enumerate(names, 1):
     if not name:
       raise errors.UserError(
-        f'{path}, line {number} is empty. Line i names label i-1, so that no'
-        ' line may be left out.'
+        f'{path}, line {number} is empty: line i is the name of label i-1.'
       )
     if name in first_line:
       raise errors.UserError(
-        f'{path}: lines {first_line[name]} and {number} are both {name!r}.'
-        ' Every class needs a name of its own.'
+        f'{path}: lines {first_line[name]} and {number} are both {name!r}:'
+        ' class names must be unique.'
       )
     first_line[name] = number

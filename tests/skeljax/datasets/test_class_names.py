@@ -1,4 +1,4 @@
-"""The shipped lists of class names, and lists of one's own."""
+"""The included lists of class names, and custom lists."""
 
 import pytest
 
@@ -24,7 +24,7 @@ from skeljax.datasets import class_names
     ('babel120', 120, {60: 'balance', 119: 'sudden movement'}),
   ],
 )
-def test_shipped_lists(name, count, picked):
+def test_included_lists(name, count, picked):
   names = class_names.load_class_names(name)
 
   assert len(names) == len(set(names)) == count
@@ -34,12 +34,12 @@ def test_shipped_lists(name, count, picked):
 @pytest.mark.parametrize(
   'small, large', [('ntu60', 'ntu120'), ('babel60', 'babel120')]
 )
-def test_small_list_is_the_first_half_of_the_large_one(small, large):
+def test_small_list_is_the_beginning_of_the_large_one(small, large):
   names = class_names.load_class_names(small)
   assert class_names.load_class_names(large)[:60] == names
 
 
-def test_own_list(tmp_path):
+def test_custom_list(tmp_path):
   path = tmp_path / 'names.txt'
   path.write_text('\ufeffwave \r\nsit, slowly\r\nüben\r\n\r\n', 'utf-8')
 
@@ -54,7 +54,7 @@ def test_own_list(tmp_path):
     (b'', 'is empty'),
     (b'wave\n\nsit\n', 'line 2 is empty'),
     (b'wave\nsit\nwave\n', r"lines 1 and 3 are both 'wave'"),
-    (b'\xff\xfe\x00w', 'not UTF-8'),
+    (b'\xff\xfe\x00w', 'expected UTF-8'),
   ],
 )
 def test_errors_name_the_line(tmp_path, content, words):
@@ -64,6 +64,8 @@ def test_errors_name_the_line(tmp_path, content, words):
     class_names.load_class_names(path)
 
 
-def test_unknown_list_names_the_known_ones():
-  with pytest.raises(errors.UserError, match='gym99, hmdb51, k400, .*; a file'):
+def test_unknown_list_raises():
+  with pytest.raises(
+    errors.UserError, match='a text file .*, or one of .*gym99, hmdb51, k400'
+  ):
     class_names.load_class_names('ntu61')

@@ -1,4 +1,4 @@
-"""What a batch holds, number by number."""
+"""Contents of a batch, number by number."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from skeljax.datasets import sampling
 
 
 def make_clip(position, num_persons, num_frames):
-  """A clip whose every number says where it comes from."""
+  """Return a clip of distinct numbers."""
   m, t, v, c = np.ogrid[:num_persons, :num_frames, :3, :2]
   keypoint = 1000 * (position + 1) + 500 * m + 10 * t + 2 * v + c
   m, t, v = np.ogrid[:num_persons, :num_frames, :3]
@@ -36,7 +36,7 @@ def frames_of(options):
 
 
 def by_hand(array, index, num_persons):
-  """[num_persons, T, ...] of one view, person by person, frame by frame."""
+  """Return [num_persons, T, ...] of one view, gathered frame by frame."""
   result = np.zeros((num_persons, len(index), *array.shape[2:]), array.dtype)
   for person, t in np.ndindex(len(array), len(index)):
     if index[t] >= 0:
@@ -74,7 +74,7 @@ def test_frames_and_their_successors_are_gathered(options):
         )
 
 
-def test_facts_of_the_clips_go_along():
+def test_batch_has_the_other_fields_of_the_clips():
   options = sampling.Sampling('uniform', 4)
   frame_index = frames_of(options)
   batch = collate.collate(CLIPS, frame_index, options, num_persons=2)
@@ -95,7 +95,7 @@ def test_facts_of_the_clips_go_along():
   assert batch.keys() == expected.keys() | {'keypoint', 'score', 'box'}
 
 
-def test_records_without_scores_make_batches_without():
+def test_batch_of_records_without_scores_has_none():
   options = sampling.Sampling('uniform', 4)
   clips = [dict(clip) for clip in CLIPS]
   for clip in clips:
@@ -107,7 +107,7 @@ def test_records_without_scores_make_batches_without():
   assert not [name for name in batch if name.startswith('score')]
 
 
-def test_whole_clips_come_with_their_indices():
+def test_whole_clips_are_padded_and_keep_their_indices():
   options = sampling.Sampling(
     'sorted_random', 5, whole_clip=True, max_frames=14
   )
@@ -131,16 +131,16 @@ def test_whole_clips_come_with_their_indices():
   'changes, words',
   [
     (dict(total_frames=0), 'has no frames'),
-    (dict(keypoint=np.zeros((0, 5, 3, 2))), 'has no persons'),
+    (dict(keypoint=np.zeros((0, 5, 3, 2))), 'has 0 persons'),
     (
       dict(keypoint=np.zeros((3, 5, 3, 2))),
-      'has 3 persons, but num_persons is 2; raise num_persons to at least 3',
+      'has 3 persons: expected 1 to 2',
     ),
-    (dict(total_frames=9), 'says that it has 9 frames, but .* have 12'),
-    (dict(total_frames=13), 'has 13 frames, more than clip_len = 12'),
+    (dict(total_frames=9), 'has 12 frames of keypoints, but total_frames=9'),
+    (dict(total_frames=13), 'has 13 frames, more than data.clip_len=12'),
   ],
 )
-def test_clips_that_do_not_fit_are_named(changes, words):
+def test_clips_that_do_not_fit_raise(changes, words):
   options = sampling.Sampling('zero', 12)
   with pytest.raises(errors.UserError, match=f"'clip7' {words}"):
     collate.check_clip(CLIPS[2] | changes, options, num_persons=2)

@@ -1,4 +1,4 @@
-"""Both 3D normalisations against mmaction2's numbers and against plain loops."""
+"""3D normalizations against values of mmaction2 and a version with loops."""
 
 import dataclasses
 
@@ -16,7 +16,7 @@ ALL = slice(None)
 
 
 def example(seed, num_persons, num_frames, dtype, gaps):
-  """Random joints with empty frames at (person, frame)."""
+  """Return random joints with empty frames at each (person, frame)."""
   rng = np.random.RandomState(seed)
   keypoint = rng.randn(num_persons, num_frames, 25, 3)
   for person, frame in gaps:
@@ -62,7 +62,7 @@ GOLDEN = (
 
 
 @pytest.mark.parametrize('arguments, totals, joint', GOLDEN)
-def test_1x_gives_the_numbers_of_mmaction2(arguments, totals, joint):
+def test_1x_equals_mmaction2(arguments, totals, joint):
   result = normalize_3d.normalize_mmaction1x(example(*arguments), LAYOUT)
 
   num_frames, total, absolute = totals
@@ -73,7 +73,7 @@ def test_1x_gives_the_numbers_of_mmaction2(arguments, totals, joint):
   np.testing.assert_allclose(result[0, 0, 3], joint, atol=1e-12)
 
 
-def test_1x_published_golden_vector():
+def test_1x_equals_golden_values():
   keypoint = np.random.RandomState(3).randn(2, 12, 25, 3).astype(np.float16)
   keypoint[0, 2] = 0
   keypoint[1, 5:] = 0
@@ -88,7 +88,7 @@ def test_1x_published_golden_vector():
   np.testing.assert_array_equal(result[1, -1], 0)
 
 
-def test_1x_takes_the_spine_angle_in_the_type_of_the_file():
+def test_1x_computes_the_spine_angle_in_the_input_dtype():
   keypoint = example(5, 1, 4, 'float16', ())
 
   half = normalize_3d.normalize_mmaction1x(keypoint, LAYOUT)
@@ -98,7 +98,7 @@ def test_1x_takes_the_spine_angle_in_the_type_of_the_file():
   assert 1e-6 < difference < 0.02
 
 
-def test_1x_person_seen_more_often_becomes_the_first():
+def test_1x_person_visible_in_more_frames_becomes_person_0():
   keypoint = example(6, 2, 5, 'float32', ((0, slice(0, 3)), (1, 4)))
 
   result = normalize_3d.normalize_mmaction1x(keypoint, LAYOUT)
@@ -109,7 +109,7 @@ def test_1x_person_seen_more_often_becomes_the_first():
   assert np.abs(result[1, 3]).max() > 0
 
 
-def test_1x_keeps_missing_joints_at_zero():
+def test_1x_missing_joints_stay_zero():
   keypoint = example(7, 1, 3, 'float32', ())
   keypoint[0, 1, 12] = 0
 
@@ -122,7 +122,7 @@ def test_1x_keeps_missing_joints_at_zero():
   'normalize',
   [normalize_3d.normalize_mmaction0x, normalize_3d.normalize_mmaction1x],
 )
-def test_an_empty_clip_stays_as_it_is(normalize):
+def test_empty_clip_is_unchanged(normalize):
   keypoint = np.zeros((2, 4, 25, 3), np.float16)
 
   result = normalize(keypoint, LAYOUT)
@@ -130,8 +130,8 @@ def test_an_empty_clip_stays_as_it_is(normalize):
   np.testing.assert_array_equal(result, keypoint)
 
 
-def test_1x_tells_who_gives_three_persons():
-  with pytest.raises(errors.UserError, match='one or two persons, not for 3'):
+def test_1x_of_three_persons_raises():
+  with pytest.raises(errors.UserError, match='one or two persons, not 3'):
     normalize_3d.normalize_mmaction1x(np.ones((3, 2, 25, 3)), LAYOUT)
 
 
@@ -139,21 +139,23 @@ def test_1x_tells_who_gives_three_persons():
   'normalize',
   [normalize_3d.normalize_mmaction0x, normalize_3d.normalize_mmaction1x],
 )
-def test_errors_say_what_is_missing(normalize):
+def test_invalid_layouts_and_shapes_raise(normalize):
   flat = skeletons.get_layout('coco')
-  with pytest.raises(errors.UserError, match='which joints are its origin'):
+  with pytest.raises(
+    errors.UserError, match='does not define origin, spine, shoulders'
+  ):
     normalize(np.ones((1, 2, 17, 3)), flat)
   no_spine = dataclasses.replace(LAYOUT, spine=None)
-  with pytest.raises(errors.UserError, match='which joints are its spine,'):
+  with pytest.raises(errors.UserError, match='does not define spine, which'):
     normalize(np.ones((1, 2, 25, 3)), no_spine)
-  with pytest.raises(errors.UserError, match='normalised while training'):
+  with pytest.raises(errors.UserError, match='normalized during training'):
     normalize(np.ones((1, 2, 25, 2)), LAYOUT)
   with pytest.raises(errors.UserError, match=r'\[persons, frames, 25, 3\]'):
     normalize(np.ones((1, 2, 20, 3)), LAYOUT)
 
 
 def upright_body(seed: int) -> np.ndarray:
-  """A clip whose first frame has shoulders at a right angle to the spine."""
+  """Return a clip with shoulders orthogonal to the spine in frame 0."""
   rng = np.random.default_rng(seed)
   keypoint = rng.normal(size=(2, 5, 25, 3))
   (low, high), (right, left) = LAYOUT.spine, LAYOUT.shoulders
@@ -165,13 +167,13 @@ def upright_body(seed: int) -> np.ndarray:
 @hypothesis.settings(max_examples=20, deadline=None, derandomize=True)
 @hypothesis.given(seed=st.integers(0, 10_000))
 @pytest.mark.parametrize('version', ['0x', '1x'])
-def test_turning_and_moving_the_camera_changes_nothing(version, seed):
+def test_result_does_not_depend_on_the_camera_pose(version, seed):
   normalize = getattr(normalize_3d, f'normalize_mmaction{version}')
   keypoint = upright_body(seed)
   rng = np.random.default_rng(seed)
-  turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
-  turn *= np.linalg.det(turn)  # A rotation, not a mirror.
-  moved = keypoint @ turn.T + rng.uniform(-3, 3, size=3)
+  rotation, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+  rotation *= np.linalg.det(rotation)  # Not a reflection.
+  moved = keypoint @ rotation.T + rng.uniform(-3, 3, size=3)
 
   expected = normalize(keypoint, LAYOUT)
   result = normalize(moved, LAYOUT)
@@ -185,7 +187,7 @@ def test_turning_and_moving_the_camera_changes_nothing(version, seed):
 
 
 def loops_0x(keypoint: np.ndarray) -> np.ndarray:
-  """The 0.x normalisation of one clip, joint by joint, on 300 frames."""
+  """Normalize one clip as mmaction2 0.x, joint by joint, with 300 frames."""
   num_frames = keypoint.shape[1]
   s = np.zeros((len(keypoint), 300, 25, 3), np.float32)
   s[:, :num_frames] = keypoint
@@ -239,7 +241,7 @@ def loops_0x(keypoint: np.ndarray) -> np.ndarray:
     (27, 1, 300, 'float16', ((0, slice(130, 300)), (0, 10))),
   ],
 )
-def test_0x_equals_the_published_procedure_written_as_loops(arguments):
+def test_0x_equals_the_published_loops(arguments):
   keypoint = example(*arguments)
   keypoint[0, :, 17] *= keypoint[0, :, 16] > 0  # Some joints are missing.
 
@@ -249,7 +251,7 @@ def test_0x_equals_the_published_procedure_written_as_loops(arguments):
   np.testing.assert_allclose(result, loops_0x(keypoint), atol=2e-6)
 
 
-def test_0x_repeats_a_person_that_left_early():
+def test_0x_loops_a_person_that_leaves_early():
   keypoint = example(8, 1, 10, 'float32', ((0, slice(4, 10)),))
 
   result = normalize_3d.normalize_mmaction0x(keypoint, LAYOUT)
@@ -258,7 +260,7 @@ def test_0x_repeats_a_person_that_left_early():
   np.testing.assert_array_equal(result[0, 8:], result[0, :2])
 
 
-def test_the_input_is_not_changed():
+def test_input_is_not_modified():
   keypoint = example(9, 2, 6, 'float32', ((0, 0), (1, slice(3, 6))))
   copy = keypoint.copy()
   keypoint.flags.writeable = False
@@ -269,7 +271,7 @@ def test_the_input_is_not_changed():
   np.testing.assert_array_equal(keypoint, copy)
 
 
-def test_the_joints_come_from_the_layout():
+def test_joints_are_those_of_the_layout():
   ucla = skeletons.get_layout('ucla')
   keypoint = np.random.RandomState(1).randn(1, 3, 20, 3)
 

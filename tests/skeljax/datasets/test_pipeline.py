@@ -1,4 +1,4 @@
-"""Batches: a pure function of (seed, step), whoever makes them."""
+"""Batches are a pure function of (seed, step), for any number of workers."""
 
 import dataclasses
 import itertools
@@ -39,19 +39,19 @@ def make_clip(position, num_persons, num_frames):
 
 
 def make_dataset(num_clips=10, source=None, **changes):
-  """Clips of 1 or 2 persons and 1 to 12 frames, annotated out of order."""
+  """Return clips of 1 or 2 persons and 1 to 12 frames, positions reversed."""
   clips = [
     make_clip(position, 1 + position % 2, 1 + position % 12)
     for position in range(num_clips, 0, -1)
   ]
   source = clips if source is None else source
-  spec = dict(
+  attributes = dict(
     name='fake',
     spec=SPEC,
     num_clips={'train': len(source), 'val': len(source)},
     source=lambda split: source,
   )
-  return types.SimpleNamespace(**(spec | changes))
+  return types.SimpleNamespace(**(attributes | changes))
 
 
 def train(dataset, options, num_batches, **settings):
@@ -80,7 +80,7 @@ def assert_equal(actual, expected):
 
 
 def join(parts):
-  """The global batches of what several processes have made."""
+  """Join the parts of several processes to global batches."""
   return [
     {name: np.concatenate([part[name] for part in step]) for name in step[0]}
     for step in zip(*parts, strict=True)
@@ -88,7 +88,7 @@ def join(parts):
 
 
 @pytest.mark.parametrize('frames', sampling.FRAMES)
-def test_batches_are_the_clips_and_frames_they_name(frames):
+def test_batches_have_the_clips_and_frames_of_their_indices(frames):
   dataset = make_dataset()
   options = sampling.Sampling(frames, 12)
   settings = dict(needs_next=True, num_persons=3)
@@ -103,7 +103,7 @@ def test_batches_are_the_clips_and_frames_they_name(frames):
     assert batch['mask'].dtype == np.float32
 
 
-def test_test_mode_gives_all_views():
+def test_only_evaluation_batches_have_several_views():
   dataset = make_dataset()
   options = sampling.Sampling('uniform', 5, num_clips=10)
   for batch in evaluate(dataset, options):
@@ -112,12 +112,11 @@ def test_test_mode_gives_all_views():
       np.testing.assert_array_equal(
         batch['frame_index'][row], sampling.eval_frames(options, int(number))
       )
-  # Training draws one view even so.
   (batch,) = train(dataset, options, 1)
   assert batch['keypoint'].shape == (4, 1, 2, 5, 3, 2)
 
 
-def test_frames_are_those_of_seed_pass_and_position():
+def test_frames_depend_on_seed_pass_and_position():
   dataset = make_dataset()
   places = itertools.count()
   for batch in train(dataset, UNIFORM, 7):
@@ -132,8 +131,8 @@ def test_frames_are_those_of_seed_pass_and_position():
       np.testing.assert_array_equal(batch['frame_index'][row], frames)
 
 
-def test_each_pass_has_each_clip_once_in_an_order_of_its_own():
-  # Batches of four cross the ends of passes over ten clips.
+def test_each_pass_has_each_clip_once_in_its_own_order():
+  # Batches of four span passes over ten clips.
   made = train(make_dataset(), UNIFORM, 10)
   passes = np.concatenate([batch['index'] for batch in made]).reshape(4, 10)
   for order in passes:
@@ -141,28 +140,28 @@ def test_each_pass_has_each_clip_once_in_an_order_of_its_own():
   assert len({tuple(order) for order in passes}) == 4
 
 
-def test_batches_larger_than_the_dataset_take_several_passes():
+def test_batches_larger_than_the_dataset_span_several_passes():
   (batch,) = train(make_dataset(3), UNIFORM, 1, batch_size=8)
   index = batch['index']
   assert sorted(index[:3]) == sorted(index[3:6]) == [0, 1, 2]
 
 
-def test_seeds_and_steps_give_other_batches():
+def test_batches_differ_by_seed_and_step():
   dataset = make_dataset(40)
   made = train(dataset, UNIFORM, 10) + train(dataset, UNIFORM, 10, seed=8)
   assert len({tuple(batch['index']) for batch in made}) == 20
 
 
-def test_any_step_can_come_first():
+def test_iteration_starts_at_any_step():
   dataset = make_dataset()
-  straight = train(dataset, UNIFORM, 6)
+  expected = train(dataset, UNIFORM, 6)
   for start in (1, 4):
     resumed = train(dataset, UNIFORM, 6 - start, start_step=start)
-    assert_equal(resumed, straight[start:])
+    assert_equal(resumed, expected[start:])
 
 
 @pytest.mark.parametrize('count', [2, 4])
-def test_processes_make_the_parts_of_one_batch(count):
+def test_processes_make_parts_of_the_same_batch(count):
   dataset = make_dataset()
   parts = [
     train(
@@ -180,7 +179,7 @@ def test_processes_make_the_parts_of_one_batch(count):
 
 @pytest.mark.parametrize('num_clips', [3, 11, 12])
 @pytest.mark.parametrize('count', [1, 2, 3, 4])
-def test_evaluation_meets_each_clip_once(num_clips, count):
+def test_evaluation_has_each_clip_once(num_clips, count):
   dataset = make_dataset(num_clips)
   parts = [
     evaluate(
@@ -196,13 +195,13 @@ def test_evaluation_meets_each_clip_once(num_clips, count):
   mask = np.concatenate([batch['mask'] for batch in made])
   assert index[mask == 1].tolist() == list(range(num_clips))
   assert np.all((mask == 0) | (mask == 1))
-  # Rows that only fill up are real clips, so that no feature meets a NaN.
+  # Padding rows are real clips.
   assert all(np.all(batch['keypoint'][:, :, 0] > 0) for batch in made)
 
 
 @pytest.fixture(scope='module')
 def clip_source(tmp_path_factory):
-  """The clips of make_dataset in two files, as a prepared dataset has them."""
+  """Write the clips of make_dataset to two shards."""
   clips = make_dataset().source('train')
   shards = []
   for number, part in enumerate((clips[:6], clips[6:])):
@@ -222,7 +221,7 @@ def test_worker_processes_make_the_same_batches(clip_source):
   for num_workers in (0, 2):
     settings = dict(start_step=3, needs_next=True, num_workers=num_workers)
     assert_equal(train(files, UNIFORM, 5, **settings), expected)
-  # Three batches, of which one worker makes two.
+  # Three batches, two of them by the same worker.
   assert_equal(
     evaluate(files, UNIFORM, num_workers=2), evaluate(memory, UNIFORM)
   )
@@ -237,8 +236,6 @@ from absl import flags
 from skeljax import errors
 from skeljax.datasets import pipeline, prepared, sampling
 from tests import specs
-from tests import specs
-import dataclasses
 
 if __name__ == '__main__':
   flags.FLAGS.mark_as_parsed()
@@ -265,14 +262,14 @@ if __name__ == '__main__':
     next(batches)
   except errors.UserError as error:
     print(error)
-  # Forgotten, but closed in time all the same.
+  # Not closed explicitly.
   dataset.spec = spec
   forgotten = pipeline.train_batches(
     dataset, options, batch_size=8, seed=0, num_persons=2
   )
   next(forgotten)
   if 'jax' in sys.modules:
-    # Grain imports it; nothing may start a backend, or claim an accelerator.
+    # Grain imports jax; no backend may be initialized.
     from jax._src import xla_bridge
     assert not xla_bridge.backends_are_initialized()
 """
@@ -294,11 +291,11 @@ def test_iterators_close_quietly_and_start_no_jax_backend(
   )
   assert result.returncode == 0, result.stderr
   assert result.stderr == ''
-  # A worker's complaint reaches the user in its own words.
-  assert 'has 2 persons, but num_persons is 1' in result.stdout
+  # The error of a worker reaches the user unchanged.
+  assert 'has 2 persons: expected 1 to 1' in result.stdout
 
 
-def test_a_closed_iterator_stays_closed():
+def test_closed_iterator_raises():
   with pipeline.train_batches(
     make_dataset(), UNIFORM, batch_size=4, seed=0, num_persons=2
   ) as batches:
@@ -308,29 +305,29 @@ def test_a_closed_iterator_stays_closed():
     next(batches)
 
 
-def test_clips_that_do_not_fit_are_named_before_training():
+def test_clips_that_do_not_fit_raise_before_training():
   dataset = make_dataset()
   with pytest.raises(
-    errors.UserError, match="'clip9' has 2 persons.*at least 2"
+    errors.UserError, match="'clip9' has 2 persons: expected 1 to 1"
   ):
     train(dataset, UNIFORM, 0, num_persons=1)
   padded = sampling.Sampling('zero', 9)
   with pytest.raises(errors.UserError, match="'clip10' has 11 frames"):
     evaluate(dataset, padded)
   whole = sampling.Sampling('uniform', 4, whole_clip=True, max_frames=10)
-  with pytest.raises(errors.UserError, match="'clip10'.*max_frames = 10"):
+  with pytest.raises(errors.UserError, match="'clip10'.*data.max_frames=10"):
     train(dataset, whole, 0)
 
 
-def test_settings_are_judged_by_the_clips_of_the_split():
-  # The other split may have the clip with three persons.
+def test_only_clips_of_the_split_must_fit():
+  # The clip with three persons may be in the other split.
   dataset = make_dataset(
     spec=dataclasses.replace(SPEC, num_persons=3, max_frames=99)
   )
   assert len(train(dataset, sampling.Sampling('zero', 12), 2)) == 2
 
 
-def test_damaged_clips_are_named_when_they_are_read():
+def test_damaged_clips_raise_when_they_are_read():
   dataset = make_dataset(source=[make_clip(0, 1, 5) | dict(total_frames=0)])
   with pytest.raises(errors.UserError, match="'clip0' has no frames"):
     train(dataset, UNIFORM, 1)
@@ -341,18 +338,18 @@ def test_damaged_clips_are_named_when_they_are_read():
 @pytest.mark.parametrize(
   'settings, words',
   [
-    (dict(batch_size=6, process_count=4), 'batch_size is 6.*multiple of 4'),
-    (dict(batch_size=0), 'batch_size is 0'),
-    (dict(process_index=2, process_count=2), 'process_index is 2'),
-    (dict(num_workers=-1), 'num_workers must not be negative'),
-    (dict(seed=-1), 'seed and start_step must not be negative'),
+    (dict(batch_size=6, process_count=4), 'batch_size=6: .*multiple of .* 4'),
+    (dict(batch_size=0), 'batch_size=0'),
+    (dict(process_index=2, process_count=2), 'process_index=2'),
+    (dict(num_workers=-1), 'num_workers=-1: expected at least 0'),
+    (dict(seed=-1), 'seed=-1 .*expected at least 0'),
   ],
 )
-def test_bad_settings_are_named(settings, words):
+def test_invalid_settings_raise(settings, words):
   with pytest.raises(errors.UserError, match=words):
     train(make_dataset(), UNIFORM, 1, **settings)
 
 
-def test_empty_splits_are_named():
+def test_empty_split_raises():
   with pytest.raises(errors.UserError, match="'val' of dataset 'fake'"):
     evaluate(make_dataset(source=[]), UNIFORM)

@@ -1,4 +1,4 @@
-"""3D skeletons as 2D clips."""
+"""Orthographic projection of 3D clips."""
 
 import numpy as np
 import pytest
@@ -10,11 +10,11 @@ HEIGHT, WIDTH = project.IMG_SHAPE
 
 @pytest.fixture
 def keypoint():
-  """Two persons, five frames, six joints, in metres."""
+  """Return two persons, five frames, six joints, in metres."""
   return np.random.default_rng(0).normal(size=(2, 5, 6, 3)).astype(np.float32)
 
 
-def test_depth_does_not_matter(keypoint):
+def test_pixels_do_not_depend_on_depth(keypoint):
   moved = keypoint.copy()
   moved[..., 2] += 1
   for first, second in zip(
@@ -23,7 +23,7 @@ def test_depth_does_not_matter(keypoint):
     np.testing.assert_array_equal(first, second)
 
 
-def test_right_stays_right_and_up_goes_up_in_the_picture():
+def test_x_points_right_and_y_points_up():
   still = np.zeros((1, 1, 3, 3), np.float32)
   still[0, 0, :, :2] = (0, 0), (1, 0), (0, 1)
   still[..., 2] = 2
@@ -33,7 +33,7 @@ def test_right_stays_right_and_up_goes_up_in_the_picture():
   assert up[1] < origin[1] and up[0] == origin[0]
 
 
-def test_the_clip_fits_into_the_middle_of_the_picture(keypoint):
+def test_clip_is_centered_and_fills_80_percent(keypoint):
   pixels, _, img_shape = project.orthographic(keypoint * (5, 1, 1))
   low, high = pixels.min((0, 1, 2)), pixels.max((0, 1, 2))
   np.testing.assert_allclose((low + high) / 2, (WIDTH / 2, HEIGHT / 2), 1e-5)
@@ -42,7 +42,7 @@ def test_the_clip_fits_into_the_middle_of_the_picture(keypoint):
   assert img_shape.tolist() == [HEIGHT, WIDTH]
 
 
-def test_one_scale_serves_both_axes_all_persons_and_frames(keypoint):
+def test_axes_persons_and_frames_share_one_scale(keypoint):
   pixels, _, _ = project.orthographic(keypoint)
   flat, seen = pixels.reshape(-1, 2), keypoint.reshape(-1, 3)[:, :2]
   ratio = np.diff(flat, axis=0) / np.diff(seen, axis=0)
@@ -52,7 +52,7 @@ def test_one_scale_serves_both_axes_all_persons_and_frames(keypoint):
 
 
 @pytest.mark.parametrize('unit', [0.01, 1000])
-def test_the_unit_of_the_source_does_not_matter(keypoint, unit):
+def test_pixels_do_not_depend_on_the_unit(keypoint, unit):
   np.testing.assert_allclose(
     project.orthographic(keypoint * unit)[0],
     project.orthographic(keypoint)[0],
@@ -60,21 +60,21 @@ def test_the_unit_of_the_source_does_not_matter(keypoint, unit):
   )
 
 
-def test_absent_joints_stay_zero_with_score_zero(keypoint):
+def test_missing_joints_have_pixel_and_score_zero(keypoint):
   keypoint[1, 2:] = 0
   keypoint[0, 0, 3] = 0
   pixels, score, _ = project.orthographic(keypoint)
   assert not pixels[1, 2:].any() and not pixels[0, 0, 3].any()
   assert not score[1, 2:].any() and score[0, 0, 3] == 0
   assert score.sum() == 2 * 5 * 6 - 3 * 6 - 1
-  # They do not count as the origin when the clip is fitted.
+  # They do not affect the scale and offset.
   seen = pixels[score > 0]
   np.testing.assert_allclose(
     (seen.min(0) + seen.max(0)) / 2, (WIDTH / 2, HEIGHT / 2), 1e-5
   )
 
 
-def test_a_joint_on_the_origin_of_the_picture_plane_is_there():
+def test_joint_with_x_and_y_zero_is_not_missing():
   clip = np.zeros((1, 1, 2, 3), np.float32)
   clip[0, 0, 0] = 0, 0, 2
   pixels, score, _ = project.orthographic(clip)
@@ -82,7 +82,7 @@ def test_a_joint_on_the_origin_of_the_picture_plane_is_there():
   assert pixels[0, 0].tolist() == [[WIDTH / 2, HEIGHT / 2], [0, 0]]
 
 
-def test_types_are_those_of_a_2d_record(keypoint):
+def test_dtypes_are_those_of_a_2d_record(keypoint):
   pixels, score, img_shape = project.orthographic(keypoint.astype(np.float16))
   assert pixels.dtype == np.float32 and pixels.shape == (2, 5, 6, 2)
   assert score.dtype == np.float16 and score.shape == (2, 5, 6)

@@ -1,4 +1,4 @@
-"""What is kept, what is best, and how a missing step is told."""
+"""Which checkpoints are kept, restored and reported as missing."""
 
 import jax.numpy as jnp
 import pytest
@@ -27,7 +27,7 @@ def _save(workdir, accuracies):
       saved.save(_state(step), {'note': step}, metrics)
 
 
-def test_the_two_latest_and_the_best_are_kept(tmp_path):
+def test_two_latest_and_best_checkpoints_are_kept(tmp_path):
   _save(tmp_path, {1: 0.2, 2: 0.9, 3: 0.3, 4: None, 5: 0.4})
   with checkpoints.Checkpoints(str(tmp_path), read_only=True) as saved:
     assert saved.steps == (2, 4, 5)
@@ -37,7 +37,7 @@ def test_the_two_latest_and_the_best_are_kept(tmp_path):
     assert saved.read_meta(2) == {'note': 2}
 
 
-def test_what_was_saved_comes_back(tmp_path):
+def test_saved_state_is_restored(tmp_path):
   _save(tmp_path, {7: 0.5})
   like = sharding.replicated(sharding.make_mesh())
   with checkpoints.Checkpoints(str(tmp_path), read_only=True) as saved:
@@ -48,7 +48,7 @@ def test_what_was_saved_comes_back(tmp_path):
   assert variables['params']['w'].tolist() == [7.0, 7.0]
 
 
-def test_best_needs_an_evaluation(tmp_path):
+def test_best_step_needs_an_evaluation(tmp_path):
   _save(tmp_path, {3: None})
   with checkpoints.Checkpoints(str(tmp_path), read_only=True) as saved:
     assert saved.best_step is None
@@ -56,15 +56,15 @@ def test_best_needs_an_evaluation(tmp_path):
       saved.find_step('best')
 
 
-def test_unknown_step_lists_those_there_are(tmp_path):
+def test_unknown_step_lists_available_ones(tmp_path):
   _save(tmp_path, {3: 0.1, 4: 0.2})
   with checkpoints.Checkpoints(str(tmp_path), read_only=True) as saved:
     with pytest.raises(errors.UserError, match=': 3, 4'):
       saved.find_step('5')
 
 
-def test_a_save_behind_the_latest_is_refused_not_skipped(tmp_path):
+def test_saving_an_older_step_raises(tmp_path):
   _save(tmp_path, {4: 0.1})
   with checkpoints.Checkpoints(str(tmp_path)) as saved:
-    with pytest.raises(errors.UserError, match='already holds step 4'):
+    with pytest.raises(errors.UserError, match='already has step 4'):
       saved.save(_state(2), {})

@@ -20,16 +20,17 @@ def _log_softmax(logits):
   return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
 
 
-def test_hard_labels_are_minus_log_softmax():
+def test_cross_entropy_of_hard_labels_is_minus_log_softmax():
   expected = -_log_softmax(LOGITS)[np.arange(6), LABELS]
-  loss = losses.cross_entropy(jnp.asarray(LOGITS), jnp.asarray(LABELS))
+  loss, weight = losses.cross_entropy(jnp.asarray(LOGITS), jnp.asarray(LABELS))
   np.testing.assert_allclose(loss, expected, rtol=1e-5)
+  np.testing.assert_array_equal(weight, np.ones(6))
 
 
-def test_smoothing_is_the_soft_label_loss():
+def test_smoothed_cross_entropy_is_the_soft_label_loss():
   target = 0.9 * np.eye(4)[LABELS] + 0.1 / 4
   expected = -(target * _log_softmax(LOGITS)).sum(axis=1)
-  loss = losses.cross_entropy(
+  loss, _ = losses.cross_entropy(
     jnp.asarray(LOGITS), jnp.asarray(LABELS), label_smoothing=0.1
   )
   np.testing.assert_allclose(loss, expected, rtol=1e-5)
@@ -39,18 +40,17 @@ def test_weighted_mean_divides_by_the_target_weights():
   target = 0.8 * np.eye(4)[LABELS] + 0.2 / 4
   weighted = target * np.asarray(WEIGHT)
   expected = -(weighted * _log_softmax(LOGITS)).sum() / weighted.sum()
-  labels = jnp.asarray(LABELS)
-  loss = losses.mean_loss(
-    losses.cross_entropy(
-      jnp.asarray(LOGITS), labels, label_smoothing=0.2, class_weight=WEIGHT
-    ),
-    jnp.ones(6),
-    losses.target_weight(labels, WEIGHT, label_smoothing=0.2),
+  loss, weight = losses.cross_entropy(
+    jnp.asarray(LOGITS),
+    jnp.asarray(LABELS),
+    label_smoothing=0.2,
+    class_weight=WEIGHT,
   )
-  np.testing.assert_allclose(loss, expected, rtol=1e-5)
+  mean = losses.mean_loss(loss, jnp.ones(6), weight)
+  np.testing.assert_allclose(mean, expected, rtol=1e-5)
 
 
-def test_padding_counts_neither_above_nor_below_the_line():
+def test_padding_is_ignored_in_sum_and_divisor():
   mask = jnp.asarray([1.0, 1, 0, 1, 0, 0])
   per_sample = jnp.asarray([1.0, 2, jnp.inf, 6, jnp.nan, 9])
   assert losses.mean_loss(per_sample, mask) == 3.0
@@ -59,7 +59,7 @@ def test_padding_counts_neither_above_nor_below_the_line():
 
 def test_loss_of_bfloat16_logits_is_float32():
   logits = jnp.asarray(LOGITS, jnp.bfloat16)
-  loss = losses.cross_entropy(logits, jnp.asarray(LABELS))
+  loss, _ = losses.cross_entropy(logits, jnp.asarray(LABELS))
   assert loss.dtype == jnp.float32
 
 
@@ -67,14 +67,15 @@ def test_gradient_is_softmax_minus_onehot():
   labels = jnp.asarray(LABELS)
 
   def mean(logits):
-    return losses.mean_loss(losses.cross_entropy(logits, labels), jnp.ones(6))
+    loss, _ = losses.cross_entropy(logits, labels)
+    return losses.mean_loss(loss, jnp.ones(6))
 
   expected = (np.exp(_log_softmax(LOGITS)) - np.eye(4)[LABELS]) / 6
   gradient = jax.grad(mean)(jnp.asarray(LOGITS))
   np.testing.assert_allclose(gradient, expected, atol=1e-6)
 
 
-# Clips of the 60 classes of BABEL, as the published configuration lists them.
+# Training clips per class of BABEL-60, from the published configuration.
 BABEL60 = tuple(
   int(n)
   for n in """518 1993 6260 508 208 3006 431 724 4527 2131 199 1255 487 302 136
@@ -85,12 +86,11 @@ BABEL60 = tuple(
 
 
 def _focal(logits, labels, samples, beta=0.9999, gamma=2.0):
-  """The class-balanced focal loss in float64, written with probabilities."""
+  """Return the class-balanced focal loss in float64."""
   weight = (1 - beta) / (1 - beta ** np.asarray(samples, np.float64))
   weight *= len(weight) / weight.sum()
   is_label = np.eye(len(samples), dtype=bool)[labels]
   margin = np.where(is_label, logits, -logits).astype(np.float64)
-  # log(1 + exp(-margin)), without overflow.
   minus_log_p = np.logaddexp(0, -margin)
   terms = (1 - np.exp(-minus_log_p)) ** gamma * minus_log_p
   return weight[labels] * terms.sum(-1)
@@ -107,8 +107,8 @@ def test_balanced_focal_has_the_published_value():
   assert float(loss) == pytest.approx(76.91005, rel=1e-6)
 
 
-def test_balanced_focal_weighs_rare_classes_more():
-  # Equal logits: what is left of the loss is the weight of the class.
+def test_balanced_focal_weights_rare_classes_more():
+  # With equal logits, losses differ only by the weight of the class.
   labels = jnp.array([0, 1, 2, 3, 4])
   loss = losses.class_balanced_focal(
     jnp.zeros((5, 60)), labels, samples_per_class=BABEL60
@@ -117,14 +117,14 @@ def test_balanced_focal_weighs_rare_classes_more():
   np.testing.assert_allclose(
     loss, np.array(published) * 60 * 0.25 * np.log(2), rtol=1e-6
   )
-  alike = losses.class_balanced_focal(
+  unweighted = losses.class_balanced_focal(
     jnp.zeros((5, 60)), labels, samples_per_class=BABEL60, beta=0.0
   )
-  np.testing.assert_allclose(alike, 60 * 0.25 * np.log(2), rtol=1e-6)
+  np.testing.assert_allclose(unweighted, 60 * 0.25 * np.log(2), rtol=1e-6)
 
 
 @pytest.mark.parametrize('gamma', [0.0, 0.5, 2.0])
-def test_balanced_focal_is_its_formula(gamma):
+def test_balanced_focal_equals_its_formula(gamma):
   samples = (3, 500, 20, 7)
   loss = losses.class_balanced_focal(
     jnp.asarray(LOGITS),
@@ -137,8 +137,8 @@ def test_balanced_focal_is_its_formula(gamma):
 
 
 @pytest.mark.parametrize('size', [80.0, 100.0, 1e4])
-def test_balanced_focal_of_huge_logits_is_finite_and_right(size):
-  """The published form gives 0 for the first row and no gradient."""
+def test_balanced_focal_of_huge_logits_equals_its_formula(size):
+  """mmaction2 gives loss 0 and a NaN gradient for the first row."""
   logits = jnp.array([[-size, 0.0], [size, 0.0], [0.0, size], [0.0, -size]])
   labels = jnp.zeros(4, int)
 
@@ -161,28 +161,26 @@ def test_balanced_focal_of_huge_logits_is_finite_and_right(size):
   assert np.isfinite(gradient).all()
 
 
-def _published(options):
-  """The mean loss of LOGITS by the options."""
+def _mean_loss(options):
+  """Return the mean loss of LOGITS."""
   loss, weight = options(jnp.asarray(LOGITS), jnp.asarray(LABELS))
   return losses.mean_loss(loss, jnp.ones(6), weight)
 
 
-def test_options_choose_the_loss():
-  labels = jnp.asarray(LABELS)
-  plain = losses.mean_loss(
-    losses.cross_entropy(jnp.asarray(LOGITS), labels), jnp.ones(6)
-  )
-  assert _published(losses.LossOptions()) == plain
+def test_options_select_the_loss():
+  loss, _ = losses.cross_entropy(jnp.asarray(LOGITS), jnp.asarray(LABELS))
+  plain = losses.mean_loss(loss, jnp.ones(6))
+  assert _mean_loss(losses.LossOptions()) == plain
 
   target = 0.8 * np.eye(4)[LABELS] + 0.2 / 4
   weighted = target * np.asarray(WEIGHT)
   expected = -(weighted * _log_softmax(LOGITS)).sum() / weighted.sum()
   options = losses.LossOptions(label_smoothing=0.2, class_weight=WEIGHT)
-  np.testing.assert_allclose(_published(options), expected, rtol=1e-5)
+  np.testing.assert_allclose(_mean_loss(options), expected, rtol=1e-5)
 
   options = losses.LossOptions('cb_focal', samples_per_class=(3, 500, 20, 7))
   expected = _focal(LOGITS, LABELS, options.samples_per_class).mean()
-  np.testing.assert_allclose(_published(options), expected, rtol=1e-5)
+  np.testing.assert_allclose(_mean_loss(options), expected, rtol=1e-5)
 
 
 def test_options_are_hashable():
@@ -193,21 +191,24 @@ def test_options_are_hashable():
 @pytest.mark.parametrize(
   'fields, words',
   [
-    ({'name': 'focal'}, 'must be one of cross_entropy, cb_focal'),
-    ({'label_smoothing': 1.0}, 'below 1'),
-    ({'class_weight': (1.0, -1.0)}, '0 or more, and not all 0'),
-    ({'class_weight': (0.0, 0.0)}, '0 or more, and not all 0'),
-    ({'class_weight': (1.0, float('inf'))}, 'must be finite'),
-    ({'samples_per_class': (1, 2)}, 'no effect with the cross entropy'),
-    ({'name': 'cb_focal'}, 'number of training clips of every class'),
-    ({'name': 'cb_focal', 'samples_per_class': (3, 0)}, 'each at least 1'),
+    (
+      {'name': 'focal'},
+      'loss.name=focal: expected one of cross_entropy, cb_focal',
+    ),
+    ({'label_smoothing': 1.0}, 'optim.label_smoothing=1.0: .*less than 1'),
+    ({'class_weight': (1.0, -1.0)}, 'expected a number at least 0'),
+    ({'class_weight': (0.0, 0.0)}, 'expected finite numbers, not all 0'),
+    ({'class_weight': (1.0, float('inf'))}, 'expected finite numbers'),
+    ({'samples_per_class': (1, 2)}, 'no effect with loss.name=cross_entropy'),
+    ({'name': 'cb_focal'}, 'needs loss.samples_per_class'),
+    ({'name': 'cb_focal', 'samples_per_class': (3, 0)}, 'at least 1'),
     (
       {
         'name': 'cb_focal',
         'samples_per_class': (3, 1),
         'class_weight': (1.0, 1.0),
       },
-      'loss.class_weight has no effect with the loss cb_focal',
+      'loss.class_weight has no effect with loss.name=cb_focal',
     ),
     (
       {
@@ -219,16 +220,16 @@ def test_options_are_hashable():
     ),
     (
       {'name': 'cb_focal', 'samples_per_class': (3, 1), 'beta': 1.0},
-      'below 1, gamma',
+      'loss.beta=1.0: .*less than 1',
     ),
   ],
 )
-def test_contradictory_options_are_explained(fields, words):
+def test_invalid_options_raise(fields, words):
   with pytest.raises(errors.UserError, match=words):
     losses.LossOptions(**fields)
 
 
-def test_one_number_a_class():
+def test_options_need_one_number_per_class():
   losses.LossOptions().check_classes(('a', 'b'), 'the dataset')
   options = losses.LossOptions(class_weight=WEIGHT)
   options.check_classes(('a', 'b', 'c', 'd'), 'the dataset')

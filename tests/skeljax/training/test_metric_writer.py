@@ -1,4 +1,4 @@
-"""The record of a run survives kills and resumes; the bar keeps out of it."""
+"""metrics.jsonl of killed and resumed runs, log lines and progress bar."""
 
 import io
 import json
@@ -20,7 +20,7 @@ def no_tensorboard(monkeypatch):
   monkeypatch.setitem(sys.modules, 'tensorboardX', None)
 
 
-def test_one_object_a_line_readable_at_once(tmp_path, no_tensorboard):
+def test_each_line_is_a_flushed_json_object(tmp_path, no_tensorboard):
   with metric_writer.MetricWriter(str(tmp_path / 'run')) as writer:
     writer.write(
       step=7, epoch=1 / 3, split='train', values={'loss': 0.5, 'clips': 32}
@@ -32,14 +32,12 @@ def test_one_object_a_line_readable_at_once(tmp_path, no_tensorboard):
     ]
 
 
-def test_truncate_keeps_the_restored_step_and_what_is_before(
-  tmp_path, no_tensorboard
-):
+def test_truncate_keeps_lines_up_to_the_restored_step(tmp_path, no_tensorboard):
   with metric_writer.MetricWriter(str(tmp_path)) as writer:
     for step in (10, 20, 30):
       writer.write(step=step, split='train', values={'loss': step})
   with open(writer.path, 'a', encoding='utf-8') as file:
-    file.write('{"step": 40, "spl')  # A kill in the middle of a line.
+    file.write('{"step": 40, "spl')  # Killed in the middle of a line.
   with metric_writer.MetricWriter(str(tmp_path)) as writer:
     writer.truncate(20)
     writer.write(step=25, split='train', values={'loss': 1})
@@ -47,7 +45,7 @@ def test_truncate_keeps_the_restored_step_and_what_is_before(
   assert [p.name for p in tmp_path.iterdir()] == ['metrics.jsonl']
 
 
-def test_half_a_line_is_dropped_without_a_resume(tmp_path, no_tensorboard):
+def test_incomplete_last_line_is_dropped(tmp_path, no_tensorboard):
   path = tmp_path / metric_writer.FILE_NAME
   path.write_text('{"step": 1}\n{"st')
   with metric_writer.MetricWriter(str(tmp_path)) as writer:
@@ -55,7 +53,7 @@ def test_half_a_line_is_dropped_without_a_resume(tmp_path, no_tensorboard):
   assert [line['step'] for line in _lines(path)] == [1, 2]
 
 
-def test_foreign_lines_are_not_thrown_away(tmp_path):
+def test_other_invalid_lines_raise(tmp_path):
   path = tmp_path / metric_writer.FILE_NAME
   path.write_text('{"step": 1}\nmy notes\n{"step": 2}\n')
   with pytest.raises(errors.UserError, match='line 2: not a JSON object'):
@@ -63,7 +61,7 @@ def test_foreign_lines_are_not_thrown_away(tmp_path):
   assert 'my notes' in path.read_text()
 
 
-def test_only_the_writer_touches_files(tmp_path):
+def test_other_processes_write_nothing(tmp_path):
   with metric_writer.MetricWriter(str(tmp_path / 'run'), False) as writer:
     writer.truncate(0)
     writer.write(step=1, split='train', values={'loss': 1.0})
@@ -72,7 +70,7 @@ def test_only_the_writer_touches_files(tmp_path):
   assert not list(tmp_path.iterdir())
 
 
-def test_log_line_has_percents(tmp_path, no_tensorboard, caplog):
+def test_log_line_has_percentages(tmp_path, no_tensorboard, caplog):
   with caplog.at_level('INFO'):
     with metric_writer.MetricWriter(str(tmp_path)) as writer:
       writer.write(
@@ -88,7 +86,7 @@ def test_log_line_has_percents(tmp_path, no_tensorboard, caplog):
   assert caplog.text.count('tensorboardX is not installed') == 1
 
 
-def test_events_are_written_when_tensorboardx_is_there(tmp_path, caplog):
+def test_events_are_written_with_tensorboardx(tmp_path, caplog):
   pytest.importorskip('tensorboardX')
   with caplog.at_level('INFO'):
     with metric_writer.MetricWriter(str(tmp_path)) as writer:
@@ -103,7 +101,7 @@ class _Terminal(io.StringIO):
     return True
 
 
-def test_bar_and_log_lines_do_not_garble_each_other(
+def test_log_lines_are_printed_above_the_bar(
   tmp_path, no_tensorboard, monkeypatch
 ):
   screen = _Terminal()
@@ -119,15 +117,15 @@ def test_bar_and_log_lines_do_not_garble_each_other(
       bar.update(1)
       writer.write(step=2, split='train', values={'loss': 0.5})
       bar.refresh()
-      logger.info('a line of its own')
+      logger.info('another line')
       bar.update(1)
 
   assert root.handlers == [handler]
   text = screen.getvalue()
   assert '2/4' in text and 'loss 0.5' in text
-  assert 'train at step' not in text  # The bar says it.
-  # The bar is wiped before the line and drawn again after it.
-  before, after = text.split('a line of its own\n')
+  assert 'train at step' not in text  # The bar shows it.
+  # The bar is cleared before the line and drawn again after it.
+  before, after = text.split('another line\n')
   assert before.endswith(' \r')
   assert '2/4' in after
 

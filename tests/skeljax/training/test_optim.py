@@ -1,4 +1,4 @@
-"""SGD against a transcription of torch's, and learning rates step by step."""
+"""SGD against a transcription of torch's, and learning rates per step."""
 
 import jax
 import jax.numpy as jnp
@@ -44,7 +44,7 @@ def torch_sgd(params, gradients, rates, momentum, nesterov, decay, max_norm):
     (0.0, False, 1e-2, 0.0),
   ],
 )
-def test_many_steps_equal_torch(momentum, nesterov, decay, max_norm):
+def test_sgd_equals_torch(momentum, nesterov, decay, max_norm):
   rng = np.random.RandomState(0)
   shapes = {'kernel': (3, 4), 'bn_scale': (4,)}
 
@@ -52,7 +52,7 @@ def test_many_steps_equal_torch(momentum, nesterov, decay, max_norm):
     return {k: rng.randn(*s).astype(np.float32) for k, s in shapes.items()}
 
   start = draw()
-  # Some steps are below the largest norm and some above it.
+  # Some gradients are below the maximum norm and some above it.
   gradients = [
     {k: g * size for k, g in draw().items()} for size in [0.1, 1.0, 3.0] * 8
   ]
@@ -86,7 +86,7 @@ def test_many_steps_equal_torch(momentum, nesterov, decay, max_norm):
     )
 
 
-def test_clipping_leaves_small_gradients_alone():
+def test_clipping_leaves_small_gradients_unchanged():
   clip = optim.clip_by_global_norm(5.0)
   grads = {'a': jnp.array([3.0]), 'b': jnp.array([[4.0 - 1e-3]])}
   clipped, _ = clip.update(grads, clip.init(grads))
@@ -100,7 +100,7 @@ def _rates(count, kind, **options):
   return np.array([schedule(i) for i in range(count)])
 
 
-def test_milestones_fall_on_rounded_steps():
+def test_milestones_are_rounded_to_steps():
   # Epoch m begins at round(m * 100 / 16): 6.25 -> 6, 18.75 -> 19.
   assert optim.milestone_steps((1, 3), **EPOCH) == (6, 19)
   rates = _rates(25, 'step', base_lr=0.1, milestones=(1, 3), **EPOCH)
@@ -108,7 +108,7 @@ def test_milestones_fall_on_rounded_steps():
   np.testing.assert_allclose(rates, expected, rtol=1e-6)
 
 
-def test_milestones_on_the_same_step_both_count():
+def test_milestones_at_the_same_step_both_apply():
   rates = _rates(
     4,
     'step',
@@ -120,7 +120,7 @@ def test_milestones_on_the_same_step_both_count():
   np.testing.assert_allclose(rates, [0.01] * 4, rtol=1e-6)
 
 
-def test_cosine_is_the_published_recursion():
+def test_cosine_equals_the_published_recursion():
   # torch's CosineAnnealingLR, updated after each iteration.
   total, rate, expected = 30, 0.2, []
   for t in range(total):
@@ -133,7 +133,7 @@ def test_cosine_is_the_published_recursion():
   assert schedule(total) == pytest.approx(0, abs=1e-7)
 
 
-def test_last_rates_of_a_long_cosine_keep_their_digits():
+def test_last_rates_of_a_long_cosine_are_precise():
   total = 1_000_000
   schedule = optim.learning_rate('cosine', base_lr=0.1, total_steps=total)
   left = np.array([1, 2, 3, 1000])
@@ -142,20 +142,14 @@ def test_last_rates_of_a_long_cosine_keep_their_digits():
   np.testing.assert_allclose(rates, expected, rtol=1e-6)
 
 
-def test_warmup_by_steps_scales_the_cosine_or_precedes_it():
+def test_warmup_by_steps_scales_the_cosine():
   ramp = [0.25, 0.5, 0.75, 1, 1, 1, 1, 1, 1, 1]
   cosine = 0.5 * (1 + np.cos(np.pi * np.arange(10) / 10))
   rates = _rates(10, 'cosine', base_lr=1.0, warmup_steps=4)
   np.testing.assert_allclose(rates, ramp * cosine, rtol=1e-6)
 
-  after = 0.5 * (1 + np.cos(np.pi * np.arange(6) / 6))
-  rates = _rates(
-    10, 'cosine', base_lr=1.0, warmup_steps=4, cosine_after_warmup=True
-  )
-  np.testing.assert_allclose(rates, ramp[:4] + list(after), rtol=1e-6)
 
-
-def test_warmup_by_epochs_is_constant_inside_an_epoch():
+def test_warmup_by_epochs_is_constant_within_an_epoch():
   rates = _rates(
     40, 'step', base_lr=0.1, warmup_epochs=5, milestones=(6,), **EPOCH
   )
@@ -179,10 +173,10 @@ def test_step_counts():
 def test_batch_scaling():
   assert optim.batch_scaling(16, 16, True) == (1.0, '')
   assert optim.batch_scaling(16, 0, True) == (1.0, '')
-  factor, told = optim.batch_scaling(16, 128, True)
-  assert factor == 0.125 and 'multiplied by 0.125' in told
-  factor, told = optim.batch_scaling(16, 128, False)
-  assert factor == 1.0 and 'left as it is' in told
+  factor, note = optim.batch_scaling(16, 128, True)
+  assert factor == 0.125 and 'multiplied by 0.125' in note
+  factor, note = optim.batch_scaling(16, 128, False)
+  assert factor == 1.0 and 'left unchanged' in note
 
 
 @pytest.mark.parametrize(
@@ -190,16 +184,11 @@ def test_batch_scaling():
   [
     ('poly', {}, 'one of step, cosine, constant'),
     ('cosine', {'milestones': (3,)}, 'no effect'),
-    ('cosine', {'warmup_steps': 2, 'warmup_epochs': 2}, 'the same thing'),
+    ('cosine', {'warmup_steps': 2, 'warmup_epochs': 2}, 'mutually exclusive'),
     ('step', {'base_lr': float('nan')}, 'finite number'),
-    (
-      'cosine',
-      {'warmup_steps': 9, 'cosine_after_warmup': True},
-      'leaves none for the cosine',
-    ),
   ],
 )
-def test_contradictory_options_are_refused(kind, options, words):
+def test_invalid_options_raise(kind, options, words):
   with pytest.raises(errors.UserError, match=words):
     optim.learning_rate(kind, **{'base_lr': 0.1, 'total_steps': 9} | options)
 

@@ -1,4 +1,4 @@
-"""What a training step descends and reports, on a network of one layer."""
+"""Loss and update of a training step, on a network of one layer."""
 
 from flax import linen as nn
 import jax
@@ -49,7 +49,7 @@ def make_batch():
   ],
   ids=['plain', 'weighted', 'smoothed', 'focal'],
 )
-def test_step_descends_and_reports_the_loss_of_the_options(loss_options):
+def test_step_minimizes_and_reports_the_loss(loss_options):
   model, batch = Linear(), make_batch()
   optimizer = optax.sgd(1.0)
   variables = model.init(jax.random.key(0), batch['keypoint'][:, 0], False)
@@ -79,7 +79,7 @@ def test_step_descends_and_reports_the_loss_of_the_options(loss_options):
   def expected_loss(params):
     logits = model.apply({'params': params}, batch['keypoint'][:3, 0], False)
     loss, weight = loss_options(logits, batch['label'][:3])
-    return loss.sum() / (3.0 if weight is None else weight.sum())
+    return loss.sum() / weight.sum()
 
   expected, gradient = jax.value_and_grad(expected_loss)(state.params)
   assert sums['count'] == 3
