@@ -103,8 +103,7 @@ def train(config: config_dict.ConfigDict, workdir: str) -> Result:
     if start >= plan.total_steps and os.path.exists(results_path):
       return Result(state, workdirs.read_json(results_path), was_done=True)
     is_writer = jax.process_index() == 0
-    with metric_writer.MetricWriter(workdir, is_writer) as writer:
-      writer.truncate(after_step=start)
+    with metric_writer.MetricWriter(workdir, is_writer, start) as writer:
       state, interrupted, scores = _loop(
         run, dataset, plan, state, saved, writer, start
       )

@@ -100,12 +100,10 @@ def train_batches(
   Raises:
     UserError: invalid settings, or a clip that does not fit.
   """
-  if seed < 0 or start_step < 0:
-    raise errors.UserError(
-      f'seed={seed} and start_step={start_step}: expected at least 0.'
-    )
+  if seed < 0:
+    raise errors.UserError(f'seed={seed}: expected at least 0.')
   sampling = dataclasses.replace(sampling, num_clips=1)
-  rows = _process_rows(batch_size, process_index, process_count)
+  rows = _process_rows(batch_size, process_count)
   source = _open_split(dataset, 'train', sampling, num_persons)
   maker = _BatchMaker(source, sampling, num_persons, needs_next, rows, seed)
   parts = grain.MapDataset.range(sys.maxsize // batch_size)
@@ -144,7 +142,7 @@ def eval_batches(
   Raises:
     UserError: invalid settings, or a clip that does not fit.
   """
-  rows = _process_rows(batch_size, process_index, process_count)
+  rows = _process_rows(batch_size, process_count)
   source = _open_split(dataset, split, sampling, num_persons)
   maker = _BatchMaker(source, sampling, num_persons, needs_next, rows)
   steps = -(-len(source) // batch_size)
@@ -247,15 +245,8 @@ def _iterate(batches: grain.MapDataset, num_workers: int) -> BatchIterator:
   return BatchIterator(iter(stream))
 
 
-def _process_rows(
-  batch_size: int, process_index: int, process_count: int
-) -> int:
+def _process_rows(batch_size: int, process_count: int) -> int:
   """Return the number of clips of a batch that one process makes."""
-  if not 0 <= process_index < process_count:
-    raise errors.UserError(
-      f'process_index={process_index}: expected less than process_count='
-      f'{process_count}.'
-    )
   if batch_size < 1 or batch_size % process_count:
     raise errors.UserError(
       f'batch_size={batch_size}: expected a positive multiple of the number of'

@@ -1,9 +1,9 @@
-"""The record: one clip as it is stored in a prepared dataset.
+"""Encoding of a record: one clip of a prepared dataset.
 
-A record is a tf.train.Example, so that every TFDS reader understands it, but it
-is written and read here without TFDS's generic coder: reading is ten times
-faster, and the bytes are the same in every run (a protobuf map has no order of
-its own unless it is asked for one).
+A record is a tf.train.Example, which TFDS can read. It is encoded and decoded
+here without TFDS's generic coder: reading is ten times faster, and equal
+records are equal bytes (the order of a protobuf map is undefined unless
+serialization is deterministic).
 """
 
 from collections.abc import Mapping
@@ -17,17 +17,17 @@ from skeljax.datasets.spec import DataSpec
 
 Record = Mapping[str, Any]
 
-# The fields and their coding. A dataset written under another number cannot be
-# read; raise it whenever a field, its type or its meaning changes.
+# Increment it whenever a field, its dtype or its meaning changes: a dataset with
+# another schema version cannot be read.
 SCHEMA_VERSION = 3
 
-# Points whose score is not above this do not count for the box: the published
-# default of pyskl's PreNormalize2D.
+# Minimum score (exclusive) of points in the box: the default of pyskl's
+# PreNormalize2D.
 BOX_THRESHOLD = 0.01
 
 
 def features(spec: DataSpec) -> tfds.features.FeaturesDict:
-  """The TFDS description of a record, for readers that know only TFDS."""
+  """Return the TFDS features of a record, for reading it with TFDS."""
   tensor = tfds.features.Tensor
   result = {
     'id': tfds.features.Text(),
@@ -52,14 +52,14 @@ def features(spec: DataSpec) -> tfds.features.FeaturesDict:
 
 
 def encode(record: Record, spec: DataSpec) -> bytes:
-  """The record as a serialised tf.train.Example; equal records, equal bytes.
+  """Encode a record as a serialized tf.train.Example.
 
   Args:
     record: 'id' str, 'position' and 'label' int, 'keypoint' [M, T, V, C],
-      'keypoint_score' [M, T, V] where the dataset has scores, 'img_shape' [2]
-      (height, width; zeros when unknown), 'total_frames' int, 'box' [4] (of
+      'keypoint_score' [M, T, V] if the dataset has scores, 'img_shape' [2]
+      (height, width; zeros if unknown), 'total_frames' int, 'box' [4] (see
       visible_box; zeros for 3D).
-    spec: the dataset's; arrays are cast to its types.
+    spec: spec of the dataset; arrays are cast to its dtypes.
   """
   example = tf_example_pb2.Example()
   fields = example.features.feature
@@ -84,7 +84,7 @@ def encode(record: Record, spec: DataSpec) -> bytes:
 
 
 def decode(data: bytes, spec: DataSpec) -> dict[str, Any]:
-  """The record that `encode` made; its arrays are read-only views of `data`."""
+  """Decode a record of `encode`; its arrays are read-only views of `data`."""
   fields = tf_example_pb2.Example.FromString(data).features.feature
 
   def clip_array(name, dtype):
@@ -109,49 +109,49 @@ def decode(data: bytes, spec: DataSpec) -> dict[str, Any]:
 
 
 def visible_box(keypoint: np.ndarray, score: np.ndarray | None) -> np.ndarray:
-  """The box that pyskl's automatic 2D normalisation takes of a clip.
+  """Return the bounding box that pyskl's automatic 2D normalization uses.
 
   Args:
     keypoint: [M, T, V, 2], pixels; all persons and all frames of the clip.
-    score: [M, T, V]; a point counts if its score, in float32, is above
-      BOX_THRESHOLD. None: every point counts, as published, also the zeros that
-      stand for missing points.
+    score: [M, T, V]; only points whose score, in float32, exceeds BOX_THRESHOLD
+      are in the box. None: all points are, as published, also missing points,
+      which are zero.
 
   Returns:
-    [4] float32: x_min, y_min, x_max, y_max; zeros when no point counts.
+    [4] float32: x_min, y_min, x_max, y_max; zeros without any point.
 
-  Source: pyskl's PreNormalize2D(mode='auto', threshold=0.01). The threshold
-  says nothing where there are no scores, so the box is that of any threshold
-  there.
+  Source: pyskl's PreNormalize2D(mode='auto', threshold=0.01).
   """
   points = keypoint.reshape(-1, 2).astype(np.float32)
   if score is not None:
-    # NOTE: compared as float32, where 0.01 lies beside its float16 neighbour.
-    counts = score.astype(np.float32) > np.float32(BOX_THRESHOLD)
-    points = points[counts.reshape(-1)]
+    # NOTE: in float32, where 0.01 is less than its nearest float16.
+    is_visible = score.astype(np.float32) > np.float32(BOX_THRESHOLD)
+    points = points[is_visible.reshape(-1)]
   if not len(points):
     return np.zeros(4, np.float32)
   return np.concatenate([points.min(axis=0), points.max(axis=0)])
 
 
 def body_size(keypoint: np.ndarray) -> float:
-  """How large the skeletons of a clip are, whatever way they are turned.
+  """Return the size of the skeletons of a clip, independent of rotation.
 
   Args:
-    keypoint: [M, T, V, C]; a joint that is zero in all coordinates is absent.
+    keypoint: [M, T, V, C]; a joint that is zero in all coordinates is missing.
 
   Returns:
-    The median, over persons and frames with at least two joints, of the root
-    mean square distance of the joints from their middle, in the unit of the
-    keypoints; 0.0 where there is no such frame.
+    Root mean square distance of the joints from their centroid, median over
+    persons and frames with at least two joints, in the unit of the keypoints;
+    0.0 without such frames.
   """
   points = keypoint.astype(np.float64).reshape(-1, *keypoint.shape[2:])
-  there = points.any(axis=-1)  # [M*T, V]
-  count = there.sum(axis=-1)
-  points, there, count = (a[count > 1] for a in (points, there, count))
+  is_present = points.any(axis=-1)  # [M*T, V]
+  count = is_present.sum(axis=-1)
+  points, is_present, count = (
+    a[count > 1] for a in (points, is_present, count)
+  )
   if not len(count):
     return 0.0
-  # Absent joints are zero, so that they add nothing to the sum.
-  middle = points.sum(axis=1) / count[:, None]
-  offset = np.where(there[..., None], points - middle[:, None], 0)
+  # Missing joints are zero, so they do not add to the sum.
+  centroid = points.sum(axis=1) / count[:, None]
+  offset = np.where(is_present[..., None], points - centroid[:, None], 0)
   return float(np.median(np.sqrt((offset**2).sum(axis=(1, 2)) / count)))

@@ -179,28 +179,15 @@ class Checkpoints:
     Raises:
       UserError: no such checkpoint; the message lists the available steps.
     """
-    available = self.steps
-    if not available:
+    names = {'last': self.latest_step, 'best': self.best_step}
+    step = int(wanted) if wanted.isdigit() else names.get(wanted)
+    if step is None or step not in self.steps:
+      available = ', '.join(map(str, self.steps)) or 'none'
       raise errors.UserError(
-        f'{self.directory} has no checkpoints: expected the workdir of a run'
-        ' that has saved one.'
+        f'--step={wanted}: expected last, best (if evaluated) or one of the'
+        f' steps in {self.directory}: {available}.'
       )
-    if wanted == 'last':
-      return available[-1]
-    if wanted == 'best':
-      best = self.best_step
-      if best is None:
-        raise errors.UserError(
-          f'--step=best: {self.directory} has no evaluated checkpoint; use'
-          f' --step=last or one of {", ".join(map(str, available))}.'
-        )
-      return best
-    if not wanted.isdigit() or int(wanted) not in available:
-      raise errors.UserError(
-        f'--step={wanted}: expected last, best or one of the steps in'
-        f' {self.directory}: {", ".join(map(str, available))}.'
-      )
-    return int(wanted)
+    return step
 
 
 def _best_metric(metrics: Mapping[str, float]) -> float:

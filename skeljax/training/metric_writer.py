@@ -72,37 +72,42 @@ class MetricWriter:
     path: the metrics.jsonl of the run.
   """
 
-  def __init__(self, workdir: str, is_writer: bool = True):
+  def __init__(
+    self, workdir: str, is_writer: bool = True, after_step: float = math.inf
+  ):
+    """Create a writer.
+
+    Args:
+      workdir: directory of the run.
+      is_writer: whether this process writes.
+      after_step: the step that was restored; lines of later steps are removed.
+    """
     self.path = os.path.join(workdir, FILE_NAME)
-    self._events_folder = os.path.join(workdir, EVENTS_FOLDER)
     self._is_writer = is_writer
-    self._file = None
-    self._events = None  # Opened by the first write, after any truncation.
-    self._has_tried_events = False
-    self._first_step = None
+    self._after_step = after_step
     self._bar = None
 
   def __enter__(self) -> Self:
-    if self._is_writer:
-      os.makedirs(os.path.dirname(self.path), exist_ok=True)
-      self._rewrite(math.inf)
-    return self
-
-  def __exit__(self, *exception) -> None:
-    if self._file is not None:
-      self._file.close()
-    if self._events is not None:
-      self._events.close()
-
-  def truncate(self, after_step: int) -> None:
-    """Remove all lines after `after_step`, the step that was restored.
+    """Open the files.
 
     Raises:
       UserError: a line is not JSON and not an incomplete last line.
     """
     if self._is_writer:
-      self._rewrite(after_step)
-      self._first_step = after_step + 1
+      os.makedirs(os.path.dirname(self.path), exist_ok=True)
+      self._remove_lines()
+      self._file = open(self.path, 'a', encoding='utf-8')
+      self._events = _open_events(
+        os.path.join(os.path.dirname(self.path), EVENTS_FOLDER),
+        self._after_step,
+      )
+    return self
+
+  def __exit__(self, *exception) -> None:
+    if self._is_writer:
+      self._file.close()
+      if self._events is not None:
+        self._events.close()
 
   def write(
     self,
@@ -130,12 +135,14 @@ class MetricWriter:
     line |= {'split': split} | plain
     self._file.write(json.dumps(line) + '\n')
     self._file.flush()
-    self._write_events(int(step), split, plain)
+    for name, value in plain.items():
+      if self._events is not None and value is not None:
+        self._events.add_scalar(f'{split}/{name}', value, int(step))
     if self._bar is not None and split == 'train':
-      self._bar.set_postfix_str(_words(plain), refresh=False)
+      self._bar.set_postfix_str(_format(plain), refresh=False)
     else:
       at = '' if epoch is None else f', epoch {epoch:.2f}'
-      logging.info('%s at step %d%s: %s', split, step, at, _words(plain))
+      logging.info('%s at step %d%s: %s', split, step, at, _format(plain))
 
   @contextlib.contextmanager
   def progress_bar(self, total: int, start: int = 0) -> Iterator[tqdm.tqdm]:
@@ -154,30 +161,19 @@ class MetricWriter:
       finally:
         self._bar = None
 
-  def _rewrite(self, last_step: float) -> None:
-    """Reopen the file with only its complete lines up to `last_step`."""
-    if self._file is not None:
-      self._file.close()
-    old = ''
-    if os.path.exists(self.path):
-      with open(self.path, encoding='utf-8', errors='replace') as file:
-        old = file.read()
-    kept = ''.join(_lines_until(old, last_step, self.path))
-    if kept != old:
+  def _remove_lines(self) -> None:
+    """Keep only the complete lines up to `after_step`."""
+    if not os.path.exists(self.path):
+      return
+    with open(self.path, encoding='utf-8', errors='replace') as file:
+      text = file.read()
+    kept = ''.join(_lines_until(text, self._after_step, self.path))
+    if kept != text:
       with (
         atomic_file.replacing(self.path) as temporary,
         open(temporary, 'w', encoding='utf-8') as file,
       ):
         file.write(kept)
-    self._file = open(self.path, 'a', encoding='utf-8')
-
-  def _write_events(self, step: int, split: str, values: Mapping) -> None:
-    if not self._has_tried_events:
-      self._has_tried_events = True
-      self._events = _open_events(self._events_folder, self._first_step)
-    for name, value in values.items():
-      if self._events is not None and value is not None:
-        self._events.add_scalar(f'{split}/{name}', value, step)
 
 
 @contextlib.contextmanager
@@ -231,7 +227,8 @@ def _logs_above_bars() -> Iterator[None]:
     root.handlers[:] = handlers
 
 
-def _open_events(folder: str, first_step: int | None):
+def _open_events(folder: str, after_step: float):
+  """Return a TensorBoard writer; None if tensorboardX is not installed."""
   try:
     import tensorboardX
   except ImportError:
@@ -242,7 +239,8 @@ def _open_events(folder: str, first_step: int | None):
     return None
   logging.info('TensorBoard events go to %s', folder)
   # purge_step hides what a killed run wrote after the restored step.
-  return tensorboardX.SummaryWriter(folder, purge_step=first_step)
+  purge_step = None if after_step == math.inf else int(after_step) + 1
+  return tensorboardX.SummaryWriter(folder, purge_step=purge_step)
 
 
 def _lines_until(text: str, last_step: float, path: str) -> Iterator[str]:
@@ -269,11 +267,11 @@ def _plain(value: object) -> float | int | None:
   return number if math.isfinite(number) else None
 
 
-def _words(values: Mapping[str, float | None]) -> str:
-  return ', '.join(_word(name, value) for name, value in values.items())
+def _format(values: Mapping[str, float | None]) -> str:
+  return ', '.join(_format_one(name, value) for name, value in values.items())
 
 
-def _word(name: str, value: float | None) -> str:
+def _format_one(name: str, value: float | None) -> str:
   if value is None:
     return f'{name} not finite'
   if name in _FRACTIONS:

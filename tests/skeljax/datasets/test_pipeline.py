@@ -340,9 +340,8 @@ def test_damaged_clips_raise_when_they_are_read():
   [
     (dict(batch_size=6, process_count=4), 'batch_size=6: .*multiple of .* 4'),
     (dict(batch_size=0), 'batch_size=0'),
-    (dict(process_index=2, process_count=2), 'process_index=2'),
     (dict(num_workers=-1), 'num_workers=-1: expected at least 0'),
-    (dict(seed=-1), 'seed=-1 .*expected at least 0'),
+    (dict(seed=-1), 'seed=-1: expected at least 0'),
   ],
 )
 def test_invalid_settings_raise(settings, words):

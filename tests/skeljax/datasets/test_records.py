@@ -1,4 +1,4 @@
-"""Records: what is encoded comes back, in the same bytes every time."""
+"""Records are restored, as the same bytes in every process."""
 
 import subprocess
 import sys
@@ -43,7 +43,7 @@ def _assert_equal(record, other):
 
 @pytest.mark.parametrize('spec', [SPEC_3D, SPEC_2D])
 @pytest.mark.parametrize('shape', [(1, 1), (2, 7), (0, 3)])
-def test_a_record_comes_back(spec, shape):
+def test_decode_inverts_encode(spec, shape):
   record = _record(spec, shape)
   _assert_equal(record, records.decode(records.encode(record, spec), spec))
 
@@ -85,7 +85,7 @@ def test_bytes_do_not_depend_on_the_process():
   assert len(runs) == 1
 
 
-def test_the_box_holds_all_visible_points():
+def test_box_contains_all_visible_points():
   keypoint = np.zeros((2, 2, 3, 2), np.float16)
   keypoint[0, 0, 0], keypoint[1, 1, 2] = (100, 20), (7, 300)
   keypoint[1, 0, 1] = (2000, 2000)
@@ -94,15 +94,15 @@ def test_the_box_holds_all_visible_points():
   box = records.visible_box(keypoint, score)
   assert box.dtype == np.float32
   np.testing.assert_array_equal(box, [7, 20, 100, 300])
-  # Without scores all points count, zeros among them.
+  # Without scores, all points count, also zeros.
   np.testing.assert_array_equal(
     records.visible_box(keypoint, None), [0, 0, 2000, 2000]
   )
 
 
-def test_the_box_leaves_out_scores_up_to_the_published_threshold():
+def test_box_ignores_scores_up_to_the_threshold():
   keypoint = np.array([10, 20, 30, 40], np.float32).reshape(1, 1, 2, 2)
-  # The float16 next to 0.01 is larger than it, the one below is not.
+  # The float16 nearest to 0.01 is larger than it, the next smaller one is not.
   above = np.float16(0.01)
   assert above > np.float32(0.01) > np.nextafter(above, np.float16(0))
   for score, low in ((above, 10), (np.nextafter(above, np.float16(0)), 30)):
@@ -112,20 +112,20 @@ def test_the_box_leaves_out_scores_up_to_the_published_threshold():
   assert records.visible_box(keypoint, scores)[0] == 30
 
 
-def test_the_box_of_nobody_is_zero():
+def test_box_without_visible_points_is_zero():
   box = records.visible_box(np.ones((1, 2, 3, 2)), np.zeros((1, 2, 3)))
   np.testing.assert_array_equal(box, np.zeros(4, np.float32))
 
 
-def test_the_size_of_a_body_is_that_of_the_frames_in_the_middle():
+def test_body_size_is_the_median_over_frames():
   keypoint = np.zeros((2, 3, 4, 2))
-  # Corners of squares of sides 2, 6 and 8 about (10, 20): their distance from
-  # the middle is half the side times the square root of 2.
+  # Corners of squares of sides 2, 6 and 8 around (10, 20): their distance from
+  # the center is half the side times the square root of 2.
   corners = np.array([(-1, -1), (-1, 1), (1, -1), (1, 1)])
   for person, frame, half in ((0, 0, 1), (0, 2, 3), (1, 1, 4)):
     keypoint[person, frame] = (10, 20) + half * corners
   assert records.body_size(keypoint) == pytest.approx(3 * np.sqrt(2))
-  # A joint alone has no size; two have half their distance.
+  # One joint has no size, two have half their distance.
   keypoint[0, 2, 1:] = 0
   assert records.body_size(keypoint) == pytest.approx(2.5 * np.sqrt(2))
   keypoint[1, 1, 2:] = 0
@@ -133,10 +133,10 @@ def test_the_size_of_a_body_is_that_of_the_frames_in_the_middle():
   assert records.body_size(np.zeros((1, 2, 3, 3), np.float16)) == 0.0
 
 
-def test_turning_and_moving_a_body_leaves_its_size():
+def test_body_size_does_not_depend_on_the_pose():
   rng = np.random.default_rng(0)
   keypoint = rng.normal(size=(2, 5, 25, 3))
-  turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+  rotation, _ = np.linalg.qr(rng.normal(size=(3, 3)))
   size = records.body_size(keypoint)
-  assert records.body_size(keypoint @ turn + 7) == pytest.approx(size)
+  assert records.body_size(keypoint @ rotation + 7) == pytest.approx(size)
   assert records.body_size(1000 * keypoint) == pytest.approx(1000 * size)

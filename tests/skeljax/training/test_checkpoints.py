@@ -52,7 +52,7 @@ def test_best_step_needs_an_evaluation(tmp_path):
   _save(tmp_path, {3: None})
   with checkpoints.Checkpoints(str(tmp_path), read_only=True) as saved:
     assert saved.best_step is None
-    with pytest.raises(errors.UserError, match='--step=last or one of 3'):
+    with pytest.raises(errors.UserError, match='--step=best: .*evaluated.*: 3'):
       saved.find_step('best')
 
 

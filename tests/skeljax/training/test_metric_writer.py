@@ -32,14 +32,13 @@ def test_each_line_is_a_flushed_json_object(tmp_path, no_tensorboard):
     ]
 
 
-def test_truncate_keeps_lines_up_to_the_restored_step(tmp_path, no_tensorboard):
+def test_lines_after_the_restored_step_are_removed(tmp_path, no_tensorboard):
   with metric_writer.MetricWriter(str(tmp_path)) as writer:
     for step in (10, 20, 30):
       writer.write(step=step, split='train', values={'loss': step})
   with open(writer.path, 'a', encoding='utf-8') as file:
     file.write('{"step": 40, "spl')  # Killed in the middle of a line.
-  with metric_writer.MetricWriter(str(tmp_path)) as writer:
-    writer.truncate(20)
+  with metric_writer.MetricWriter(str(tmp_path), after_step=20) as writer:
     writer.write(step=25, split='train', values={'loss': 1})
   assert [line['step'] for line in _lines(writer.path)] == [10, 20, 25]
   assert [p.name for p in tmp_path.iterdir()] == ['metrics.jsonl']
@@ -63,7 +62,6 @@ def test_other_invalid_lines_raise(tmp_path):
 
 def test_other_processes_write_nothing(tmp_path):
   with metric_writer.MetricWriter(str(tmp_path / 'run'), False) as writer:
-    writer.truncate(0)
     writer.write(step=1, split='train', values={'loss': 1.0})
     with writer.progress_bar(3) as bar:
       bar.update(1)
