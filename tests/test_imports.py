@@ -21,14 +21,14 @@ COMMANDS = {
 # What a room may use of skeljax, besides itself.
 MAY_USE = {
   'skeljax.errors': set(),
-  'skeljax.training.losses': {'errors'},
+  'skeljax.training.losses': {'errors', 'option'},
   'skeljax.training.metrics': set(),
   'skeljax.training.optim': {'errors'},
   'skeljax.training.sharding': {'errors'},
   'skeljax.skeletons': {'errors'},
   'skeljax.models': {'errors', 'skeletons'},
   'skeljax.inputs': {'errors', 'option', 'skeletons', 'datasets'},
-  'skeljax.datasets': {'errors', 'skeletons', 'atomic_file', 'readers'},
+  'skeljax.datasets': {'errors', 'option', 'skeletons'},
   'skeljax.readers': {'errors', 'skeletons', 'atomic_file', 'datasets'},
   'data_prep': {
     'errors',
