@@ -57,12 +57,11 @@ def _by_network():
 @pytest.mark.parametrize('row', _ROWS, ids=lambda row: row.published)
 def test_row_has_the_published_schedule(row):
   config = _load(row.command)
-  spec = _spec(config, row.data)
-  assert run_lib.Run(config, spec).input_shape(1) == row.shape
+  run = run_lib.Run(config, _spec(config, row.data))
+  assert run.input_shape(1) == row.shape
   assert config.data.dataset.split('_')[0] == row.data
-  options = run_lib.Run(config, spec).loss
-  assert (options.name == 'cb_focal') == row.published.endswith('wfl')
-  plan = run_lib.Run(config, spec).plan(published_rows.CLIPS[row.data])
+  assert (run.loss.name == 'cb_focal') == row.published.endswith('wfl')
+  plan = run.plan(published_rows.CLIPS[row.data])
   assert plan.total_steps == row.steps
   for step, rate in row.rates.items():
     assert float(plan.schedule(step)) == pytest.approx(
