@@ -157,5 +157,5 @@ def test_finished_run_exits_with_0(start, uninterrupted_run):
   command = start(uninterrupted_run)
   text = command.finish(timeout=120)
   assert command.process.returncode == 0, text
-  assert 'is done' in text
+  assert 'is complete' in text
   assert 'top-1' in text
