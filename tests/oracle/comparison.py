@@ -34,6 +34,7 @@ import numpy as np
 import torch
 
 from skeljax.models import kernels
+from tests import compiling
 
 # Forms of the kernels.
 FORMS = ('plain', 'cpu')
@@ -47,12 +48,6 @@ KINDS = {
   'logits': 'forward',
   'gradient': 'gradient',
   'statistic': 'BatchNorm state',
-}
-# Compiles several times faster, to slower programs.
-QUICK = {
-  'xla_backend_optimization_level': 0,
-  'xla_llvm_disable_expensive_passes': True,
-  'xla_cpu_use_fusion_emitters': False,
 }
 
 Results = Mapping[str, np.ndarray]
@@ -135,7 +130,7 @@ def _our_function(model, dtype: type, form: str):
     return model.apply(variables, x), logits, dx, params, statistics
 
   del dtype  # Part of the key of the cache.
-  return jax.jit(run, compiler_options=QUICK)
+  return jax.jit(run, compiler_options=compiling.FAST_COMPILE)
 
 
 def run_ours(

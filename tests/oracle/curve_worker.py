@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from tests import compiling
 from tests import specs
 
 NUM_STEPS, BATCH, FRAMES = 100, 4, 16
@@ -172,7 +173,6 @@ def our_batch(clips: Clips, rows: np.ndarray) -> Mapping[str, np.ndarray]:
 
 def our_step(pair, optimizer: optax.GradientTransformation, dtype):
   """Return the compiled training step."""
-  import comparison
 
   from skeljax.training import steps
 
@@ -184,7 +184,7 @@ def our_step(pair, optimizer: optax.GradientTransformation, dtype):
     input=specs.joints(layout, stream='joint', num_channels=3, has_score=False),
     seed=0,
   )
-  return jax.jit(step, compiler_options=comparison.QUICK)
+  return jax.jit(step, compiler_options=compiling.FAST_COMPILE)
 
 
 def our_state(variables: Mapping[str, Any], optimizer, dtype):

@@ -3,7 +3,6 @@
 import dataclasses
 import pathlib
 
-import comparison
 import jax
 import mmaction
 from mmaction.registry import MODELS
@@ -22,6 +21,7 @@ from skeljax.convert import commands
 from skeljax.convert import published_config
 from skeljax.convert import torch_to_skeljax
 from skeljax.skeletons import graph as graph_lib
+from tests import compiling
 
 DRAWS = 3
 NAMES = {
@@ -85,7 +85,7 @@ def assert_there_and_back(
   assert f'names of {naming}' in said[0], note
   loaded = pretrained.load(folder)
   model = run_lib.Run(loaded.config, loaded.spec).model
-  apply = jax.jit(model.apply, compiler_options=comparison.QUICK)
+  apply = jax.jit(model.apply, compiler_options=compiling.FAST_COMPILE)
   ours = np.asarray(apply(loaded.variables, x))
   with torch.no_grad():
     theirs = network.eval()(torch.from_numpy(x)).numpy()

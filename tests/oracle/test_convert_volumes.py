@@ -4,7 +4,6 @@ import ast
 import os
 import pathlib
 
-import comparison
 import jax
 import mmaction
 from mmaction.registry import MODELS
@@ -27,6 +26,7 @@ from skeljax.convert import published_config
 from skeljax.convert import slowonly_config
 from skeljax.convert import torch_to_skeljax
 from skeljax.convert import volume_config
+from tests import compiling
 
 DRAWS = 4
 CONFIGS = sorted(
@@ -49,7 +49,7 @@ UNTOLD = (
 def our_logits(folder, x):
   loaded = pretrained.load(folder)
   model = run_lib.Run(loaded.config, loaded.spec).model
-  apply = jax.jit(model.apply, compiler_options=comparison.QUICK)
+  apply = jax.jit(model.apply, compiler_options=compiling.FAST_COMPILE)
   return np.asarray(apply(loaded.variables, x))
 
 

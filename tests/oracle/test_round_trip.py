@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import comparison
 import jax
 import jax.numpy as jnp
 import networks
@@ -11,6 +10,8 @@ import numpy as np
 import pytest
 import slowonly_pairs
 import torch
+
+from tests import compiling
 
 
 def new_variables(pair, seed):
@@ -57,7 +58,7 @@ def test_our_weights_reach_the_published_network_and_come_back(
       theirs = pair.theirs.double().eval()(torch.from_numpy(x)).numpy()
     pair.theirs.float()
     with jax.enable_x64(True):
-      ours = jax.jit(pair.model.apply, compiler_options=comparison.QUICK)(
+      ours = jax.jit(pair.model.apply, compiler_options=compiling.FAST_COMPILE)(
         *jax.tree.map(lambda a: jnp.asarray(a, jnp.float64), (variables, x))
       )
       ours = np.asarray(ours)

@@ -11,6 +11,8 @@ import pytest
 import slowonly_pairs
 import torch
 
+from tests import compiling
+
 NAME = networks.NAMES['slowonly']
 
 
@@ -53,7 +55,7 @@ def test_initial_weights_have_the_published_spread(oracle_seed):
   torch.manual_seed(oracle_seed)
   pair.theirs.backbone.init_weights()
   pair.theirs.cls_head.init_weights()
-  ours = jax.jit(pair.model.init, compiler_options=comparison.QUICK)(
+  ours = jax.jit(pair.model.init, compiler_options=compiling.FAST_COMPILE)(
     jax.random.key(0, impl='rbg'), np.zeros(config.shape, np.float32)
   )
   ours = pair.to_torch({'params': ours['params']})

@@ -16,6 +16,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
+pytestmark = pytest.mark.system
+
 _REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 _CONFIG = """
   import importlib.util

@@ -13,6 +13,8 @@ from skeljax import score_file
 from skeljax import train
 from tests.skeljax import conftest
 
+pytestmark = pytest.mark.system
+
 _REPOSITORY = pathlib.Path(__file__).parents[2]
 _README = (_REPOSITORY / 'README.md').read_text()
 _FUSE = re.findall(

@@ -12,6 +12,7 @@ import pytest
 
 from skeljax import skeletons
 from skeljax.datasets import sampling
+from tests import compiling
 from tests import specs
 
 COCO = skeletons.LAYOUTS['coco']
@@ -20,12 +21,6 @@ NUM_CLIPS = 4
 
 
 STATIC = ('options', 'train', 'mirrored', 'dtype')
-# Compiles several times faster, to slower programs.
-QUICK = {
-  'xla_backend_optimization_level': 0,
-  'xla_llvm_disable_expensive_passes': True,
-  'xla_cpu_use_fusion_emitters': False,
-}
 
 
 def volume_of(batch, key, *, options, train=False, mirrored=False, dtype='f4'):
@@ -34,7 +29,9 @@ def volume_of(batch, key, *, options, train=False, mirrored=False, dtype='f4'):
 
 
 optimized = jax.jit(volume_of, static_argnames=STATIC)
-quick = jax.jit(volume_of, static_argnames=STATIC, compiler_options=QUICK)
+quick = jax.jit(
+  volume_of, static_argnames=STATIC, compiler_options=compiling.FAST_COMPILE
+)
 
 
 def make_options(**changes):
@@ -210,10 +207,10 @@ def test_views_can_be_rendered_separately():
   batch, options = make_batch(), make_options()
   together = draw(batch).reshape(NUM_CLIPS, 2, -1)
   prepare = functools.partial(options.prepare, train=False)
-  points = jax.jit(prepare, compiler_options=QUICK)(batch)
+  points = jax.jit(prepare, compiler_options=compiling.FAST_COMPILE)(batch)
   render = jax.jit(
     functools.partial(options.render, train=False),
-    compiler_options=QUICK,
+    compiler_options=compiling.FAST_COMPILE,
   )
   for n in range(2):
     apart = np.asarray(render(points[:, n : n + 1])).reshape(NUM_CLIPS, -1)

@@ -6,19 +6,13 @@ import jax
 import pytest
 
 from skeljax.models import kernels
+from tests import compiling
 
 
 @pytest.fixture
 def quick_jit():
   """jax.jit that compiles several times faster to slower programs."""
-  return functools.partial(
-    jax.jit,
-    compiler_options={
-      'xla_backend_optimization_level': 0,
-      'xla_llvm_disable_expensive_passes': True,
-      'xla_cpu_use_fusion_emitters': False,
-    },
-  )
+  return functools.partial(jax.jit, compiler_options=compiling.FAST_COMPILE)
 
 
 @pytest.fixture(params=['plain', 'cpu'])

@@ -14,6 +14,7 @@ from skeljax import skeletons
 from skeljax.models import layers
 from skeljax.models import stgcn
 from skeljax.skeletons import graph as graph_lib
+from tests import compiling
 
 COCO = skeletons.get_layout('coco')
 TINY = dict(
@@ -26,12 +27,6 @@ NETWORKS = {'stgcn': {}, 'stgcn++': STGCNPP}
 RANDOM = np.random.RandomState(0)
 X = RANDOM.randn(2, 2, 8, 17, 3).astype(np.float32)
 COTANGENT = RANDOM.randn(2, 5).astype(np.float32)
-# Most of the time is spent compiling.
-FAST_COMPILE = {
-  'xla_backend_optimization_level': 0,
-  'xla_llvm_disable_expensive_passes': True,
-  'xla_cpu_use_fusion_emitters': False,
-}
 
 
 def _build(layout=COCO, num_classes=5, **options):
@@ -79,7 +74,7 @@ def _network(name):
   """(model, variables, jitted logits and gradients in evaluation)."""
   model = _build(**TINIER, **NETWORKS[name])
 
-  @functools.partial(jax.jit, compiler_options=FAST_COMPILE)
+  @functools.partial(jax.jit, compiler_options=compiling.FAST_COMPILE)
   def evaluate(variables, x):
     def loss(params):
       logits = model.apply(variables | {'params': params}, x)
@@ -101,7 +96,7 @@ def _train_step(remat):
   x = np.random.RandomState(3).randn(2, 2, 8, 17, 8).astype(np.float32)
   variables = _variables(model, x)
 
-  @functools.partial(jax.jit, compiler_options=FAST_COMPILE)
+  @functools.partial(jax.jit, compiler_options=compiling.FAST_COMPILE)
   def step(variables, rng):
     def loss(params):
       logits, state = model.apply(
@@ -255,7 +250,7 @@ def test_error_for_channels_not_trained_with():
 def test_jit_equals_no_jit():
   model = _build(**(TINY | {'num_stages': 1}), **NETWORKS['stgcn'])
   variables = _variables(model)
-  jitted = jax.jit(model.apply, compiler_options=FAST_COMPILE)
+  jitted = jax.jit(model.apply, compiler_options=compiling.FAST_COMPILE)
   _assert_close(jitted(variables, X), model.apply(variables, X))
 
 
@@ -342,7 +337,7 @@ def test_remat_changes_memory_only():
 def test_bfloat16_keeps_logits_statistics_and_parameters_in_float32():
   model, variables, evaluate = _network('stgcn')
   model = model.clone(dtype=jnp.bfloat16)
-  apply = jax.jit(model.apply, compiler_options=FAST_COMPILE)
+  apply = jax.jit(model.apply, compiler_options=compiling.FAST_COMPILE)
   logits = apply(variables, X)
   assert logits.dtype == jnp.float32
   expected = evaluate(variables, X)[0]
