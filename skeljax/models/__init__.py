@@ -6,6 +6,7 @@ Graph networks (stgcn, agcn) take keypoints [B, M, T, V, C], convolutional ones
 """
 
 import dataclasses
+from typing import Any
 
 from flax import linen as nn
 
@@ -40,7 +41,7 @@ def build_model(
   *,
   num_classes: int,
   graph: graph_lib.Graph | None = None,
-  **options,
+  **options: Any,
 ) -> nn.Module:
   """Create a model, with its options checked.
 
