@@ -158,7 +158,10 @@ def test_flip_of_volume_twice_is_identity(stream):
   mirrored = volume[1::2, :, :, ::-1][..., list(order)]
   np.testing.assert_array_equal(mirrored, volume[0::2])
   assert (volume[1::2] != volume[0::2]).any()
-  np.testing.assert_array_equal(volume[0::2], draw(make_batch(), options))
+  # Another program, which may fuse and round differently.
+  np.testing.assert_allclose(
+    volume[0::2], draw(make_batch(), options), rtol=0, atol=1e-6
+  )
 
 
 def test_flip_of_0x_is_one_pixel_further_right():
