@@ -98,5 +98,5 @@ def test_default_workdir_is_config_stream_and_dataset():
 
 def test_a_directory_without_a_run_is_not_changed(tmp_path):
   (tmp_path / 'thesis.tex').write_text('years of work')
-  with pytest.raises(errors.UserError, match='holds no run'):
+  with pytest.raises(errors.UserError, match='not a workdir'):
     workdir.open_workdir(str(tmp_path), agcn_bone.get_config(), {})
