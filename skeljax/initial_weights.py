@@ -154,7 +154,7 @@ def _different_channels(
   theirs, ours = other.input, run.input
   if theirs.channels == ours.channels:
     return []
-  is_known = pretrained.meta.get('torch', {}).get('is_stream_told', False)
+  is_known = pretrained.meta.get('torch', {}).get('is_stream_known', False)
   if str(theirs) != str(ours):
     if is_known or not pretrained.is_assumed:
       return [f'the input is {theirs}, expected {ours}']

@@ -13,8 +13,8 @@ import numpy as np
 from skeljax import errors
 from skeljax import models
 from skeljax import run as run_lib
-from skeljax.convert import torch_checkpoint
-from skeljax.convert import torch_to_skeljax
+from skeljax.convert import checkpoint
+from skeljax.convert import torch_file
 from skeljax.datasets import prepared
 from skeljax.datasets.spec import DataSpec
 from skeljax.training import checkpoints
@@ -118,7 +118,7 @@ def load(path: str, step: str = 'last') -> Pretrained:
   """
   if os.path.isdir(path):
     return _load_workdir(path, step)
-  if not torch_checkpoint.is_torch_file(path):
+  if not torch_file.is_torch_file(path):
     raise errors.UserError(
       f'--checkpoint={path} is neither the workdir of a run nor a PyTorch file'
       ' (.pth, .pt).'
@@ -128,7 +128,7 @@ def load(path: str, step: str = 'last') -> Pretrained:
       f'{path} is a PyTorch file with one set of weights; step {step!r} needs'
       ' the workdir of a run.'
     )
-  converted = torch_to_skeljax.load(path)
+  converted = checkpoint.load(path)
   for note in converted.notes:
     logging.info('%s: %s', path, note)
   if converted.meta['torch']['is_assumed']:

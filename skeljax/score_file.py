@@ -1,8 +1,8 @@
-"""Score files: what a model thinks of every sample, for fusion and study.
+"""Score files: the scores of every sample, for fusion and analysis.
 
 An .npz without pickled objects: `ids` and `class_names` are unicode arrays,
-`scores` float32 [N, classes], `labels` int64 [N], `average` says what the
-scores are, `meta` is JSON.
+`scores` float32 [N, classes], `labels` int64 [N], `average` the kind of scores,
+`meta` JSON.
 """
 
 from collections.abc import Mapping
@@ -19,6 +19,7 @@ from skeljax import errors
 
 AVERAGES = ('prob', 'score')
 _FORMAT = 'skeljax-scores-1'
+_HINT = 'Write one with python -m skeljax.evaluate --output=FILE.npz.'
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,10 +30,10 @@ class ScoreSet:
     ids: N sample ids.
     scores: [N, classes] float32.
     labels: [N], 0-based.
-    class_names: one name a class.
-    average: 'prob' when scores are softmax probabilities averaged over views,
-      'score' when they are averaged logits.
-    meta: where they come from; anything that JSON can hold.
+    class_names: one name per class.
+    average: 'prob' for softmax probabilities averaged over views, 'score' for
+      averaged logits.
+    meta: origin of the scores; JSON values.
   """
 
   ids: tuple[str, ...]
@@ -44,10 +45,10 @@ class ScoreSet:
 
 
 def write(path: str | os.PathLike, score_set: ScoreSet) -> None:
-  """Writes the file whole or not at all.
+  """Write a score file; replaces atomically.
 
   Raises:
-    UserError: the parts of the score set contradict each other.
+    UserError: the fields of the score set contradict each other.
   """
   _check(score_set, str(path))
   with (
@@ -67,34 +68,28 @@ def write(path: str | os.PathLike, score_set: ScoreSet) -> None:
 
 
 def read(path: str | os.PathLike) -> ScoreSet:
-  """Reads and checks a file that `write` wrote.
+  """Read and check a score file.
 
   Raises:
-    UserError: no such file, another kind of file, or a damaged one.
+    UserError: missing, damaged or another kind of file.
   """
   path = os.fspath(path)
   if not os.path.isfile(path):
-    raise errors.UserError(
-      f'{path}: no such file. python -m skeljax.evaluate --output=FILE.npz'
-      ' writes score files.'
-    )
+    raise errors.UserError(f'{path}: no such file. {_HINT}')
   if not zipfile.is_zipfile(path):
     raise errors.UserError(
-      f'{path}: not a score file, or one that was cut short. Write it again'
-      ' with python -m skeljax.evaluate --output=FILE.npz.'
+      f'{path}: not a score file, or an incomplete one. {_HINT}'
     )
   try:
     with np.load(path, allow_pickle=False) as archive:
       fields = {name: archive[name] for name in archive.files}
   except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
     raise errors.UserError(
-      f'{path}: damaged score file ({error}). Write it again with'
-      ' python -m skeljax.evaluate --output=FILE.npz.'
+      f'{path}: damaged score file ({error}). {_HINT}'
     ) from error
   if str(fields.get('format')) != _FORMAT:
     raise errors.UserError(
-      f'{path}: an .npz file, but not a score file of format {_FORMAT}. Write'
-      ' one with python -m skeljax.evaluate --output=FILE.npz.'
+      f'{path}: an .npz file, but not a score file of format {_FORMAT}. {_HINT}'
     )
   try:
     score_set = ScoreSet(
@@ -107,8 +102,7 @@ def read(path: str | os.PathLike) -> ScoreSet:
     )
   except (KeyError, ValueError, TypeError) as error:
     raise errors.UserError(
-      f'{path}: a field of the score file is missing or broken ({error}).'
-      ' Write it again with python -m skeljax.evaluate --output=FILE.npz.'
+      f'{path}: a field is missing or damaged ({error}). {_HINT}'
     ) from error
   _check(score_set, path)
   return score_set
@@ -130,7 +124,7 @@ def _check(score_set: ScoreSet, source: str) -> None:
       f' {count} ids'
     )
   elif count == 0:
-    problem = 'there is not one sample in it'
+    problem = 'it has no samples'
   elif labels.min() < 0 or labels.max() >= classes:
     row = int(np.argmax((labels < 0) | (labels >= classes)))
     problem = (
@@ -138,11 +132,8 @@ def _check(score_set: ScoreSet, source: str) -> None:
       f' {classes} classes 0..{classes - 1}'
     )
   elif not np.isfinite(scores).all():
-    row = int(np.argmax(~np.isfinite(scores).all(axis=1)))
-    problem = (
-      f'sample {score_set.ids[row]!r} has scores that are not finite: the'
-      ' model diverged'
-    )
+    row = int(np.argmin(np.isfinite(scores).all(axis=1)))
+    problem = f'sample {score_set.ids[row]!r} has scores that are not finite'
   else:
     return
   raise errors.UserError(f'{source}: {problem}.')

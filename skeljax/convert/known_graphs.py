@@ -1,4 +1,4 @@
-"""Which layout and which graph lie behind the adjacency of a checkpoint."""
+"""Find the layout and graph of the adjacency in a checkpoint."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,9 +6,10 @@ import numpy as np
 
 from skeljax import errors
 from skeljax import skeletons
+from skeljax.convert import torch_file
 from skeljax.skeletons import graph as graph_lib
 
-# Distances that were ever published; a larger K has a larger one.
+# The largest distance that was published; a larger K needs a larger one.
 _MAX_HOP = 4
 
 
@@ -19,105 +20,81 @@ def find(
   is_fixed: bool,
   prefer_0x: bool,
   layout: skeletons.Layout | None,
-  source: str,
-) -> tuple[graph_lib.Graph, tuple[str, ...]]:
-  """The graph that an adjacency is, or that it was learned from.
+  file: torch_file.TorchFile,
+) -> graph_lib.Graph:
+  """Return the graph of an adjacency, or the one it was learned from.
 
   Args:
-    adjacency: [K, V, V]; None where the file has none, as 2s-AGCN of the
-      authors, whose graph has mode 'spatial'.
+    adjacency: [K, V, V]; None for files of agcn.py of the authors, which do not
+      contain it. Their graph has mode 'spatial'.
     num_joints: V.
-    is_fixed: the adjacency is the graph itself, not weights that began as it.
-    prefer_0x: of equal candidates take the edges of mmaction2 0.x, which are
-      those of the first papers.
-    layout: the only one to look at; None for all known ones.
-    source: names the file in errors.
+    is_fixed: whether the adjacency is the graph, not learned weights.
+    prefer_0x: prefer the edges of mmaction2 0.x, those of the first papers,
+      among equal candidates.
+    layout: the only candidate; None for all known layouts.
+    file: takes notes on what is assumed.
 
   Returns:
-    The graph, and sentences on what was assumed. Its adjacency only starts a
-    new network; a checkpoint brings its own.
+    The graph. It only initializes new networks; the adjacency of a checkpoint
+    is used as it is.
 
   Raises:
-    UserError: no layout has V joints, or the given one has not.
+    UserError: no layout has V joints, or the given one does not.
   """
   if adjacency is not None and adjacency.shape[1:] != (num_joints, num_joints):
     raise errors.UserError(
-      f'{source}: the adjacency has shape {list(adjacency.shape)}, not'
+      f'{file.path}: the adjacency has shape {list(adjacency.shape)}, not'
       f' [K, {num_joints}, {num_joints}].'
     )
-  layouts = _layouts(num_joints, layout, source)
+  layouts = _layouts(num_joints, layout, file.path)
   num_subsets = 3 if adjacency is None else len(adjacency)
   edges = ('0x', '1x') if prefer_0x else ('1x', '0x')
   candidates = list(_candidates(layouts, num_subsets, edges))
   if not candidates:
     raise errors.UserError(
-      f'{source}: no graph of {num_subsets} matrices is known; the modes are'
-      f' {", ".join(graph_lib.MODES)}.'
+      f'{file.path} has {num_subsets} adjacency matrices, which no graph'
+      f' mode has ({", ".join(graph_lib.MODES)}).'
     )
+  graph = candidates[0]
   if adjacency is None:
-    return candidates[0], (
-      f'the file has no graph: that of layout {candidates[0].layout.name!r} was'
-      ' taken (--layout overrides)',
+    file.notes.append(
+      f'the file has no graph: assumed that of layout {graph.layout.name!r}'
+      ' (--layout overrides)'
     )
+    return graph
+  known = [graph.adjacency() for graph in candidates]
   if is_fixed:
-    return _nearest(adjacency, candidates)
-  return _most_similar(adjacency, candidates)
-
-
-def _nearest(
-  adjacency: np.ndarray, candidates: Sequence[graph_lib.Graph]
-) -> tuple[graph_lib.Graph, tuple[str, ...]]:
-  """The candidate that the adjacency is, or that it is least far from."""
-  distances = [
-    float(np.abs(adjacency - graph.adjacency()).max()) for graph in candidates
-  ]
-  graph = candidates[int(np.argmin(distances))]
-  if min(distances) < 1e-5:
-    return graph, ()
-  return graph, (
-    f'the adjacency of the file is none of the known graphs of layout'
-    f' {graph.layout.name!r}; the one of the file is used',
-  )
-
-
-def _most_similar(
-  adjacency: np.ndarray, candidates: Sequence[graph_lib.Graph]
-) -> tuple[graph_lib.Graph, tuple[str, ...]]:
-  """The candidate that learned weights still resemble, else the first."""
+    distances = [float(np.abs(adjacency - a).max()) for a in known]
+    graph = candidates[int(np.argmin(distances))]
+    if min(distances) >= 1e-5:
+      file.notes.append(
+        f'no known graph of layout {graph.layout.name!r} has this adjacency; it'
+        ' is used as it is'
+      )
+    return graph
   similarities = [
-    float(np.sum(adjacency * other)) / float(np.linalg.norm(other))
-    for other in (graph.adjacency() for graph in candidates)
+    float(np.sum(adjacency * a)) / float(np.linalg.norm(a)) for a in known
   ]
-  norm = float(np.linalg.norm(adjacency))
-  if max(similarities) > 0.5 * norm:
-    return candidates[int(np.argmax(similarities))], ()
-  return candidates[0], (
-    'the learned adjacency resembles no graph any more; layout'
-    f' {candidates[0].layout.name!r} with mode {candidates[0].mode!r} was noted'
-    ' (--layout overrides); the learned one is used',
+  if max(similarities) > 0.5 * float(np.linalg.norm(adjacency)):
+    return candidates[int(np.argmax(similarities))]
+  file.notes.append(
+    'the learned adjacency resembles no known graph; assumed layout'
+    f' {graph.layout.name!r} with mode {graph.mode!r} (--layout overrides), and'
+    ' it is used as it is'
   )
+  return graph
 
 
 def _layouts(
   num_joints: int, layout: skeletons.Layout | None, source: str
 ) -> Sequence[skeletons.Layout]:
-  known = tuple(skeletons.LAYOUTS.values())
-  if layout is not None and layout.num_joints != num_joints:
-    raise errors.UserError(
-      f'{source} is for {num_joints} joints, but layout {layout.name!r} has'
-      f' {layout.num_joints}. Give the layout that it was trained with.'
-    )
-  found = [
-    candidate
-    for candidate in (known if layout is None else (layout,))
-    if candidate.num_joints == num_joints
-  ]
+  known = tuple(skeletons.LAYOUTS.values()) if layout is None else (layout,)
+  found = [layout for layout in known if layout.num_joints == num_joints]
   if not found:
     listed = ', '.join(f'{c.name} ({c.num_joints})' for c in known)
     raise errors.UserError(
-      f'{source} is for {num_joints} joints, and no known layout has as many:'
-      f' {listed}. Describe its skeleton in a layout file and give'
-      ' --layout=FILE.json.'
+      f'{source} has {num_joints} joints, which does not fit {listed}. Give the'
+      ' layout it was trained with: --layout=FILE.json.'
     )
   return found
 
@@ -125,7 +102,7 @@ def _layouts(
 def _candidates(
   layouts: Sequence[skeletons.Layout], num_subsets: int, edges: Sequence[str]
 ) -> Iterator[graph_lib.Graph]:
-  """Every graph with K matrices; of equal ones the likelier first."""
+  """Yield every graph with K matrices, the likelier of equal ones first."""
   for layout in layouts:
     for version in edges:
       for mode in graph_lib.MODES:

@@ -1,143 +1,142 @@
-"""The test pipeline of a published configuration, out of its text.
+"""Read config files of mmaction2 and pyskl without running them.
 
-Checkpoints of mmaction2 and pyskl carry the configuration they were trained
-with, as Python source. It is parsed, never run: only literals, lists, calls of
-`dict` and names of earlier values are understood, all else reads as UNREADABLE,
-which is no value that any argument may have.
+Training checkpoints of both contain the config as Python source. It is parsed:
+literals, lists, calls of `dict` and names of earlier values are understood;
+everything else becomes UNREADABLE, which no argument accepts.
+
+Arguments that a test pipeline leaves out have the defaults of the published
+classes. A transform or argument that skeljax does not have is an error: nothing
+is dropped silently.
 """
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+import functools
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 from skeljax import errors
 
-# GenSkeFeat's abbreviations.
-_STREAMS = {
-  'j': 'joint',
-  'b': 'bone',
-  'jm': 'joint_motion',
-  'bm': 'bone_motion',
+Pipeline = list[Mapping[str, Any]]
+
+
+class Check(NamedTuple):
+  """Allowed values of an argument.
+
+  Attributes:
+    expected: for errors.
+    is_valid: whether a value is allowed.
+  """
+
+  expected: str
+  is_valid: Callable[[Any], bool]
+
+
+def is_number(value: Any) -> bool:
+  return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def is_index(value: Any) -> bool:
+  return type(value) is int and value >= 0
+
+
+def is_list_of(is_valid: Callable[[Any], bool], value: Any) -> bool:
+  return isinstance(value, list) and all(map(is_valid, value))
+
+
+def one_of(*values: Any) -> Check:
+  return Check(' or '.join(map(repr, values)), lambda v: v in values)
+
+
+ANY = Check('any value', lambda v: True)
+COUNT = Check('an integer from 1', lambda v: isinstance(v, int) and v >= 1)
+NUMBER = Check('a number', is_number)
+FLAG = Check('True or False', lambda v: isinstance(v, bool))
+INDICES = Check('a list of indices', functools.partial(is_list_of, is_index))
+_SAMPLING = {
+  'clip_len': COUNT, 'num_clips': COUNT, 'test_mode': True, 'seed': 255,
+  'p_interval': 1,
+}  # fmt: skip
+# Transforms of both input kinds: for each argument the allowed values, or the
+# only one.
+COMMON_TRANSFORMS: Mapping[str, Mapping[str, Any]] = {
+  'UniformSampleFrames': _SAMPLING,
+  'UniformSample': _SAMPLING,
+  'PoseDecode': {},
+  'Collect': {'keys': ANY, 'meta_keys': ANY},
+  'ToTensor': {'keys': ANY},
+  'PackActionInputs': {'collect_keys': ANY, 'meta_keys': ANY},
 }
 
 
 class _Unreadable:
-  """What is left of an expression that would have to be run."""
+  """The value of an expression that would have to be run."""
 
   def __repr__(self) -> str:
     return '<an expression>'
 
 
 UNREADABLE = _Unreadable()
-# An argument that is read, whatever it is.
-READ = object()
-SAMPLING = {
-  'type': READ, 'clip_len': READ, 'num_clips': READ, 'test_mode': True,
-  'seed': 255, 'p_interval': 1,
-}  # fmt: skip
-# The transforms that skeljax has, or that change nothing in a test, with their
-# arguments; where these are not read they must be what skeljax does.
-TRANSFORMS = {
-  'PreNormalize3D': {
-    'type': READ, 'zaxis': [0, 1], 'xaxis': [8, 4], 'align_spine': True,
-    'align_shoulder': True, 'align_center': True,
-  },
-  'PreNormalize2D': {
-    'type': READ, 'img_shape': [1080, 1920], 'mode': READ,
-    'threshold': READ,
-  },
-  'PoseNormalize': {
-    'type': READ, 'mean': [960, 540, 0.5], 'min_value': [0, 0, 0],
-    'max_value': [1920, 1080, 1],
-  },
-  'GenSkeFeat': {
-    'type': READ, 'dataset': READ, 'feats': READ, 'axis': -1,
-  },
-  'JointToBone': {'type': READ, 'dataset': READ, 'target': 'keypoint'},
-  'ToMotion': {
-    'type': READ, 'dataset': READ, 'source': 'keypoint', 'target': 'keypoint',
-  },
-  'UniformSampleFrames': SAMPLING,
-  'UniformSample': SAMPLING,
-  'PaddingWithLoop': {'type': READ, 'clip_len': READ, 'num_clips': 1},
-  'PadTo': {'type': READ, 'length': READ, 'mode': READ},
-  'FormatGCNInput': {
-    'type': READ, 'num_person': READ, 'mode': 'zero', 'input_format': 'NCTVM',
-  },
-  'PoseDecode': {'type': READ},
-  'Collect': {'type': READ, 'keys': READ, 'meta_keys': READ},
-  'ToTensor': {'type': READ, 'keys': READ},
-  'PackActionInputs': {
-    'type': READ, 'collect_keys': READ, 'meta_keys': READ,
-  },
-}  # fmt: skip
 
 
-def text_of(meta: Mapping[str, Any]) -> str:
-  """The configuration in a checkpoint's meta (mmengine, then mmcv), or ''."""
-  for key in ('cfg', 'config'):
-    text = meta.get(key)
-    if isinstance(text, str):
-      return text
-  return ''
+def from_meta(meta: Mapping[str, Any]) -> dict[str, Any]:
+  """Parse the config in a checkpoint's meta (mmengine: cfg, mmcv: config)."""
+  texts = [meta[k] for k in ('cfg', 'config') if isinstance(meta.get(k), str)]
+  return parse(texts[0]) if texts else {}
 
 
 def read(path: str) -> dict[str, Any]:
-  """The values of a configuration file and of those it is based on.
+  """Return the values of a config file and of its bases.
 
   Raises:
-    UserError: no such file, or no test pipeline in it.
+    UserError: no such file, or it has no test pipeline.
   """
-  values = _read_with_bases(path)
+  values = _read_with_bases(path, ())
   if not test_pipeline(values):
     raise errors.UserError(
-      f'{path} is neither a configuration of skeljax (it has no get_config) nor'
-      ' one of mmaction2 or pyskl (it has no test_pipeline).'
+      f'{path} is not a config of skeljax (no get_config), mmaction2 or pyskl'
+      ' (no test_pipeline).'
     )
   return values
 
 
 def read_text(path: str) -> str:
-  """The text of a configuration file; UserError if it is none."""
+  """Return the text of a config file."""
   if not os.path.isfile(path):
-    raise errors.UserError(f'{path}: no such configuration file.')
+    raise errors.UserError(f'{path}: no such config file.')
   try:
     with open(path, encoding='utf-8') as file:
       return file.read()
   except UnicodeDecodeError as error:
-    raise errors.UserError(
-      f'{path} is no text, so it is no configuration.'
-    ) from error
+    raise errors.UserError(f'{path} is not a text file.') from error
 
 
-def _read_with_bases(path: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
-  if os.path.realpath(path) in above:
-    raise errors.UserError(f'{path} is based on itself by its _base_.')
-  above += (os.path.realpath(path),)
+def _read_with_bases(path: str, parents: tuple[str, ...]) -> dict[str, Any]:
+  if os.path.realpath(path) in parents:
+    raise errors.UserError(f'{path}: its _base_ includes the file itself.')
+  parents += (os.path.realpath(path),)
   values = parse(read_text(path))
   bases = values.pop('_base_', None) or []
   merged: dict[str, Any] = {}
   for base in bases if isinstance(bases, list) else [bases]:
     base_path = os.path.join(os.path.dirname(path), str(base))
-    # A base that was not copied along holds the run-time settings.
+    # A base that is missing contains the run-time settings.
     if os.path.isfile(base_path):
-      merged |= _read_with_bases(base_path, above)
+      merged |= _read_with_bases(base_path, parents)
   return merged | values
 
 
 def parse(text: str) -> dict[str, Any]:
-  """The values that a configuration assigns, by name; {} if it is no Python."""
+  """Return the values that a config assigns; {} if it is not Python."""
   values: dict[str, Any] = {}
   try:
     for statement in ast.parse(text).body:
-      if not isinstance(statement, ast.Assign):
-        continue
-      value = _value(statement.value, values)
-      names = [t.id for t in statement.targets if isinstance(t, ast.Name)]
-      values |= dict.fromkeys(names, value)
+      if isinstance(statement, ast.Assign):
+        value = _value(statement.value, values)
+        names = [t.id for t in statement.targets if isinstance(t, ast.Name)]
+        values |= dict.fromkeys(names, value)
   except (SyntaxError, ValueError, RecursionError, MemoryError):
-    # The last two are what Python says of absurdly nested brackets.
+    # Python raises the last two for thousands of nested brackets.
     return {}
   return values
 
@@ -163,150 +162,83 @@ def _value(node: ast.expr, known: Mapping[str, Any]) -> Any:
     return UNREADABLE
 
 
-def test_pipeline(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-  """The transforms of the test pipeline in order; [] where there is none."""
-  pipeline = config.get('test_pipeline')
-  for keys in (('test_dataloader', 'dataset'), ('data', 'test')):
+def get(values: Any, *keys: str) -> Any:
+  """Return a nested value; None if it, or a mapping on the way, is missing."""
+  for key in keys:
+    values = values.get(key) if isinstance(values, Mapping) else None
+  return values
+
+
+def test_pipeline(values: Mapping[str, Any]) -> Pipeline:
+  """Return the transforms of the test pipeline; [] if it has none."""
+  for keys in (
+    ('test_pipeline',),
+    ('test_dataloader', 'dataset', 'pipeline'),
+    ('data', 'test', 'pipeline'),
+  ):
+    pipeline = get(values, *keys)
     if isinstance(pipeline, list):
-      break
-    section = config
-    for key in keys:
-      section = section.get(key) if isinstance(section, Mapping) else None
-    pipeline = section.get('pipeline') if isinstance(section, Mapping) else None
-  if not isinstance(pipeline, list):
-    return []
-  return [t for t in pipeline if isinstance(t, Mapping) and 'type' in t]
+      return [t for t in pipeline if isinstance(t, Mapping) and 'type' in t]
+  return []
 
 
-def takes_volumes(pipeline: list[Mapping[str, Any]]) -> bool:
-  """Whether a test pipeline draws heatmaps, as for PoseC3D."""
-  return any(t['type'] == 'GeneratePoseTarget' for t in pipeline)
+def input_kind(pipeline: Pipeline) -> str:
+  """Return 'joints' or 'heatmaps', or '' for an empty pipeline."""
+  if any(t['type'] == 'GeneratePoseTarget' for t in pipeline):
+    return 'heatmaps'
+  return 'joints' if pipeline else ''
 
 
-def num_persons(pipeline: list[Mapping[str, Any]]) -> int:
-  """The persons that a test pipeline makes of every clip; 0 if it is silent."""
-  for transform in pipeline:
-    if transform['type'] == 'FormatGCNInput':
-      return count(transform, 'num_person', 2)
-  return 0
+def pipeline_error(problem: str) -> errors.UserError:
+  return errors.UserError(
+    f'The test_pipeline of the published config {problem}. Give another config:'
+    ' --config=FILE of skeljax.convert.'
+  )
 
 
-def preprocessing(
-  pipeline: list[Mapping[str, Any]], is_pyskl: bool
-) -> tuple[dict[str, Any], dict[str, Any]]:
-  """What a test pipeline says, in our words.
-
-  Args:
-    pipeline: of `test_pipeline`.
-    is_pyskl: whose transforms it names.
-
-  Returns:
-    Fields of the sections data and features.
-
-  Raises:
-    UserError: a transform or an argument that skeljax has not.
-  """
-  data: dict[str, Any] = {}
-  features: dict[str, Any] = {}
-  is_bone = is_motion = False
-  for transform in pipeline:
-    check_arguments(transform, TRANSFORMS)
-    kind = transform['type']
-    if kind == 'PreNormalize3D':
-      data['normalize'] = 'mmaction1x'
-    elif kind == 'PreNormalize2D':
-      features |= _normalize_2d(transform, is_pyskl)
-    elif kind == 'PoseNormalize':
-      features['normalize_2d'] = 'mmaction0x'
-    elif kind == 'GenSkeFeat':
-      features['stream'] = _stream(transform)
-    elif kind in ('JointToBone', 'ToMotion'):
-      is_bone |= kind == 'JointToBone'
-      is_motion |= kind == 'ToMotion'
-      stream = 'bone' if is_bone else 'joint'
-      features['stream'] = f'{stream}_motion' if is_motion else stream
-    elif kind in ('UniformSampleFrames', 'UniformSample'):
-      data['frames'] = 'uniform_pyskl' if is_pyskl else 'uniform'
-      data['clip_len'] = count(transform, 'clip_len', 100)
-      data['num_clips'] = count(transform, 'num_clips', 1)
-    elif kind == 'PaddingWithLoop':
-      length = count(transform, 'clip_len', 300)
-      data.update(frames='loop', clip_len=length, num_clips=1)
-    elif kind == 'PadTo':
-      mode = transform.get('mode', 'loop')
-      if mode not in ('loop', 'zero'):
-        raise unknown_argument(transform, 'mode', "'loop' or 'zero'")
-      length = count(transform, 'length', 300)
-      data.update(frames=mode, clip_len=length, num_clips=1)
-  return data, features
+def unsupported(
+  kind: str, name: str, value: Any, expected: str
+) -> errors.UserError:
+  """Return the error for an argument that skeljax does not support."""
+  return pipeline_error(
+    f'has {kind}({name}={value!r}); skeljax supports {expected}'
+  )
 
 
-def check_arguments(
-  transform: Mapping[str, Any], transforms: Mapping[str, Mapping[str, Any]]
-) -> None:
-  """Raises UserError for what would be left out of the input otherwise.
+def arguments(
+  transform: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+  """Return the arguments of a transform.
 
   Args:
     transform: of a test pipeline.
-    transforms: a table like TRANSFORMS.
+    known: like COMMON_TRANSFORMS.
+
+  Raises:
+    UserError: a transform, argument or value that skeljax does not support.
   """
   kind = transform['type']
-  known = transforms.get(kind) if isinstance(kind, str) else None
-  if known is None:
-    raise errors.UserError(
-      f'The configuration that the checkpoint was trained with has the'
-      f' transform {kind!r} in its test_pipeline, which skeljax has not. Give'
-      ' one without it by --config=FILE of skeljax.convert.'
-    )
-  for name, value in transform.items():
-    expected = known.get(name)
-    if expected is not READ and value != expected:
-      what = 'nothing' if name not in known else repr(expected)
-      raise unknown_argument(transform, name, what)
+  if not isinstance(kind, str) or kind not in known:
+    raise pipeline_error(f'has the transform {kind!r}, which skeljax does not')
+  result = {name: v for name, v in transform.items() if name != 'type'}
+  for name, value in result.items():
+    allowed = known[kind].get(name)
+    if isinstance(allowed, Check):
+      is_valid, expected = allowed.is_valid(value), allowed.expected
+    else:
+      is_valid = value == allowed
+      expected = repr(allowed) if name in known[kind] else 'no such argument'
+    if not is_valid:
+      raise unsupported(kind, name, value, expected)
+  return result
 
 
-def _normalize_2d(
-  transform: Mapping[str, Any], is_pyskl: bool
+def sampling(
+  arguments: Mapping[str, Any], code_base: str, default_len: int
 ) -> dict[str, Any]:
-  if not is_pyskl:
-    return {'normalize_2d': 'mmaction1x'}
-  mode = transform.get('mode', 'fix')
-  threshold = transform.get('threshold', 0.01)
-  if mode not in ('fix', 'auto'):
-    raise unknown_argument(transform, 'mode', "'fix' or 'auto'")
-  if not isinstance(threshold, (int, float)):
-    raise unknown_argument(transform, 'threshold', 'a number')
+  """Return the fields of config.data for UniformSampleFrames."""
   return {
-    'normalize_2d': f'pyskl_{mode}',
-    'normalize_2d_threshold': float(threshold),
+    'frames': 'uniform_pyskl' if code_base == 'pyskl' else 'uniform',
+    'clip_len': arguments.get('clip_len', default_len),
+    'num_clips': arguments.get('num_clips', 1),
   }
-
-
-def _stream(transform: Mapping[str, Any]) -> str:
-  streams = transform.get('feats', ['j'])
-  # Several streams in one input are published for no checkpoint.
-  if streams not in [[name] for name in _STREAMS]:
-    raise unknown_argument(
-      transform, 'feats', f'one of {", ".join(_STREAMS)}, in a list'
-    )
-  return _STREAMS[streams[0]]
-
-
-def count(transform: Mapping[str, Any], name: str, default: int) -> int:
-  """A number of at least 1 among the arguments."""
-  value = transform.get(name, default)
-  if not isinstance(value, int) or value < 1:
-    raise unknown_argument(transform, name, 'a number of at least 1')
-  return value
-
-
-def unknown_argument(
-  transform: Mapping[str, Any], name: str, expected: str
-) -> errors.UserError:
-  """The error of an argument that skeljax cannot follow."""
-  return errors.UserError(
-    f'The configuration that the checkpoint was trained with says'
-    f' {transform["type"]}({name}={transform.get(name)!r}) in its test_pipeline,'
-    f' where skeljax has {expected}. Give another one by --config=FILE of'
-    ' skeljax.convert.'
-  )

@@ -1,23 +1,21 @@
-"""The score dumps of mmaction2: scores in annotation order, without ids.
+"""Score dumps of mmaction2: scores in annotation order, without sample ids.
 
-mmaction2 1.x (`test.py --dump`) pickles a list with one dict a sample:
+mmaction2 1.x (`test.py --dump`) pickles a list of one dict per sample:
 num_classes (int), gt_label (tensor [1]), pred_score (tensor [classes]) and
-pred_label (tensor [1]). mmaction2 1.0 put the tensors one level deeper, in
-pred_scores and gt_labels; 0.x and pyskl (`--out`) pickle a list of numpy score
-vectors. All are read, the first is written.
+pred_label (tensor [1]). mmaction2 1.0 nested the tensors in pred_scores and
+gt_labels; 0.x and pyskl (`--out`) pickle a list of NumPy score vectors. All are
+read, the first is written.
 
-Nothing in such a file is run: it goes through the restricted unpickler of the
-annotation files, and what torch packs inside through torch's own
-(weights_only).
+Nothing in a dump is run: it is read by the restricted unpickler of annotation
+files, and tensors inside by torch's own (weights_only).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 import dataclasses
 import io
 import math
 import os
 import pickle
-import struct
 from typing import Any
 
 import numpy as np
@@ -25,25 +23,25 @@ import numpy as np
 from skeljax import atomic_file
 from skeljax import errors
 from skeljax import score_file
-from skeljax.convert import torch_checkpoint
+from skeljax.convert import torch_file
 from skeljax.datasets import prepared
 from skeljax.readers import safe_pickle
 
-# As mmengine.dump writes; the tensors in it have their own format.
+# As mmengine.dump; tensors have a format of their own.
 _PROTOCOL = 2
-# Probabilities of half precision, averaged over views, sum to 1 that closely.
+# Half-precision probabilities, averaged over views, sum to 1 within this.
 _SUM_TOLERANCE = 1e-2
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-  """The samples that a dump is about, in the order of the annotation file.
+  """The samples of a dump, in the order of the annotation file.
 
   Attributes:
-    name: for the words of an error, e.g. 'ntu60_xsub_3d, split val'.
-    ids: one a sample.
-    labels: one a sample, 0-based.
-    class_names: one name a label.
+    name: for errors, for example 'ntu60_xsub_3d, split val'.
+    ids: one per sample.
+    labels: one per sample, 0-based.
+    class_names: one per label.
   """
 
   name: str
@@ -53,7 +51,7 @@ class Source:
 
 
 def source_of(dataset: prepared.PreparedDataset, split: str) -> Source:
-  """The samples of a prepared split."""
+  """Return the samples of a prepared split."""
   clips = dataset.source(split)
   records = [clips[i] for i in range(len(clips))]
   return Source(
@@ -65,22 +63,22 @@ def source_of(dataset: prepared.PreparedDataset, split: str) -> Source:
 
 
 def write(path: str | os.PathLike, score_set: score_file.ScoreSet) -> None:
-  """Writes a dump as mmaction2 1.x does, in the order of the score set.
+  """Write a dump as mmaction2 1.x does, in the order of the score set.
 
   Args:
-    path: of the file, replaced whole or not at all.
-    score_set: of skeljax.evaluate, whose order is that of the annotation file.
+    path: of the file, replaced atomically.
+    score_set: of skeljax.evaluate, which has the order of the annotation file.
 
   Raises:
     UserError: torch is not installed.
   """
-  torch = torch_checkpoint.import_torch()
+  torch = torch_file.import_torch()
   scores = np.asarray(score_set.scores, np.float32)
   samples = [
     {
       'num_classes': len(score_set.class_names),
       'gt_label': torch.tensor([int(label)]),
-      # A copy: a row of the whole would bring all of it along.
+      # NOTE: pickling a view would store the whole array.
       'pred_score': torch.from_numpy(row.copy()),
       'pred_label': torch.tensor([int(row.argmax())]),
     }
@@ -94,18 +92,18 @@ def write(path: str | os.PathLike, score_set: score_file.ScoreSet) -> None:
 
 
 def read(path: str | os.PathLike, source: Source) -> score_file.ScoreSet:
-  """The scores of a dump, with the ids and class names of its samples.
+  """Return the scores of a dump with the ids and class names of its samples.
 
-  A dump does not say whether it holds probabilities: they are taken as such
-  when no number is negative and every sample's sum is 1.
+  A dump does not specify whether it contains probabilities: assumed if no score
+  is negative and every sample sums to 1.
 
   Args:
     path: a dump of mmaction2 or pyskl.
-    source: the samples that were tested, in annotation order.
+    source: the tested samples, in annotation order.
 
   Raises:
-    UserError: another kind of file, one that asks to run something, or one
-      that is not about these samples; the text says what differs.
+    UserError: another kind of file, one that asks to run something, or one of
+      other samples.
   """
   path = os.fspath(path)
   samples = safe_pickle.load(
@@ -115,21 +113,28 @@ def read(path: str | os.PathLike, source: Source) -> score_file.ScoreSet:
   )
   if not isinstance(samples, list | tuple) or not samples:
     raise errors.UserError(
-      f'{path} holds {_kind(samples)}, not a list of samples. Expected what'
-      ' mmaction2 writes with test.py --dump (1.x) or --out (0.x, pyskl).'
+      f'{path} contains a {type(samples).__name__}, not a list of samples as'
+      ' written by test.py --dump (mmaction2 1.x) or --out (0.x, pyskl).'
     )
   if len(samples) != len(source.ids):
     raise errors.UserError(
-      f'{path} holds {len(samples)} samples, but there are {len(source.ids)} in'
-      f' {source.name}. A dump has no ids, so both must be of the same split of'
-      ' the same annotation file.'
+      f'{path} contains {len(samples)} samples, but {source.name} has'
+      f' {len(source.ids)}. {_SAME_SPLIT}'
     )
-  rows, labels = [], []
+  rows, wrong = [], []
   for i, (sample, sample_id) in enumerate(zip(samples, source.ids)):
     where = f'{path}: sample {i} ({sample_id})'
     rows.append(_scores_of(sample, where, len(source.class_names)))
-    labels.append(_label_of(sample, where))
-  _check_labels(path, labels, source)
+    label = _label_of(sample, where)
+    if label not in (None, source.labels[i]):
+      wrong.append((i, label))
+  if wrong:
+    i, label = wrong[0]
+    raise errors.UserError(
+      f'{path}: the labels of {len(wrong)} of {len(samples)} samples differ'
+      f' from {source.name}; sample {i} ({source.ids[i]}) has {label} in the dump'
+      f' and {source.labels[i]} in the dataset. {_SAME_SPLIT}'
+    )
   scores = np.stack(rows)
   sums = scores.sum(axis=1, dtype=np.float64)
   is_prob = scores.min() >= 0 and np.abs(sums - 1).max() < _SUM_TOLERANCE
@@ -143,96 +148,72 @@ def read(path: str | os.PathLike, source: Source) -> score_file.ScoreSet:
   )
 
 
+_SAME_SPLIT = (
+  'A dump has no sample ids: it must be of the same split of the same'
+  ' annotation file, in its order.'
+)
+
+
 def _scores_of(sample: Any, where: str, num_classes: int) -> np.ndarray:
-  """[classes] float32, checked."""
+  """Return the scores of a sample, [classes] float32."""
   scores = sample
   if isinstance(sample, Mapping):
     scores = _field(sample, 'pred_score')
     if scores is None:
       raise errors.UserError(
-        f'{where} has no pred_score, only {", ".join(map(str, sample))}. The'
-        ' dump is not one of a recognition model.'
+        f'{where} has no pred_score, only {", ".join(map(str, sample))}.'
       )
   if isinstance(scores, Mapping):
     raise errors.UserError(
-      f'{where} has several scores ({", ".join(map(str, scores))}), as models'
-      ' with several inputs dump them. Save the one you want as a list of numpy'
-      ' vectors.'
+      f'{where} has several scores ({", ".join(map(str, scores))}), as of'
+      ' models with several inputs. Save one of them as a list of NumPy vectors.'
     )
   if not isinstance(scores, np.ndarray) or scores.dtype.kind != 'f':
     raise errors.UserError(
-      f'{where} has {_kind(scores)} where a vector of scores was expected.'
+      f'{where} has a {type(scores).__name__}, expected a vector of scores.'
     )
   if scores.ndim != 1:
     raise errors.UserError(
-      f'{where} has scores of shape {list(scores.shape)}, where [classes] was'
-      ' expected: its views were not averaged. Test with average_clips="prob".'
+      f'{where} has scores of shape {list(scores.shape)}, expected [classes].'
+      ' Average the views: test with average_clips="prob".'
     )
   stated = sample.get('num_classes') if isinstance(sample, Mapping) else None
   for count in (len(scores), stated):
-    if count is not None and count != num_classes:
+    if count not in (None, num_classes):
       raise errors.UserError(
-        f'{where} has {count} classes, but the dataset has {num_classes}: the'
-        ' model was trained for another task.'
+        f'{where} has {count} classes, but the dataset has {num_classes}.'
       )
   with np.errstate(over='ignore'):
     scores = scores.astype(np.float32)
   if not np.isfinite(scores).all():
-    raise errors.UserError(
-      f'{where} has scores that are not finite: the model diverged.'
-    )
+    raise errors.UserError(f'{where} has scores that are not finite.')
   return scores
 
 
 def _label_of(sample: Any, where: str) -> int | None:
-  """The label that the dump states; None for a bare score vector."""
-  if not isinstance(sample, Mapping):
-    return None
-  label = _field(sample, 'gt_label')
+  """Return the label in the dump; None for a bare score vector."""
+  label = _field(sample, 'gt_label') if isinstance(sample, Mapping) else None
   if label is None:
     return None
   label = np.asarray(label)
   if label.size != 1 or label.dtype.kind not in 'iu':
     raise errors.UserError(
-      f'{where} has a gt_label of {label.dtype} {list(label.shape)}, where one'
-      ' class index was expected; samples of several labels cannot be read.'
+      f'{where} has a gt_label of {label.dtype} {list(label.shape)}, expected'
+      ' one class index; several labels per sample are not supported.'
     )
   return int(label.reshape(()))
 
 
 def _field(sample: Mapping, name: str) -> Any:
-  """A field of a sample; mmaction2 1.0 wrote it as {'item': ...} and plural."""
+  """Return a field; mmaction2 1.0 has {'item': ...} under the plural name."""
   if name in sample:
     return sample[name]
-  deeper = sample.get(f'{name}s')
-  return deeper.get('item') if isinstance(deeper, Mapping) else None
-
-
-def _check_labels(
-  path: str, labels: Sequence[int | None], source: Source
-) -> None:
-  wrong = [
-    i
-    for i, (found, expected) in enumerate(zip(labels, source.labels))
-    if found is not None and found != expected
-  ]
-  if wrong:
-    i = wrong[0]
-    raise errors.UserError(
-      f'{path}: the labels of {len(wrong)} of {len(labels)} samples are not'
-      f' those of {source.name}; the first is sample {i} ({source.ids[i]}), with'
-      f' {labels[i]} in the dump and {source.labels[i]} in the dataset. A dump'
-      ' has no ids, so the scores would be given to the wrong samples: it must'
-      ' be of the same split of the same annotation file, in its order.'
-    )
-
-
-def _kind(value: Any) -> str:
-  return f'a {type(value).__name__}'
+  nested = sample.get(f'{name}s')
+  return nested.get('item') if isinstance(nested, Mapping) else None
 
 
 def _admitted_names() -> dict[tuple[str, str], Callable]:
-  """What a pickled tensor names, and what stands for it here."""
+  """Return what replaces the names in a pickled tensor."""
   return {
     ('torch._utils', '_rebuild_tensor_v2'): _rebuild_tensor,
     ('torch._utils', '_rebuild_tensor'): _rebuild_tensor,
@@ -241,34 +222,29 @@ def _admitted_names() -> dict[tuple[str, str], Callable]:
 
 
 class _Storage:
-  """The numbers of a tensor that is being read, flat."""
+  """The flat values of a tensor that is being read."""
 
   __slots__ = ('flat',)
 
   def __init__(self, data):
-    torch = torch_checkpoint.import_torch()
+    torch = torch_file.import_torch()
     if not isinstance(data, bytes):
       raise pickle.UnpicklingError('a tensor without its bytes')
     try:
-      # Never the function that the file names: it would run what is inside.
+      # Not the function that the file names, which would run its content.
       storage = torch.load(
         io.BytesIO(data), map_location='cpu', weights_only=True
       )
-      # NOTE: a tensor would bring a shape of its own, larger than its memory.
+      # NOTE: the shape of a tensor could exceed its memory.
       if not isinstance(storage, torch.storage.TypedStorage):
         raise TypeError('not a storage')
       tensor = torch.tensor([], dtype=storage.dtype).set_(storage)
       if tensor.dtype == torch.bfloat16:
         tensor = tensor.float()
       flat = tensor.numpy()
-    except (
-      # What torch raises for one damaged byte or another.
-      ArithmeticError, AssertionError, AttributeError, EOFError, LookupError,
-      OSError, RuntimeError, TypeError, ValueError, pickle.UnpicklingError,
-      struct.error,
-    ) as error:  # fmt: skip
+    except torch_file.DAMAGED as error:
       raise pickle.UnpicklingError(
-        'a tensor that is damaged, or that asks for more than numbers'
+        'a tensor that is damaged, or contains more than numbers'
       ) from error
     object.__setattr__(self, 'flat', flat)
 
@@ -280,7 +256,7 @@ class _Storage:
 
 
 def _rebuild_tensor(storage, offset, size, stride, *unused) -> np.ndarray:
-  """The array of a tensor, copied from the part of its storage that it has."""
+  """Return a copy of the part of a storage that a tensor covers."""
   counts = (size, stride)
   if not isinstance(storage, _Storage) or any(
     type(c) is not tuple or any(type(n) is not int or n < 0 for n in c)
@@ -288,12 +264,12 @@ def _rebuild_tensor(storage, offset, size, stride, *unused) -> np.ndarray:
   ):
     raise pickle.UnpicklingError('a tensor without its parts')
   if type(offset) is not int or offset < 0 or len(size) != len(stride):
-    raise pickle.UnpicklingError('a tensor with an impossible place')
+    raise pickle.UnpicklingError('a tensor with an invalid offset or strides')
   flat = storage.flat
   if not math.prod(size):
     return np.zeros(size, flat.dtype)
   end = offset + sum((n - 1) * s for n, s in zip(size, stride)) + 1
-  # The second part is for strides of 0, which could ask for any memory.
+  # The second condition is for strides of 0, which could ask for any memory.
   if end > flat.size or math.prod(size) > flat.size:
     raise pickle.UnpicklingError(
       f'a tensor of shape {size} in a storage of {flat.size} numbers'

@@ -17,6 +17,7 @@ import torch
 
 from skeljax import models
 from skeljax import skeletons
+from skeljax.convert import checkpoint
 from skeljax.convert import tensors
 from skeljax.skeletons import graph as graph_lib
 
@@ -124,8 +125,7 @@ class Pair:
       # Copied: training changes tensors in place.
       {name: tensor.numpy().copy() for name, tensor in state.items()},
       self.variables,
-      self.config.our_family,
-      self.naming,
+      checkpoint.FAMILIES[self.config.our_family].get_naming(self.naming),
       adjacency=self.config.graph.adjacency(),
     )
 
@@ -133,8 +133,7 @@ class Pair:
     """Return our arrays under their names."""
     return tensors.to_torch(
       variables,
-      self.config.our_family,
-      self.naming,
+      checkpoint.FAMILIES[self.config.our_family].get_naming(self.naming),
       adjacency=self.config.graph.adjacency(),
     )
 

@@ -1,4 +1,4 @@
-"""Scores of a made-up split, for the tests of score dumps."""
+"""Random scores for the tests of score dumps."""
 
 import pickletools
 
@@ -37,7 +37,7 @@ def make_score_set(seed):
 
 
 def samples_of(seed=4):
-  """A good 1.x dump, to be spoilt."""
+  """Return the samples of a valid 1.x dump."""
   return [
     {
       'num_classes': NUM_CLASSES,

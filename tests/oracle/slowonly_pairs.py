@@ -15,6 +15,7 @@ import torch
 import volume_networks
 
 from skeljax import models
+from skeljax.convert import checkpoint
 from skeljax.convert import tensors
 
 # Minimum number of values in a BatchNorm statistic: with two or three the
@@ -47,13 +48,14 @@ class Pair(networks.Pair):
     return tensors.from_torch(
       {name: tensor.numpy().copy() for name, tensor in state.items()},
       self.variables,
-      'slowonly',
-      self.naming,
+      checkpoint.FAMILIES['slowonly'].get_naming(self.naming),
     )
 
   def to_torch(self, variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Return our arrays under their names."""
-    return tensors.to_torch(variables, 'slowonly', self.naming)
+    return tensors.to_torch(
+      variables, checkpoint.FAMILIES['slowonly'].get_naming(self.naming)
+    )
 
 
 def draw(seed: int, index: int) -> Config:

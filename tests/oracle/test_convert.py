@@ -1,4 +1,4 @@
-"""Files of mmaction2 and its kin through the command, and back to them."""
+"""Graph networks from PyTorch to skeljax and back."""
 
 import dataclasses
 import pathlib
@@ -17,9 +17,11 @@ import torch
 from skeljax import pretrained
 from skeljax import run as run_lib
 from skeljax import skeletons
-from skeljax.convert import commands
+from skeljax.convert import __main__ as command
+from skeljax.convert import checkpoint
+from skeljax.convert import family as family_lib
+from skeljax.convert import joint_input
 from skeljax.convert import published_config
-from skeljax.convert import torch_to_skeljax
 from skeljax.skeletons import graph as graph_lib
 from tests import compiling
 
@@ -40,18 +42,18 @@ CONFIGS = sorted(
 
 
 def draw(family, seed, index):
-  """A configuration whose network a file can tell, with what it cannot."""
+  """Return a config whose network can be inferred, and overrides."""
   config = networks.draw(family, seed, index)
   options = dict(config.options)
   if config.graph.num_subsets == 1 and 'conv_pos' in options:
-    # One matrix: before or after the convolution cannot be told.
+    # With one matrix conv_pos cannot be inferred.
     options['conv_pos'] = 'pre'
   *shape, channels = config.shape
   config = dataclasses.replace(
     config, options=tuple(options.items()), shape=(*shape, min(channels, 3))
   )
   layout = config.graph.layout
-  given = torch_to_skeljax.Given(
+  given = family_lib.Overrides(
     layout=None if layout.name in skeletons.LAYOUTS else layout,
     down_stages=options['down_stages'],
     num_persons=config.shape[1],
@@ -66,23 +68,23 @@ def relative_difference(ours, theirs):
 def assert_there_and_back(
   network, state, given, x, tmp_path, *, naming, note, record=None
 ):
-  """A file becomes a workdir of equal logits, and the same file again.
+  """Convert a file to a workdir with equal logits, and to the same file.
 
   Args:
     network: of PyTorch.
-    state: what a file of it holds.
-    given: what the user says of the file.
+    state: its state_dict.
+    given: overrides.
     x: input.
     tmp_path: where to write.
     naming: whose names `state` has.
-    note: names the configuration in failures.
+    note: names the config in failures.
     record: takes the largest differences.
   """
   path, folder = str(tmp_path / 'theirs.pth'), str(tmp_path / 'ours')
   back = str(tmp_path / 'back.pth')
   torch.save({'meta': {'epoch': 1}, 'state_dict': state}, path)
-  said = commands.to_workdir(path, folder, given)
-  assert f'names of {naming}' in said[0], note
+  notes = command.to_workdir(path, folder, given)
+  assert f'names of {naming}' in notes[0], note
   loaded = pretrained.load(folder)
   model = run_lib.Run(loaded.config, loaded.spec).model
   apply = jax.jit(model.apply, compiler_options=compiling.FAST_COMPILE)
@@ -91,7 +93,7 @@ def assert_there_and_back(
     theirs = network.eval()(torch.from_numpy(x)).numpy()
   difference = relative_difference(ours, theirs)
   assert difference < 1e-5, f'{note}: {difference}'
-  commands.to_torch_file(folder, back, 'last', '')
+  command.to_torch_file(folder, back, 'last', '')
   again = torch.load(back, weights_only=True)['state_dict']
   assert sorted(again) == sorted(state), note
   for name, tensor in state.items():
@@ -111,7 +113,7 @@ def random_input(config):
 
 @pytest.mark.parametrize('index', range(DRAWS))
 @pytest.mark.parametrize('family', networks.FAMILIES)
-def test_files_of_mmaction2_cross_and_come_back(
+def test_files_of_mmaction2_are_equal_after_a_round_trip(
   family, index, oracle_seed, tmp_path, record_difference
 ):
   config, given = draw(family, oracle_seed, index)
@@ -120,7 +122,7 @@ def test_files_of_mmaction2_cross_and_come_back(
   state = network.state_dict()
   naming = ('mmaction1x', 'pyskl')[index % 2]
   if config.graph.layout.name not in PYSKL_LAYOUTS:
-    naming = 'mmaction1x'  # pyskl knows its layouts by name only.
+    naming = 'mmaction1x'  # pyskl has these layouts only.
   if naming == 'pyskl':
     state = {n.replace('head.fc.', 'head.fc_cls.'): t for n, t in state.items()}
   folder, back = assert_there_and_back(
@@ -133,14 +135,14 @@ def test_files_of_mmaction2_cross_and_come_back(
     note=str(config),
     record=lambda kind, value: record_difference(NAMES[family], kind, value),
   )
-  # mmaction2 itself takes it, without any exception.
+  # mmaction2 loads it with strict=True.
   if naming == 'pyskl':
-    commands.to_torch_file(folder, back, 'last', 'mmaction1x')
+    command.to_torch_file(folder, back, 'last', 'mmaction1x')
   fresh = networks.build(config).theirs
   load_checkpoint(fresh, back, map_location='cpu', strict=True)
   for name, tensor in network.state_dict().items():
     if naming == 'pyskl' and name.endswith('num_batches_tracked'):
-      continue  # Counters are kept within a code base only.
+      continue  # Counters are kept within one code base only.
     assert torch.equal(fresh.state_dict()[name], tensor), f'{config}: {name}'
 
 
@@ -152,7 +154,7 @@ def as_stgcn_of_the_authors(state):
 
 
 def as_aagcn_of_the_authors(state):
-  """mmaction2's AAGCN under the names of the authors' aagcn.py."""
+  """Return AAGCN of mmaction2 under the names of aagcn.py of the authors."""
   result = {}
   for name, tensor in state.items():
     if name == 'backbone.A':
@@ -172,7 +174,7 @@ def as_aagcn_of_the_authors(state):
   'kind', ['stgcn-mmaction0x', 'stgcn-original', 'agcn-mmaction0x',
            'agcn-original'],
 )  # fmt: skip
-def test_files_of_0x_and_of_the_authors_cross_and_come_back(
+def test_files_of_0x_and_of_the_authors_are_equal_after_a_round_trip(
   kind, index, oracle_seed, tmp_path
 ):
   family, naming = kind.split('-')
@@ -208,7 +210,7 @@ def test_files_of_0x_and_of_the_authors_cross_and_come_back(
   if kind == 'stgcn-original':
     state = as_stgcn_of_the_authors(state)
   x = rng.normal(size=(2, persons, 12, layout.num_joints, 3))
-  given = torch_to_skeljax.Given(num_persons=persons)
+  given = family_lib.Overrides(num_persons=persons)
   assert_there_and_back(
     network,
     state,
@@ -221,7 +223,7 @@ def test_files_of_0x_and_of_the_authors_cross_and_come_back(
 
 
 @pytest.mark.parametrize('family', ['agcn', 'aagcn'])
-def test_aagcn_of_the_authors_crosses_and_comes_back(
+def test_aagcn_of_the_authors_is_equal_after_a_round_trip(
   family, oracle_seed, tmp_path
 ):
   options = dict(
@@ -241,7 +243,7 @@ def test_aagcn_of_the_authors_crosses_and_comes_back(
   assert_there_and_back(
     network,
     as_aagcn_of_the_authors(network.state_dict()),
-    torch_to_skeljax.Given(),
+    family_lib.Overrides(),
     random_input(config),
     tmp_path,
     naming='original',
@@ -249,14 +251,14 @@ def test_aagcn_of_the_authors_crosses_and_comes_back(
   )
 
 
-# What a published configuration says.
+# Published configs.
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
-def test_a_published_configuration_is_recognised(path, tmp_path):
+def test_a_published_config_is_recognized(path, tmp_path):
   cfg = mmengine.Config.fromfile(str(path))
   backbone = dict(cfg.model.backbone)
-  # Narrow, for speed alone.
+  # Narrow, for speed.
   network = networks.Network(
     MODELS.build(dict(backbone, base_channels=8)),
     MODELS.build(dict(cfg.model.cls_head, in_channels=32)),
@@ -266,7 +268,7 @@ def test_a_published_configuration_is_recognised(path, tmp_path):
   torch.save(
     {'state_dict': network.state_dict(), 'meta': {'cfg': cfg.pretty_text}}, file
   )
-  converted = torch_to_skeljax.load(file)
+  converted = checkpoint.load(file)
   config, spec = converted.meta['config'], converted.meta['spec']
 
   transforms = {t['type']: t for t in cfg.test_pipeline}
@@ -289,7 +291,7 @@ def test_a_published_configuration_is_recognised(path, tmp_path):
   assert data['normalize'] == ('mmaction1x' if is_3d else 'none')
   assert config['input']['normalize_2d'] == ('none' if is_3d else 'mmaction1x')
   assert spec['num_persons'] == transforms['FormatGCNInput']['num_person']
-  assert spec['has_score'] == (not is_3d)
+  assert bool(spec['score_dtype']) == (not is_3d)
   assert len(spec['class_names']) == cfg.model.cls_head.num_classes
   graph_cfg = backbone['graph_cfg']
   assert spec['layout']['name'] == graph_cfg['layout']
@@ -304,19 +306,17 @@ def test_a_published_configuration_is_recognised(path, tmp_path):
     assert model['gcn_with_res'] == backbone.get('gcn_with_res', False)
   else:
     assert model['attention'] == backbone.get('gcn_attention', True)
-  # Nothing was guessed but the strides.
+  # Only the strides are assumed.
   assert [n for n in converted.notes if 'overrides' in n] == [
     n for n in converted.notes if 'stride' in n
   ]
-  # The file with its bases says the same as the resolved text.
-  given = commands.read_configuration(str(path))
+  # The file with its bases is equal to the resolved text.
+  values = command.read_config(str(path))
+  pipeline = published_config.test_pipeline(values)
   resolved = published_config.test_pipeline(
     published_config.parse(cfg.pretty_text)
   )
-  for is_pyskl in (False, True):
-    assert published_config.preprocessing(
-      given.pipeline, is_pyskl
-    ) == published_config.preprocessing(resolved, is_pyskl)
-
-
-# Evaluation.
+  for code_base in ('mmaction1x', 'pyskl'):
+    assert joint_input.translate(pipeline, code_base) == joint_input.translate(
+      resolved, code_base
+    )

@@ -1,4 +1,4 @@
-"""A PyTorch file is evaluated like the folder that it is converted to."""
+"""A PyTorch file has the scores of the folder that it is converted to."""
 
 import pickle
 import types
@@ -16,8 +16,8 @@ from skeljax import errors
 from skeljax import evaluate
 from skeljax import score_file
 from skeljax import skeletons
-from skeljax.convert import commands
-from skeljax.convert import torch_to_skeljax
+from skeljax.convert import __main__ as command
+from skeljax.convert import family as family_lib
 from skeljax.skeletons import graph as graph_lib
 
 
@@ -58,7 +58,7 @@ def prepared_root(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def aagcn_file(tmp_path_factory, oracle_seed):
-  """A file of mmaction2's 2s-AGCN of three stages."""
+  """A file of 2s-AGCN of mmaction2 with three stages."""
   options = dict(
     variant='tanh',
     attention=False,
@@ -78,8 +78,8 @@ def aagcn_file(tmp_path_factory, oracle_seed):
   return str(path)
 
 
-def u100_bone(frames):
-  """A configuration of ours for raw 3D."""
+def bone_config(frames):
+  """Return a config for 3D data without normalization."""
   config = agcn_mmaction1x.get_config('stream=bone')
   config.data.update(normalize='none', clip_len=frames, num_clips=2)
   config.eval.batch_size = 4
@@ -88,7 +88,7 @@ def u100_bone(frames):
 
 @pytest.fixture
 def score(monkeypatch, tmp_path, prepared_root):
-  """score(checkpoint, config) -> what the command evaluate writes."""
+  """score(checkpoint, config) -> the scores written by skeljax.evaluate."""
 
   def function(checkpoint, config=None, **flags):
     output = str(tmp_path / 'scores.npz')
@@ -110,32 +110,31 @@ def assert_equal_scores(a, b):
   np.testing.assert_array_equal(a.scores, b.scores)
 
 
-def test_a_file_and_its_conversion_score_alike(aagcn_file, score, tmp_path):
-  config = u100_bone(8)
+def test_a_file_and_its_conversion_have_equal_scores(
+  aagcn_file, score, tmp_path
+):
+  config = bone_config(8)
   from_file = score(aagcn_file, config)
   assert len(from_file.ids) == 7
   # Converted with the configuration it needs no flag.
-  sections = {
-    name: config[name].to_dict() for name in ('data', 'input', 'eval')
-  }
   folder = str(tmp_path / 'with_config')
-  given = torch_to_skeljax.Given(sections=sections)
-  commands.to_workdir(aagcn_file, folder, given)
+  given = family_lib.Overrides(config=config)
+  command.to_workdir(aagcn_file, folder, given)
   assert_equal_scores(score(folder), from_file)
-  # And written again it is still as good.
+  # A file written from it has the same scores.
   back = str(tmp_path / 'back.pth')
-  commands.to_torch_file(folder, back, 'last', '')
+  command.to_torch_file(folder, back, 'last', '')
   assert_equal_scores(score(back), from_file)
-  # Another configuration replaces another guess.
+  # Another config has other scores.
   folder = str(tmp_path / 'folder')
-  commands.to_workdir(aagcn_file, folder, torch_to_skeljax.Given())
+  command.to_workdir(aagcn_file, folder, family_lib.Overrides())
   config.input.stream = 'joint'
   assert not np.array_equal(score(folder, config).scores, from_file.scores)
 
 
-def test_a_dataset_that_does_not_fit_is_said(aagcn_file, score, tmp_path):
-  # Without a configuration mmaction2's normalisation is assumed.
-  with pytest.raises(errors.UserError, match='normalisation none'):
+def test_a_dataset_that_does_not_fit_is_an_error(aagcn_file, score, tmp_path):
+  # Without a config the normalization of mmaction2 is assumed.
+  with pytest.raises(errors.UserError, match='normalize is none'):
     score(aagcn_file)
   file = torch.load(aagcn_file, weights_only=True)
   state = file['state_dict']
@@ -143,16 +142,18 @@ def test_a_dataset_that_does_not_fit_is_said(aagcn_file, score, tmp_path):
     state[f'cls_head.fc.{leaf}'] = state[f'cls_head.fc.{leaf}'][:5]
   path = str(tmp_path / 'five.pth')
   torch.save(file, path)
-  with pytest.raises(errors.UserError, match='classes 7.*with 5') as error:
-    score(path, u100_bone(8))
+  with pytest.raises(
+    errors.UserError, match='number of classes is 7, expected 5'
+  ) as error:
+    score(path, bone_config(8))
   assert path in str(error.value)
 
 
 def test_meta_of_the_written_file_is_plain(aagcn_file, tmp_path):
   folder, back = str(tmp_path / 'folder'), str(tmp_path / 'back.pth')
-  commands.to_workdir(aagcn_file, folder, torch_to_skeljax.Given())
-  commands.to_torch_file(folder, back, 'last', '')
-  # What weights_only refuses would be refused by others too.
+  command.to_workdir(aagcn_file, folder, family_lib.Overrides())
+  command.to_torch_file(folder, back, 'last', '')
+  # Other code also loads with weights_only.
   file = torch.load(back, weights_only=True)
   assert set(file) == {'meta', 'state_dict'}
   leaves = jax.tree.leaves(file['meta'])

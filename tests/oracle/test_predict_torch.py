@@ -82,7 +82,9 @@ def test_a_published_file_says_of_clips_what_mmaction2_says(
   content = json.loads(output.read_text())
   assert content['views'] == 10
   # What the file does not say is told with the answer.
-  assert any('published test pipeline' in note for note in content['assumed'])
+  assert any(
+    'test pipeline of mmaction1x' in note for note in content['assumed']
+  )
   published = PoseDataset(
     ann_file=str(tmp_path / 'clips.pkl'),
     test_mode=True,

@@ -1,4 +1,4 @@
-"""The config that conversion prints builds the network of the written file."""
+"""The printed config builds the network that loads the written file."""
 
 import ast
 
@@ -12,9 +12,9 @@ import torch
 from skeljax import errors
 from skeljax import run as run_lib
 from skeljax import skeletons
-from skeljax.convert import published_model
+from skeljax.convert import checkpoint
 from skeljax.convert import tensors
-from skeljax.datasets.spec import DataSpec
+from skeljax.datasets import spec as spec_lib
 
 _SECTIONS = {
   'data': {'clip_len': 8},
@@ -59,7 +59,7 @@ CASES = {
 }
 
 
-def _parts(case, layout):
+def _run(case, layout):
   model, graph = CASES[case]
   config = config_dict.ConfigDict(
     {
@@ -68,58 +68,55 @@ def _parts(case, layout):
       **_SECTIONS,
     }
   )
-  config.data.whole_clip = False
-  spec = DataSpec(
+  spec = spec_lib.DataSpec(
     layout=skeletons.get_layout(layout),
     class_names=('a', 'b', 'c'),
     num_channels=2,
-    score_dtype='float16' if layout == 'coco' else '',
     num_persons=1,
-    normalize='none',
-    keypoint_dtype='float32',
-    max_frames=0,
+    score_dtype='float32' if layout == 'coco' else '',
   )
-  return config, spec
+  return run_lib.Run(config, spec)
+
+
+def _published_model(run):
+  family = checkpoint.FAMILIES[run.config.model.name]
+  return family.published_model(run, 'mmaction1x')
 
 
 @pytest.mark.parametrize('layout', ['coco', 'handmp'])
 @pytest.mark.parametrize('case', CASES)
 def test_mmaction2_builds_the_network_and_loads_it_strictly(case, layout):
-  config, spec = _parts(case, layout)
-  printed = str(published_model.recognizer(config, spec, 'mmaction1x'))
+  run = _run(case, layout)
+  printed = str(_published_model(run))
   theirs = MODELS.build(ast.literal_eval(printed) | {'data_preprocessor': None})
-  abstract = run_lib.Run(config, spec).abstract_variables()
+  abstract = run.abstract_variables()
   rng = np.random.default_rng(0)
   variables = jax.tree.map(
     lambda a: rng.uniform(0.5, 1, a.shape).astype(np.float32), abstract
   )
   state_dict = tensors.to_torch(
     variables,
-    config.model.name,
-    'mmaction1x',
-    adjacency=run_lib.Run(config, spec).graph.adjacency(),
+    checkpoint.FAMILIES[run.config.model.name].get_naming('mmaction1x'),
+    adjacency=run.graph.adjacency(),
   )
   theirs.load_state_dict(
     {name: torch.from_numpy(array) for name, array in state_dict.items()},
     strict=True,
   )
   theirs.eval()
-  model = run_lib.Run(config, spec).model
-  x = rng.normal(size=run_lib.Run(config, spec).input_shape(2)).astype(
-    np.float32
-  )
+  x = rng.normal(size=run.input_shape(2)).astype(np.float32)
   with torch.no_grad():
     expected = theirs.cls_head(theirs.backbone(torch.from_numpy(x))).numpy()
-  found = np.asarray(model.apply(variables, x))
+  found = np.asarray(run.model.apply(variables, x))
   assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
 
 
-def test_rejects_a_model_that_mmaction2_cannot_build():
-  config, spec = _parts('stgcn', 'coco')
-  config.graph.mode = 'distance'
+def test_what_mmaction2_cannot_build_is_an_error():
+  run = _run('stgcn', 'coco')
+  run.config.graph.mode = 'distance'
   with pytest.raises(errors.UserError, match='no graph of 2 matrices'):
-    published_model.recognizer(config, spec, 'mmaction1x')
-  config, spec = _parts('2s-agcn', 'coco')
-  config.model.ch_ratio = 1.5
-  with pytest.raises(errors.UserError, match='doubles its width'):
-    published_model.recognizer(config, spec, 'mmaction1x')
+    _published_model(run)
+  run = _run('2s-agcn', 'coco')
+  run.config.model.ch_ratio = 1.5
+  with pytest.raises(errors.UserError, match='has ch_ratio=2 only'):
+    _published_model(run)

@@ -1,9 +1,9 @@
 """A trained checkpoint of pyskl: 40 hand gestures, ST-GCN++ on 21 joints.
 
-The file is hagrid_stgcnpp.pth of pyskl's gesture demo; $SKELJAX_TEST_DATA names
-the folder that holds it. pyskl is no package, so its preprocessing is the
-transcription in tests/transcriptions.py; the network is mmaction2's, which
-loads pyskl's weights strictly when the classifier's name is changed.
+The file is hagrid_stgcnpp.pth of the gesture demo of pyskl, in the folder
+$SKELJAX_TEST_DATA. pyskl cannot be installed as a package, so its preprocessing
+is transcribed in tests/transcriptions.py. The network is that of mmaction2, which
+loads weights of pyskl with strict=True if the classifier is renamed.
 """
 
 import importlib.util
@@ -23,8 +23,8 @@ from skeljax import pretrained
 from skeljax import run as run_lib
 from skeljax import scoring
 from skeljax import skeletons
-from skeljax.convert import commands
-from skeljax.training import sharding
+from skeljax.convert import __main__ as command
+from skeljax.convert import family
 
 NUM_HANDS = 1000
 LONGEST = 60
@@ -62,7 +62,7 @@ def weights():
   path = os.path.join(folder, NAME)
   if not folder or not os.path.isfile(path):
     pytest.skip(
-      f'SKELJAX_TEST_DATA={folder} names no folder with {NAME}, a trained'
+      f'SKELJAX_TEST_DATA={folder} does not contain {NAME}, a trained'
       ' checkpoint of pyskl'
     )
   return path
@@ -70,20 +70,22 @@ def weights():
 
 @pytest.fixture(scope='module')
 def converted(weights, tmp_path_factory):
-  """The workdir that the command writes."""
+  """The converted workdir."""
   folder = tmp_path_factory.mktemp('hagrid')
   (folder / 'published.py').write_text(PIPELINE)
-  given = commands.read_configuration(str(folder / 'published.py'))
+  config = command.read_config(str(folder / 'published.py'))
+  given = family.Overrides(config=config)
   workdir = str(folder / 'workdir')
-  said = commands.to_workdir(weights, workdir, given)
-  assert 'stgcn (init, mstcn), 6 stages from 64 channels' in said[0]
-  assert "40 classes; layout 'handmp' (21 joints, 2D)" in said[0]
-  assert "graph 'spatial'; joint stream, 1 persons, 10 frames" in said[0]
+  notes = command.to_workdir(weights, workdir, given)
+  assert 'stgcn (init, mstcn), 6 stages from 64 channels' in notes[0]
+  assert "graph 'spatial', 40 classes" in notes[0]
+  assert "layout 'handmp' (21 joints, 2D), 1 persons" in notes[0]
+  assert 'joint stream, 10 frames' in notes[0]
   return workdir
 
 
 def finger_pose(rng):
-  """[21, 2] a hand of unit size: a wrist and five fingers, bent at will."""
+  """Return [21, 2], a random hand of unit size: a wrist and five fingers."""
   points = np.zeros((21, 2))
   for finger in range(5):
     angle = np.deg2rad(150 - 30 * finger + rng.normal(scale=8))
@@ -98,7 +100,7 @@ def finger_pose(rng):
 
 
 def draw_hand(rng, kind):
-  """[1, T, 21, 2] pixel coordinates of one hand."""
+  """Return [1, T, 21, 2], pixel coordinates of one hand."""
   frames = int(rng.integers(1, LONGEST + 1))
   steps = np.linspace(0, 1, frames)[:, None, None]
   pose, other = finger_pose(rng), finger_pose(rng)
@@ -112,7 +114,7 @@ def draw_hand(rng, kind):
   turn = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
   size, centre = rng.uniform(40, 600), rng.uniform(100, 1000, 2)
   if kind == 'tiny':
-    size = rng.uniform(0, 8)  # At most 10 pixels: it is not normalised.
+    size = rng.uniform(0, 8)  # At most 10 pixels: not normalized.
   if kind == 'far':
     centre = rng.uniform(-4000, 8000, 2)
   hand = centre + size * (hand @ turn + steps * rng.normal(size=2))
@@ -121,7 +123,7 @@ def draw_hand(rng, kind):
   if kind == 'point':
     hand[:] = hand[0, 0]
   if kind == 'lost frames':
-    # As a detector leaves them; zeros count for the box.
+    # Undetected frames are 0, which counts for the box.
     hand[rng.random(frames) < 0.3] = 0
     hand[0] = pose * size + centre
   return hand[None].astype(np.float32)
@@ -137,7 +139,7 @@ def hands(oracle_seed):
 
 @pytest.fixture(scope='module')
 def dataset_root(hands, tmp_path_factory):
-  """Root of the dataset `hands` as data_prep makes it."""
+  """Root of the prepared dataset `hands`."""
   folder = tmp_path_factory.mktemp('hands')
   items = [
     dict(
@@ -172,7 +174,7 @@ def dataset_root(hands, tmp_path_factory):
 
 
 def published_network(state):
-  """mmaction2's ST-GCN++ with these weights, loaded strictly."""
+  """Return ST-GCN++ of mmaction2 with these weights, loaded strictly."""
   layout = skeletons.get_layout('handmp')
   backbone = published.STGCN(
     graph_cfg=dict(
@@ -204,7 +206,7 @@ def read_weights(path):
 
 
 def published_logits(path, hands):
-  """[clips, 40] by PyTorch, fed by pyskl's preprocessing."""
+  """Return [clips, 40] of PyTorch with the preprocessing of pyskl."""
   network = published_network(read_weights(path))
   clips = []
   for hand in hands:
@@ -218,18 +220,16 @@ def published_logits(path, hands):
 
 
 def our_logits(workdir, root):
-  """[clips, 40] by the commands' own parts, in the order of the clips."""
+  """Return [clips, 40] of skeljax, in the order of the clips."""
   loaded = pretrained.load(workdir)
   config = loaded.config
   config.data.update(dir=root, dataset='hands')
-  # Of one view the mean of the scores is the logits.
+  # The averaged score of one view is its logits.
   config.eval.update(average='score', batch_size=100)
   dataset = run_lib.open_dataset(config)
   evaluator = scoring.Evaluator(
-    config,
-    loaded.spec_for(dataset),
+    run_lib.Run(config, loaded.spec_for(dataset)),
     dataset,
-    sharding.make_mesh(),
     num_clips=config.data.num_clips,
   )
   scores = evaluator(loaded.variables)
@@ -243,7 +243,7 @@ def test_a_thousand_hands_have_the_published_logits(
   kinds, clips = hands
   theirs = published_logits(weights, clips)
   assert np.isfinite(theirs).all()
-  # It does tell hands apart: these are not forty times the same answer.
+  # The predictions vary.
   assert len(set(theirs.argmax(1))) > 10
   ours = our_logits(converted, dataset_root)
   difference = np.abs(ours - theirs).max(1) / np.abs(theirs).max(1)
@@ -255,9 +255,9 @@ def test_a_thousand_hands_have_the_published_logits(
   )
   np.testing.assert_array_equal(ours.argmax(1), theirs.argmax(1))
 
-  # Back again it is the same file, and gives PyTorch the same logits.
+  # The round trip gives an equal file and equal logits in PyTorch.
   back = str(tmp_path / 'back.pth')
-  commands.to_torch_file(converted, back, 'last', '')
+  command.to_torch_file(converted, back, 'last', '')
   first, again = read_weights(weights), read_weights(back)
   assert sorted(first) == sorted(again)
   for name, tensor in first.items():

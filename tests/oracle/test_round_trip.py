@@ -1,4 +1,4 @@
-"""Weights of ours into the published network and back, tensor by tensor."""
+"""Weights from skeljax to the published network and back."""
 
 import dataclasses
 
@@ -15,7 +15,7 @@ from tests import compiling
 
 
 def new_variables(pair, seed):
-  """Random values for all our arrays but a fixed graph."""
+  """Return random values for all arrays except a fixed graph."""
   rng = np.random.default_rng(seed)
 
   def draw(path, array):
@@ -39,7 +39,7 @@ def draw(family, seed, index):
 
 
 @pytest.mark.parametrize('family', networks.NAMES)
-def test_our_weights_reach_the_published_network_and_come_back(
+def test_weights_are_equal_in_the_published_network_and_after_a_round_trip(
   family, oracle_seed, record_difference
 ):
   for index in (100, 101):
@@ -52,7 +52,7 @@ def test_our_weights_reach_the_published_network_and_come_back(
       {name: torch.from_numpy(array) for name, array in state.items()},
       strict=True,
     )
-    # In float64: what is left is how the weights arrived.
+    # float64, so that only wrong weights make a difference.
     x = np.random.default_rng(config.seed).normal(size=config.shape)
     with torch.no_grad():
       theirs = pair.theirs.double().eval()(torch.from_numpy(x)).numpy()

@@ -1,4 +1,4 @@
-"""Score dumps that cross to mmaction2 and back, and dumps that are no such."""
+"""Score dumps from and to mmaction2, and invalid ones."""
 
 import collections
 import pickle
@@ -20,7 +20,7 @@ from skeljax.training import metrics
 
 
 def test_by_mmaction2(path, logits, average='prob'):
-  """What `test.py --dump` does after the backbone."""
+  """Run what `test.py --dump` runs after the backbone."""
   head = heads.GCNHead(score_dumps.NUM_CLASSES, 8, average_clips=average)
   tester = evaluators.Evaluator([evaluators.DumpResults(str(path))])
   # In batches, of which every sample's tensors are views.
@@ -62,7 +62,7 @@ def test_dump_of_mmaction2_is_read(average, tmp_path):
   assert scores.scores.dtype == np.float32
 
 
-def test_dump_that_we_write_is_the_one_that_mmaction2_writes(tmp_path):
+def test_our_dump_is_that_of_mmaction2(tmp_path):
   path = test_by_mmaction2(tmp_path / 'theirs.pkl', score_dumps.draw_logits(0))
   score_dump.write(
     tmp_path / 'ours.pkl', score_dump.read(path, score_dumps.SOURCE)
@@ -88,7 +88,7 @@ def test_dump_that_we_write_is_the_one_that_mmaction2_writes(tmp_path):
   ) == score_dumps.operations_of(again.read_bytes())
 
 
-def test_there_and_back_is_exact(tmp_path):
+def test_round_trip_is_exact(tmp_path):
   score_set = score_dumps.make_score_set(1)
   score_dump.write(tmp_path / 'a.pkl', score_set)
   again = score_dump.read(tmp_path / 'a.pkl', score_dumps.SOURCE)
@@ -97,7 +97,7 @@ def test_there_and_back_is_exact(tmp_path):
 
 
 def fuse_as_report_accuracy(paths, coefficients):
-  """The steps of mmaction2's tools/analysis_tools/report_accuracy.py."""
+  """Fuse like tools/analysis_tools/report_accuracy.py of mmaction2."""
   dumps = [mmengine.load(path) for path in paths]
   scores = [[sample['pred_score'].numpy() for sample in d] for d in dumps]
   labels = [sample['gt_label'].item() for sample in dumps[0]]
@@ -110,8 +110,8 @@ def fuse_as_report_accuracy(paths, coefficients):
 
 
 @pytest.mark.parametrize('weights', [(1.0, 1.0), (2.0, 1.0)], ids=str)
-def test_streams_of_both_frameworks_fuse_to_the_same_figures(weights, tmp_path):
-  """Joint from mmaction2, bone from us, fused on either side."""
+def test_fusion_across_frameworks_has_the_same_accuracy(weights, tmp_path):
+  """Joint scores of mmaction2 and bone scores of skeljax, fused by both."""
   joint = test_by_mmaction2(tmp_path / 'joint.pkl', score_dumps.draw_logits(2))
   bone = tmp_path / 'bone.pkl'
   score_dump.write(bone, score_dumps.make_score_set(3))
@@ -130,13 +130,13 @@ def test_streams_of_both_frameworks_fuse_to_the_same_figures(weights, tmp_path):
 
 
 @pytest.mark.parametrize('protocol', range(pickle.HIGHEST_PROTOCOL + 1))
-@pytest.mark.parametrize('form', ['0.x', '1.0', '1.x', 'half', 'ordered'])
-def test_every_form_of_dump_is_read(form, protocol, tmp_path):
+@pytest.mark.parametrize('variant', ['0.x', '1.0', '1.x', 'half', 'ordered'])
+def test_every_variant_of_a_dump_is_read(variant, protocol, tmp_path):
   samples, tolerance = score_dumps.samples_of(), 0
   expected = np.stack([s['pred_score'].numpy() for s in samples])
-  if form == '0.x':
+  if variant == '0.x':
     samples = [s['pred_score'].numpy() for s in samples]
-  elif form == '1.0':
+  elif variant == '1.0':
     samples = [
       {
         'pred_scores': {'item': s['pred_score']},
@@ -144,12 +144,12 @@ def test_every_form_of_dump_is_read(form, protocol, tmp_path):
       }
       for s in samples
     ]
-  elif form == 'half':
+  elif variant == 'half':
     for i, s in enumerate(samples):
       dtype = torch.bfloat16 if i % 2 else torch.float16
       s['pred_score'] = s['pred_score'].to(dtype)
     tolerance = 4e-3
-  elif form == 'ordered':
+  elif variant == 'ordered':
     samples = [collections.OrderedDict(s) for s in samples]
   path = tmp_path / 'a.pkl'
   path.write_bytes(pickle.dumps(samples, protocol))
@@ -171,8 +171,8 @@ def test_views_of_a_larger_tensor_are_read(tmp_path):
   assert scores.average == 'score'
 
 
-def spoil(name):
-  """A dump with one thing wrong with it."""
+def invalid(name):
+  """Return a dump with one error."""
   samples = score_dumps.samples_of()
   fifth = samples[5]
   if name == 'no list':
@@ -211,29 +211,29 @@ def spoil(name):
 @pytest.mark.parametrize(
   'name, words',
   [
-    ('no list', 'holds a dict, not a list of samples'),
+    ('no list', 'contains a dict, not a list of samples'),
     ('nothing', 'not a list of samples'),
-    ('one missing', r'holds 29 samples, but there are 30 in ntu60_xsub_3d, sp'),
+    ('one missing', 'contains 29 samples, but ntu60_xsub_3d, split val has 30'),
     (
       'other order',
-      r'2[0-9] of 30 samples are not those of ntu60_xsub_3d, split val; the '
-      r'first is sample 0 \(S001A000\), with 3 in the dump and 0 in the data',
+      r'2[0-9] of 30 samples differ from ntu60_xsub_3d, split val; sample 0'
+      r' \(S001A000\) has 3 in the dump and 0 in the data',
     ),
     ('no scores', r'sample 5 \(S001A005\) has no pred_score, only num_classes'),
     ('two inputs', r'sample 5 .* several scores \(rgb, pose\)'),
-    ('views', r'sample 5 .* shape \[10, 7\].* views were not averaged'),
+    ('views', r'sample 5 .* shape \[10, 7\].* Average the views'),
     ('other classes', 'sample 5 .* has 60 classes, but the dataset has 7'),
     ('stated classes', 'sample 5 .* has 60 classes, but the dataset has 7'),
     ('not finite', 'sample 5 .* not finite'),
     ('too large', 'sample 5 .* not finite'),
     ('several labels', r'sample 5 .* gt_label of int64 \[2\]'),
-    ('integers', 'sample 5 .* where a vector of scores was expected'),
-    ('words', 'sample 5 .* has a str where a vector'),
+    ('integers', 'sample 5 .* expected a vector of scores'),
+    ('words', 'sample 5 .* has a str, expected a vector'),
   ],
 )
-def test_dump_that_does_not_fit_is_explained(name, words, tmp_path):
+def test_an_invalid_dump_is_an_error(name, words, tmp_path):
   path = tmp_path / 'joint.pkl'
-  path.write_bytes(pickle.dumps(spoil(name)))
+  path.write_bytes(pickle.dumps(invalid(name)))
   with pytest.raises(errors.UserError, match=words) as raised:
     score_dump.read(path, score_dumps.SOURCE)
   assert str(path) in str(raised.value) and '\n' not in str(raised.value)

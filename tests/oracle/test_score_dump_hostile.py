@@ -1,4 +1,4 @@
-"""Score dumps that are damaged, something else, or out to run something."""
+"""Score dumps that are damaged, of another kind, or that try to run code."""
 
 import collections
 import io
@@ -24,7 +24,7 @@ from skeljax.convert import score_dump
     (b'\x80\x04K', 'cut short'),
   ],
 )
-def test_other_files_are_named(content, words, tmp_path):
+def test_other_files_are_an_error(content, words, tmp_path):
   path = tmp_path / 'joint.pkl'
   if content is not None:
     path.write_bytes(content)
@@ -43,7 +43,7 @@ class Calls:
 
 
 def hidden_in_a_tensor(attack):
-  """What torch.save would put inside the bytes of a tensor."""
+  """Return an attack in the bytes of a tensor."""
   parts = (
     0x1950A86A20F9469CFC6C,  # The magic number of torch's older format.
     1001,
@@ -56,7 +56,7 @@ def hidden_in_a_tensor(attack):
 
 
 def huge_tensor():
-  """One number that claims to be 2^50 of them."""
+  """Return a tensor of 2^50 values in a storage of one."""
   storage = torch.ones(1)._typed_storage()
   arguments = (storage, 0, (2**50,), (0,), False, collections.OrderedDict())
   return Calls(torch._utils._rebuild_tensor_v2, *arguments)
@@ -69,7 +69,7 @@ def beyond_its_storage():
 
 
 def tensor_for_a_storage():
-  """A tensor where its storage should be: 4000 numbers in the memory of one."""
+  """Return a tensor in place of its storage: 4000 values in the memory of one."""
   inside = io.BytesIO()
   torch.save(torch.zeros(1).expand(4000), inside)
   storage = Calls(torch.storage._load_from_bytes, inside.getvalue())
@@ -88,7 +88,7 @@ def attacks(marker):
     'beside a tensor': [torch.ones(7), system],
     'huge': huge_tensor(),
     'beyond': beyond_its_storage(),
-    'storage that is none': Calls(
+    'invalid storage': Calls(
       torch._utils._rebuild_tensor_v2, [1.0], 0, (1,), (1,), False, {}
     ),
   }
@@ -108,10 +108,10 @@ def test_hostile_dump_runs_nothing(name, tmp_path):
   assert str(path) in str(raised.value)
 
 
-def test_a_tensor_cannot_bring_memory_that_is_not_its_own(tmp_path):
+def test_a_tensor_cannot_exceed_its_storage(tmp_path):
   path = tmp_path / 'joint.pkl'
   path.write_bytes(pickle.dumps([tensor_for_a_storage()], 2))
-  with pytest.raises(errors.UserError, match='asks for more than numbers'):
+  with pytest.raises(errors.UserError, match='contains more than numbers'):
     score_dump.read(path, score_dumps.SOURCE)
 
 
@@ -132,7 +132,7 @@ def test_the_attacks_would_work_on_pickle(name, tmp_path):
 
 @pytest.mark.filterwarnings('ignore:Detected pickle protocol')
 def test_damaged_dump_is_a_user_error(tmp_path, oracle_seed):
-  """Whatever is flipped or cut: one clear error, or scores of the right form."""
+  """Damaged bytes lead to a UserError, or to scores of the right shape."""
   whole = pickle.dumps(score_dumps.samples_of()[:3], 2)
   source = score_dump.Source(
     'a', ('x', 'y', 'z'), score_dumps.LABELS[:3], score_dumps.SOURCE.class_names

@@ -1,4 +1,4 @@
-"""What is written into a PyTorch file, and what is refused."""
+"""Writing PyTorch files."""
 
 import jax
 from ml_collections import config_dict
@@ -14,10 +14,8 @@ from skeljax import errors
 from skeljax import models
 from skeljax import run as run_lib
 from skeljax import skeletons
-from skeljax.convert import own_files
-from skeljax.convert import skeljax_to_torch
-from skeljax.convert import torch_to_skeljax
-from skeljax.datasets.spec import DataSpec
+from skeljax.convert import checkpoint
+from skeljax.datasets import spec as spec_lib
 
 _NARROW = {
   'base_channels': 8,
@@ -27,31 +25,29 @@ _NARROW = {
 }
 
 
-_NARROW_VOLUMES = {'base_channels': 2, 'stage_blocks': (1, 1, 1)}
+_NARROW_SLOWONLY = {'base_channels': 2, 'stage_blocks': (1, 1, 1)}
 
 
 def _save(path, config, naming='', layout='nturgb+d', **model):
-  """Writes random weights of a configuration, narrowed."""
-  is_volume = models.input_kind(config.model.name) == 'heatmaps'
-  narrow = _NARROW_VOLUMES if is_volume else _NARROW
+  """Write random weights of a narrow network; return the code base."""
+  is_slowonly = models.input_kind(config.model.name) == 'heatmaps'
+  narrow = _NARROW_SLOWONLY if is_slowonly else _NARROW
   config.model.update(narrow | model)
-  config.data.update(dir='/home/somebody/data', clip_len=8)
-  spec = DataSpec(
+  config.data.update(dir='/home/me/data', clip_len=8)
+  spec = spec_lib.DataSpec(
     layout=skeletons.get_layout(layout),
     class_names=('sit', 'stand', 'walk'),
-    num_channels=2 if is_volume else 3,
+    num_channels=2 if is_slowonly else 3,
     num_persons=2,
-    normalize='none',
-    keypoint_dtype='float32',
-    max_frames=0,
   )
+  run = run_lib.Run(config, spec)
   rng = np.random.default_rng(0)
   variables = jax.tree.map(
     lambda a: rng.random(a.shape, np.float32),
-    run_lib.Run(config, spec).abstract_variables(),
+    run.abstract_variables(),
   )
-  meta = run_lib.Run(config, spec).checkpoint_meta()
-  return skeljax_to_torch.save(str(path), variables, meta, naming)
+  meta = run.checkpoint_meta()
+  return checkpoint.save(str(path), variables, meta, naming)[0]
 
 
 @pytest.mark.parametrize(
@@ -65,14 +61,14 @@ def _save(path, config, naming='', layout='nturgb+d', **model):
       agcn_joint,
       'original',
       {'data_bn': ''},
-      "no AGCN of the form 'softmax_0x'",
+      "no AGCN of variant 'softmax_0x'",
     ),
-    (agcn_joint, 'mmaction1x', {}, "no AGCN of the form 'softmax_0x'"),
-    (posec3d_ntu60_keypoint, 'original', {}, 'not known for slowonly'),
+    (agcn_joint, 'mmaction1x', {}, "no AGCN of variant 'softmax_0x'"),
+    (posec3d_ntu60_keypoint, 'original', {}, 'slowonly exists as'),
     (posec3d_ntu60_keypoint, 'pyskl', {'with_pool2': True}, 'with_pool2=False'),
   ],
 )
-def test_a_code_base_gets_no_network_that_it_has_not(
+def test_a_network_that_a_code_base_does_not_have_is_an_error(
   config, naming, model, words, tmp_path
 ):
   path = tmp_path / 'model.pth'
@@ -81,40 +77,38 @@ def test_a_code_base_gets_no_network_that_it_has_not(
   assert not list(tmp_path.iterdir())
 
 
-def test_pyskl_gets_no_layout_that_it_has_no_name_for(tmp_path):
+def test_a_layout_that_pyskl_does_not_have_is_an_error(tmp_path):
   config = stgcn_mmaction1x.get_config()
-  with pytest.raises(errors.UserError, match='knows layouts by name only'):
+  with pytest.raises(errors.UserError, match='pyskl has the layouts'):
     _save(tmp_path / 'model.pth', config, 'pyskl', layout='ucla')
 
 
-def test_a_file_that_is_given_away_names_no_folder_of_its_maker(tmp_path):
+def test_a_written_file_contains_no_folders(tmp_path):
   path = tmp_path / 'model.pth'
   config = stgcn_mmaction1x.get_config()
-  config.train.init_from = '/home/somebody/weights.pth'
+  config.train.init_from = '/home/me/weights.pth'
   assert _save(path, config) == 'mmaction1x'
   meta = torch.load(path, weights_only=True)['meta']
-  assert 'somebody' not in str(meta)
-  kept = meta[own_files.META_KEY]
+  assert '/home/me' not in str(meta)
+  kept = meta[checkpoint.META_KEY]
   assert kept['spec']['class_names'] == ['sit', 'stand', 'walk']
-  found = torch_to_skeljax.load(str(path))
+  found = checkpoint.load(str(path))
   model = config_dict.ConfigDict(found.meta['config']).model
   assert tuple(model.down_stages) == (2,)
 
 
 @pytest.mark.parametrize('heatmap', ['keypoint', 'limb', 'keypoint_limb'])
-def test_posec3d_of_any_layout_comes_back_with_all_that_it_is(
-  heatmap, tmp_path
-):
+def test_config_and_spec_of_posec3d_are_read_back(heatmap, tmp_path):
   path = tmp_path / 'model.pth'
   config = posec3d_ntu60_keypoint.get_config(f'heatmap={heatmap}')
   config.input.sigma = 0.7
   assert _save(path, config, 'pyskl', layout='ucla') == 'pyskl'
-  assert 'somebody' not in str(torch.load(path, weights_only=True)['meta'])
-  found = torch_to_skeljax.load(str(path))
-  assert found.naming == 'pyskl'
+  assert '/home/me' not in str(torch.load(path, weights_only=True)['meta'])
+  found = checkpoint.load(str(path))
+  assert found.meta['torch']['code_base'] == 'pyskl'
   assert found.meta['spec']['layout']['name'] == 'ucla'
   assert not found.meta['torch']['is_assumed']
-  assert found.meta['torch']['is_stream_told']
+  assert found.meta['torch']['is_stream_known']
   expected = config.input.to_dict()
   features = found.meta['config']['input']
   assert {k: v for k, v in features.items() if not isinstance(v, list)} == {
@@ -123,11 +117,11 @@ def test_posec3d_of_any_layout_comes_back_with_all_that_it_is(
   assert features['sigma'] == 0.7
 
 
-def test_a_graph_of_many_hops_comes_back(tmp_path):
+def test_a_graph_of_many_hops_is_read_back(tmp_path):
   path = tmp_path / 'model.pth'
   config = stgcn_joint_3d.get_config()
   config.graph.update(mode='stgcn_spatial', max_hop=6)
   _save(path, config, 'mmaction0x')
-  found = torch_to_skeljax.load(str(path))
+  found = checkpoint.load(str(path))
   assert found.meta['config']['graph']['max_hop'] == 6
   assert found.variables['graph']['adjacency'].shape == (13, 25, 25)

@@ -1,4 +1,4 @@
-"""Which PyTorch files are read, and what becomes of their tensors."""
+"""Reading PyTorch files: formats, dtypes, moving averages."""
 
 import collections
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch_files
 
-from skeljax.convert import torch_checkpoint
+from skeljax.convert import torch_file
 
 
 def test_a_training_checkpoint_of_mmengine_is_read(state, save, tmp_path):
@@ -31,19 +31,19 @@ def test_a_training_checkpoint_of_mmengine_is_read(state, save, tmp_path):
     },
   }
   path = save(content)
-  file = torch_checkpoint.read(path)
-  torch_files.assert_holds(file, state)
+  file = torch_file.read(path)
+  torch_files.assert_contains(file, state)
   assert file.meta['cfg'] == 'x = 1'
   assert 'left out message_hub, optimizer, param_schedulers' in file.notes[0]
-  _, said = torch_files.convert(path, tmp_path)
-  assert "the optimiser's state is not converted" in said
+  _, notes = torch_files.convert(path, tmp_path)
+  assert 'the optimizer state is not converted' in notes
 
 
 def test_a_bare_state_dict_and_the_old_format_are_read(state, save):
   for is_zip in (True, False):
     for content in (state, {'state_dict': state}):
       path = save(content, _use_new_zipfile_serialization=is_zip)
-      torch_files.assert_holds(torch_checkpoint.read(path), state)
+      torch_files.assert_contains(torch_file.read(path), state)
 
 
 def test_parameters_and_views_are_read(state, save):
@@ -51,27 +51,25 @@ def test_parameters_and_views_are_read(state, save):
   state[name] = torch.nn.Parameter(state[name])
   big = torch.randn(2, *state[name].shape)
   state['cls_head.fc.weight'] = state['cls_head.fc.weight'].t().contiguous().t()
-  file = torch_checkpoint.read(save(state))
-  torch_files.assert_holds(file, {n: t.detach() for n, t in state.items()})
+  file = torch_file.read(save(state))
+  torch_files.assert_contains(file, {n: t.detach() for n, t in state.items()})
   del big
 
 
 def test_prefixes_of_data_parallel_are_removed(state, save):
   wrapped = {f'module.module.{n}': t for n, t in state.items()}
-  file = torch_checkpoint.read(save({'state_dict': wrapped}))
-  torch_files.assert_holds(file, state)
+  file = torch_file.read(save({'state_dict': wrapped}))
+  torch_files.assert_contains(file, state)
   assert any("prefix 'module.'" in note for note in file.notes)
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
-def test_half_precision_is_widened_exactly_and_said(
-  dtype, state, save, tmp_path
-):
+def test_half_precision_is_widened_exactly(dtype, state, save, tmp_path):
   half = {
     n: t.to(dtype) if t.is_floating_point() else t for n, t in state.items()
   }
   path = save(half)
-  file = torch_checkpoint.read(path)
+  file = torch_file.read(path)
   for name, tensor in half.items():
     if tensor.is_floating_point():
       assert file.state_dict[name].dtype == np.float32
@@ -81,12 +79,12 @@ def test_half_precision_is_widened_exactly_and_said(
     np.testing.assert_array_equal(
       file.state_dict[name], tensor.double().numpy()
     )
-  _, said = torch_files.convert(path, tmp_path)
+  _, notes = torch_files.convert(path, tmp_path)
   count = sum(t.is_floating_point() for t in state.values())
-  assert f'widened {count} half-precision tensors' in said
+  assert f'widened {count} half-precision tensors' in notes
 
 
-def test_other_types_are_listed_in_full(state, save, tmp_path):
+def test_other_types_are_listed(state, save, tmp_path):
   weight = state['cls_head.fc.weight']
   state['cls_head.fc.weight'] = weight.double()
   state['backbone.gcn.0.gcn.PA'] = torch.quantize_per_tensor(
@@ -96,7 +94,7 @@ def test_other_types_are_listed_in_full(state, save, tmp_path):
   state['backbone.gcn.2.gcn.PA'] = torch.zeros(3, 17, 17, device='meta')
   state['backbone.gcn.0.tcn.conv.bias'] = torch.zeros(8, dtype=torch.complex64)
   state['backbone.gcn.1.tcn.conv.bias'] = 3
-  text = torch_files.refusal(save({'state_dict': state}), tmp_path)
+  text = torch_files.error_of(save({'state_dict': state}), tmp_path)
   assert '6 tensors' in text
   for line in (
     'cls_head.fc.weight: torch.float64',
@@ -110,40 +108,43 @@ def test_other_types_are_listed_in_full(state, save, tmp_path):
 
 
 @pytest.mark.parametrize(
-  'content,said',
+  'content,expected',
   [
-    ([1, 2], 'holds a list'),
-    (torch.zeros(3), 'holds a Tensor'),
-    ({}, "'state_dict' holds no weights"),
-    ({'state_dict': None}, "'state_dict' holds no weights"),
-    ({'state_dict': {}}, "'state_dict' holds no weights"),
+    ([1, 2], 'contains a list'),
+    (torch.zeros(3), 'contains a Tensor'),
+    ({}, "'state_dict' contains no weights"),
+    ({'state_dict': None}, "'state_dict' contains no weights"),
+    ({'state_dict': {}}, "'state_dict' contains no weights"),
     ({'epoch': 3, 'arch': 'x'}, 'its entries are epoch, arch'),
-    ({'state_dict': {0: torch.zeros(3)}}, 'no names but 0'),
-    ({'state': {}, 'param_groups': []}, 'optimiser and no weights'),
-    ({'optimizer': {'state': {}}, 'epoch': 3}, 'optimiser and no weights'),
-    ({'fc.weight': torch.zeros(3)}, 'no network that skeljax knows'),
+    ({'state_dict': {0: torch.zeros(3)}}, 'has the name 0'),
+    ({'state': {}, 'param_groups': []}, 'optimizer state but no weights'),
+    (
+      {'optimizer': {'state': {}}, 'epoch': 3},
+      'optimizer state but no weights',
+    ),
+    ({'fc.weight': torch.zeros(3)}, 'no network that skeljax has'),
   ],
 )
-def test_files_without_our_weights_say_what_they_hold(
-  content, said, save, tmp_path
+def test_files_without_weights_are_an_error_with_their_content(
+  content, expected, save, tmp_path
 ):
   path = save(content)
-  text = torch_files.refusal(path, tmp_path)
-  assert said in text
+  text = torch_files.error_of(path, tmp_path)
+  assert expected in text
   assert path in text
 
 
-def test_a_file_of_an_optimizer_says_so(save, tmp_path):
+def test_a_file_of_an_optimizer_is_an_error(save, tmp_path):
   optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(3))], lr=0.1)
-  text = torch_files.refusal(save(optimizer.state_dict()), tmp_path)
-  assert 'Optimiser state is not converted' in text
+  text = torch_files.error_of(save(optimizer.state_dict()), tmp_path)
+  assert 'contains optimizer state but no weights' in text
 
 
 # Two sets of weights.
 
 
 def averaged_by_mmengine(state):
-  """What EMAHook of mmengine saves: the average is in state_dict."""
+  """Return what EMAHook of mmengine saves: state_dict is the average."""
   average = {n: t + 1 for n, t in state.items()}
   own = {f'module.{n}': t for n, t in state.items()}
   return {
@@ -153,7 +154,7 @@ def averaged_by_mmengine(state):
 
 
 def averaged_by_mmcv(state):
-  """What EMAHook of mmcv saves: parameters of the model in buffers."""
+  """Return what EMAHook of mmcv saves: parameters of the model in buffers."""
   result = {}
   for name, tensor in state.items():
     if name in dict(torch_files.pair().theirs.named_parameters()):
@@ -163,20 +164,20 @@ def averaged_by_mmcv(state):
   return {'state_dict': result}
 
 
-@pytest.mark.parametrize('form', [averaged_by_mmengine, averaged_by_mmcv])
-def test_of_two_sets_of_weights_one_has_to_be_chosen(
-  form, state, save, tmp_path
+@pytest.mark.parametrize('average', [averaged_by_mmengine, averaged_by_mmcv])
+def test_one_of_two_sets_of_weights_must_be_chosen(
+  average, state, save, tmp_path
 ):
-  content = form(state)
+  content = average(state)
   path = save(content)
-  text = torch_files.refusal(path, tmp_path)
+  text = torch_files.error_of(path, tmp_path)
   assert '--weights=ema' in text and '--weights=model' in text
-  model = torch_checkpoint.read(path, 'model')
+  model = torch_file.read(path, 'model')
   assert 'took the model weights of two sets' in model.notes
   assert {n: a.tobytes() for n, a in model.state_dict.items()} == {
     n: t.numpy().tobytes() for n, t in state.items()
   }
-  ema = torch_checkpoint.read(path, 'ema')
+  ema = torch_file.read(path, 'ema')
   parameters = dict(torch_files.pair().theirs.named_parameters())
   for name in parameters:
     np.testing.assert_array_equal(ema.state_dict[name], state[name].numpy() + 1)
@@ -184,7 +185,7 @@ def test_of_two_sets_of_weights_one_has_to_be_chosen(
 
 
 def test_mmengine_saves_the_average_as_the_model():
-  """Why `ema` is the state_dict: the claim behind averaged_by_mmengine."""
+  """Verifies what averaged_by_mmengine assumes."""
   from mmengine.hooks import EMAHook
   from mmengine.model import ExponentialMovingAverage
 
@@ -202,10 +203,7 @@ def test_mmengine_saves_the_average_as_the_model():
 
 def test_a_plain_file_has_no_average(state, save, tmp_path):
   path = save(state)
-  assert 'no averaged weights' in torch_files.refusal(
+  assert 'no moving average' in torch_files.error_of(
     path, tmp_path, weights='ema'
   )
-  torch_files.assert_holds(torch_checkpoint.read(path, 'model'), state)
-
-
-# Networks that do not fit.
+  torch_files.assert_contains(torch_file.read(path, 'model'), state)

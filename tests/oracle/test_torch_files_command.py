@@ -1,4 +1,4 @@
-"""What the command does with files that do not fit or are its own."""
+"""Files that do not fit, and files written by skeljax."""
 
 import functools
 import json
@@ -13,9 +13,9 @@ import torch_files
 
 from skeljax import errors
 from skeljax import skeletons
-from skeljax.convert import commands
-from skeljax.convert import skeljax_to_torch
-from skeljax.convert import torch_to_skeljax
+from skeljax.convert import __main__ as command
+from skeljax.convert import checkpoint
+from skeljax.convert import family as family_lib
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
@@ -24,7 +24,7 @@ def test_tensors_that_do_not_fit_are_all_listed(state, save, tmp_path):
   del state['backbone.gcn.1.gcn.bn.bias']
   state['backbone.gcn.2.tcn.bn.weight'] = torch.zeros(3)
   state['extra.weight'] = torch.zeros(2, 2)
-  text = torch_files.refusal(save(state), tmp_path)
+  text = torch_files.error_of(save(state), tmp_path)
   for line in (
     '3 tensors do not fit',
     'missing: backbone.gcn.1.gcn.bn.bias [8]',
@@ -35,18 +35,18 @@ def test_tensors_that_do_not_fit_are_all_listed(state, save, tmp_path):
 
 
 @pytest.mark.parametrize(
-  'given,said',
+  'overrides,expected',
   [
     (
       dict(layout=skeletons.get_layout('nturgb+d')),
-      "for 17 joints, but layout 'nturgb+d' has 25",
+      'has 17 joints, which does not fit nturgb+d (25)',
     ),
-    (dict(class_names=('a', 'b')), 'tells 7 classes apart, but --class_names'),
+    (dict(class_names=('a', 'b')), 'has 7 classes, but --class_names has 2'),
     (dict(down_stages=(2,)), '--down_stages=2'),
   ],
 )
-def test_what_is_given_has_to_fit(given, said, state, save, tmp_path):
-  assert said in torch_files.refusal(save(state), tmp_path, **given)
+def test_overrides_must_fit(overrides, expected, state, save, tmp_path):
+  assert expected in torch_files.error_of(save(state), tmp_path, **overrides)
 
 
 @pytest.mark.parametrize(
@@ -55,13 +55,13 @@ def test_what_is_given_has_to_fit(given, said, state, save, tmp_path):
     3,
     {},
     {'config': {}, 'spec': {}},
-    {'config': 3, 'spec': 4, 'is_assumed': False},
-    {'config': {}, 'spec': [], 'is_assumed': False},
+    {'config': 3, 'spec': 4, 'torch': {'is_assumed': False}},
+    {'config': {}, 'spec': [], 'torch': {'is_assumed': False}},
   ],
 )
-def test_a_forged_entry_of_ours_is_an_error(own, state, save, tmp_path):
+def test_a_forged_skeljax_entry_is_an_error(own, state, save, tmp_path):
   path = save({'state_dict': state, 'meta': {'skeljax': own}})
-  text = torch_files.refusal(path, tmp_path)
+  text = torch_files.error_of(path, tmp_path)
   assert path in text
 
 
@@ -76,60 +76,57 @@ def test_a_forged_entry_of_ours_is_an_error(own, state, save, tmp_path):
     ('graph', 'mode', 3),
   ],
 )
-def test_an_entry_of_ours_cannot_ask_for_another_network(
+def test_a_forged_entry_cannot_ask_for_another_network(
   section, field, value, state, save, tmp_path
 ):
   path = written_by_us(state, save, tmp_path)
   meta = torch.load(path, weights_only=True)['meta']
   meta['skeljax']['config'][section][field] = value
   other = save({'state_dict': state, 'meta': meta})
-  assert other in torch_files.refusal(other, tmp_path)
+  assert other in torch_files.error_of(other, tmp_path)
 
 
 def written_by_us(state, save, tmp_path):
-  """A file that came, was converted and written again."""
+  """Convert a file and write it again."""
   folder, _ = torch_files.convert(save(state), tmp_path / 'first')
   path = str(tmp_path / 'back.pth')
-  commands.to_torch_file(folder, path, 'last', '')
+  command.to_torch_file(folder, path, 'last', '')
   return path
 
 
-def test_what_we_wrote_needs_no_flags_and_takes_none(state, save, tmp_path):
+def test_a_file_of_skeljax_needs_no_flags_and_takes_none(state, save, tmp_path):
   path = written_by_us(state, save, tmp_path)
-  own = torch_to_skeljax.load(path)
-  first = torch_to_skeljax.load(save(state))
+  own = checkpoint.load(path)
+  first = checkpoint.load(save(state))
   for name in ('config', 'spec'):
     assert json.dumps(own.meta[name]) == json.dumps(first.meta[name])
-  # What was not known when it came is not known now.
+  # What was assumed before is still assumed.
   assert own.meta['torch']['is_assumed']
-  for given, flag in (
+  for overrides, flag in (
     (dict(num_persons=1), '--num_persons'),
     (dict(down_stages=(3,)), '--down_stages'),
     (dict(class_names=('x',) * 7), '--class_names'),
     (dict(layout=skeletons.get_layout('coco')), '--layout'),
-    (dict(pipeline=[]), '--config'),
+    (dict(config={'test_pipeline': []}), '--config'),
   ):
-    text = torch_files.refusal(path, tmp_path, **given)
+    text = torch_files.error_of(path, tmp_path, **overrides)
     assert flag in text and 'written by skeljax' in text
-
-
-# Where it is written.
 
 
 def test_nothing_is_overwritten(state, save, tmp_path):
   path = save(state)
   folder, _ = torch_files.convert(path, tmp_path)
   files = sorted(pathlib.Path(folder).rglob('*'))
-  assert 'exists already' in torch_files.refusal(path, tmp_path)
+  assert 'exists already' in torch_files.error_of(path, tmp_path)
   assert sorted(pathlib.Path(folder).rglob('*')) == files
   assert os.listdir(os.path.dirname(folder)) == ['workdir']
   with pytest.raises(errors.UserError, match='must be a new folder'):
-    commands.to_workdir(path, 'a.pth', torch_to_skeljax.Given())
+    command.to_workdir(path, 'a.pth', family_lib.Overrides())
   with pytest.raises(errors.UserError, match='must be a PyTorch file'):
-    commands.to_torch_file(folder, str(tmp_path / 'other'), 'last', '')
+    command.to_torch_file(folder, str(tmp_path / 'other'), 'last', '')
 
 
-def test_a_network_that_a_code_base_has_not_is_not_written(
+def test_a_network_that_a_code_base_does_not_have_is_an_error(
   state, save, tmp_path
 ):
   state_1x = torch_files.pair().theirs.state_dict()
@@ -137,8 +134,8 @@ def test_a_network_that_a_code_base_has_not_is_not_written(
   output = tmp_path / 'out.pth'
   for step in ('5', 'best'):
     with pytest.raises(errors.UserError):
-      commands.to_torch_file(folder, str(output), step, '')
-  loaded = torch_to_skeljax.load(save(state))
+      command.to_torch_file(folder, str(output), step, '')
+  loaded = checkpoint.load(save(state))
   meta = dict(loaded.meta)
   meta['config'] = {**meta['config'], 'model': dict(meta['config']['model'])}
   meta['config']['model']['adaptive'] = 'offset'
@@ -151,21 +148,21 @@ def test_a_network_that_a_code_base_has_not_is_not_written(
       unit['offset'] = unit.pop('importance')
       gcn[name]['gcn'] = unit
   with pytest.raises(errors.UserError, match='mmaction0x.*offset'):
-    skeljax_to_torch.save(
+    checkpoint.save(
       str(output), {**loaded.variables, 'params': gcn}, meta, 'mmaction0x'
     )
   assert not output.exists()
   assert not [p for p in os.listdir(tmp_path) if p.startswith('.')]
 
 
-def test_an_output_that_is_a_folder_is_said(state, save, tmp_path):
+def test_an_output_that_is_a_folder_is_an_error(state, save, tmp_path):
   folder, _ = torch_files.convert(save(state), tmp_path)
   (tmp_path / 'taken.pth').mkdir()
   with pytest.raises(errors.UserError, match='is a folder'):
-    commands.to_torch_file(folder, str(tmp_path / 'taken.pth'), 'last', '')
+    command.to_torch_file(folder, str(tmp_path / 'taken.pth'), 'last', '')
 
 
-def test_the_command_ends_with_one_paragraph_and_status_2(
+def test_an_error_of_the_command_is_one_paragraph_with_status_2(
   state, save, tmp_path
 ):
   run = functools.partial(

@@ -1,4 +1,4 @@
-"""Files that are damaged, something else, or out to run something."""
+"""Files that are damaged, of another kind, or that try to run code."""
 
 import collections
 import os
@@ -12,60 +12,60 @@ import pytest
 import torch_files
 
 from skeljax import errors
-from skeljax.convert import torch_checkpoint
-from skeljax.convert import torch_to_skeljax
+from skeljax.convert import checkpoint
+from skeljax.convert import torch_file
 
 
 @pytest.mark.parametrize(
-  'content,said',
+  'content,expected',
   [
-    (b'weights\n', 'no file of torch.save'),
-    (b'', 'is empty'),
-    (pickle.dumps({'state_dict': {}}), 'no file of torch.save'),
-    (bytes(range(256)) * 40, 'no file of torch.save'),
-    (b'PK\x03\x04' + bytes(500), 'damaged, cut short or of another kind'),
+    (b'weights\n', 'not a file of torch.save'),
+    (b'', 'is empty.'),
+    (pickle.dumps({'state_dict': {}}), 'not a file of torch.save'),
+    (bytes(range(256)) * 40, 'not a file of torch.save'),
+    (b'PK\x03\x04' + bytes(500), 'not a PyTorch file, or damaged'),
   ],
 )
-def test_other_kinds_of_files_are_refused(content, said, tmp_path):
+def test_other_files_are_an_error(content, expected, tmp_path):
   path = tmp_path / 'file.pth'
   path.write_bytes(content)
-  text = torch_files.refusal(str(path), tmp_path)
+  text = torch_files.error_of(str(path), tmp_path)
   assert str(path) in text
-  assert said in text
+  assert expected in text
 
 
-def test_other_zip_files_are_refused(tmp_path):
+def test_other_zip_files_are_an_error(tmp_path):
   path = str(tmp_path / 'scores.npz')
   np.savez(path, a=np.zeros(3))
-  assert 'of another kind' in torch_files.refusal(path, tmp_path)
+  assert 'not a PyTorch file' in torch_files.error_of(path, tmp_path)
   path = str(tmp_path / 'empty.pth')
   zipfile.ZipFile(path, 'w').close()
-  assert path in torch_files.refusal(path, tmp_path)
+  assert path in torch_files.error_of(path, tmp_path)
 
 
-def test_folders_and_missing_files_are_said(tmp_path):
-  assert 'no such file' in torch_files.refusal(
+def test_folders_and_missing_files_are_an_error(tmp_path):
+  assert 'no such file' in torch_files.error_of(
     str(tmp_path / 'absent.pth'), tmp_path
   )
   folder = tmp_path / 'folder.pth'
   folder.mkdir()
-  assert 'is a folder' in torch_files.refusal(str(folder), tmp_path)
+  assert 'is a folder' in torch_files.error_of(str(folder), tmp_path)
 
 
 @pytest.mark.parametrize('is_zip', [True, False], ids=['zip', 'legacy'])
-def test_a_file_cut_anywhere_is_refused(is_zip, state, save, tmp_path):
+def test_an_incomplete_file_is_an_error(is_zip, state, save, tmp_path):
   path = save(state, _use_new_zipfile_serialization=is_zip)
   whole = pathlib.Path(path).read_bytes()
   for tenths in range(10):
     pathlib.Path(path).write_bytes(whole[: len(whole) * tenths // 10])
-    text = torch_files.refusal(path, tmp_path)
+    text = torch_files.error_of(path, tmp_path)
     assert path in text, tenths
   pathlib.Path(path).write_bytes(whole[:-1])
-  assert path in torch_files.refusal(path, tmp_path)
+  assert path in torch_files.error_of(path, tmp_path)
 
 
 @pytest.mark.parametrize('is_zip', [True, False], ids=['zip', 'legacy'])
-def test_damage_anywhere_is_at_worst_an_error(is_zip, state, save):
+def test_damage_is_at_most_a_user_error(is_zip, state, save):
   small = collections.OrderedDict(list(state.items())[:4])
   path = save({'state_dict': small}, _use_new_zipfile_serialization=is_zip)
   whole = bytearray(pathlib.Path(path).read_bytes())
@@ -76,19 +76,19 @@ def test_damage_anywhere_is_at_worst_an_error(is_zip, state, save):
       damaged[place] = rng.integers(256)
     pathlib.Path(path).write_bytes(damaged)
     try:
-      torch_checkpoint.read(path)
+      torch_file.read(path)
     except errors.UserError as error:
       assert path in str(error)
 
 
 def attacks(marker):
-  """Objects that make the file `marker` when they are loaded."""
+  """Return objects that create the file `marker` when they are unpickled."""
   touch = f'touch {marker}'
   return {
     'os.system': torch_files.Hostile(os.system, touch),
     'exec': torch_files.Hostile(exec, f"open({str(marker)!r}, 'w')"),
     'open': torch_files.Hostile(open, str(marker), 'w'),
-    # What mmengine's files call to name a method, used to reach another.
+    # Files of mmengine call getattr to name a method.
     'getattr': torch_files.Hostile(
       torch_files.Hostile(
         getattr, torch_files.Hostile(__import__, 'os'), 'system'
@@ -129,7 +129,7 @@ def test_a_hostile_file_runs_nothing(
     content['message_hub'] = [attack]
   path = save(content, _use_new_zipfile_serialization=is_zip)
   try:
-    torch_to_skeljax.load(path)
+    checkpoint.load(path)
   except errors.UserError as error:
     assert path in str(error)
   else:
@@ -139,7 +139,7 @@ def test_a_hostile_file_runs_nothing(
   assert not marker.exists()
 
 
-def test_a_call_by_an_innocent_name_is_not_made(save, state, tmp_path):
+def test_a_renamed_call_is_not_made(save, state, tmp_path):
   marker = tmp_path / 'marker'
   path = save({'state_dict': state, 'x': torch_files.Hostile(print, 'y')})
   targets = (
@@ -171,19 +171,19 @@ def test_a_call_by_an_innocent_name_is_not_made(save, state, tmp_path):
       for entry, content in changed.items():
         archive.writestr(entry, content)
     try:
-      torch_checkpoint.read(path)
+      torch_file.read(path)
     except errors.UserError:
       pass
     assert not marker.exists(), target
 
 
-def test_what_was_asked_for_is_named(state, save, tmp_path):
+def test_the_error_names_what_the_file_asks_for(state, save, tmp_path):
   path = save(
     {'state_dict': state, 'meta': {'x': torch_files.Hostile(os.system, 'true')}}
   )
-  text = torch_files.refusal(path, tmp_path)
+  text = torch_files.error_of(path, tmp_path)
   assert 'posix.system' in text
-  assert 'Nothing of it was run' in text
+  assert 'Nothing in it was run' in text
   path = save(
     {
       'state_dict': state,
@@ -191,10 +191,10 @@ def test_what_was_asked_for_is_named(state, save, tmp_path):
     },
     _use_new_zipfile_serialization=False,
   )
-  assert 'posix.system' in torch_files.refusal(path, tmp_path)
+  assert 'posix.system' in torch_files.error_of(path, tmp_path)
 
 
-def test_attributes_of_a_dictionary_are_not_its_content(state, save, tmp_path):
+def test_attributes_of_a_dictionary_are_ignored(state, save, tmp_path):
   class Odd:
     def __init__(self, items):
       self._items = items
@@ -205,7 +205,4 @@ def test_attributes_of_a_dictionary_are_not_its_content(state, save, tmp_path):
       return collections.OrderedDict, (), attributes, None, items
 
   path = save(Odd({'state_dict': Odd(state), 'meta': Odd({'cfg': ''})}))
-  torch_files.assert_holds(torch_checkpoint.read(path), state)
-
-
-# Files as they are met with.
+  torch_files.assert_contains(torch_file.read(path), state)

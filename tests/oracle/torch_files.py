@@ -1,4 +1,4 @@
-"""A small PyTorch file to damage, and how the command takes it."""
+"""A small PyTorch file to damage, and helpers that convert it."""
 
 import collections
 import functools
@@ -11,8 +11,8 @@ import torch
 
 from skeljax import errors
 from skeljax import skeletons
-from skeljax.convert import commands
-from skeljax.convert import torch_to_skeljax
+from skeljax.convert import __main__ as command
+from skeljax.convert import family
 from skeljax.skeletons import graph as graph_lib
 
 CONFIG = networks.Config(
@@ -30,17 +30,17 @@ CONFIG = networks.Config(
 
 @functools.cache
 def pair() -> networks.Pair:
-  """mmaction2's ST-GCN of three narrow stages, and ours."""
+  """ST-GCN of three narrow stages in mmaction2 and in skeljax."""
   return networks.build(CONFIG)
 
 
 def make_state() -> dict[str, torch.Tensor]:
-  """Its state_dict, to be changed at will."""
+  """Return its state_dict, which tests may change."""
   return collections.OrderedDict(pair().theirs.state_dict())
 
 
 class Hostile:
-  """Pickles to a call of anything."""
+  """Unpickling calls a function."""
 
   def __init__(self, function, *args):
     self._call = (function, args)
@@ -49,27 +49,27 @@ class Hostile:
     return self._call
 
   def __call__(self):
-    """Never called: pickle wants what a call is made of to be callable."""
+    """Never called, but pickle requires a callable."""
 
 
-def convert(path, tmp_path, **given):
-  """The folder that the command writes, and what it says."""
+def convert(path, tmp_path, **overrides):
+  """Return the folder that the command writes, and its notes."""
   output = str(tmp_path / 'written' / 'workdir')
-  said = commands.to_workdir(path, output, torch_to_skeljax.Given(**given))
-  return output, '\n'.join(said)
+  notes = command.to_workdir(path, output, family.Overrides(**overrides))
+  return output, '\n'.join(notes)
 
 
-def refusal(path, tmp_path, **given):
-  """What the command says when it refuses; it must leave nothing behind."""
+def error_of(path, tmp_path, **overrides):
+  """Return the error of a conversion, which must leave no file behind."""
   before = sorted(os.listdir(tmp_path))
   with pytest.raises(errors.UserError) as error:
-    convert(path, tmp_path, **given)
+    convert(path, tmp_path, **overrides)
   assert sorted(os.listdir(tmp_path)) == before
   return str(error.value)
 
 
-def assert_holds(file, state):
-  """A TorchCheckpoint has exactly these tensors."""
+def assert_contains(file, state):
+  """Assert that a TorchFile has exactly these tensors."""
   assert list(file.state_dict) == list(state)
   for name, tensor in state.items():
     np.testing.assert_array_equal(file.state_dict[name], tensor.numpy())

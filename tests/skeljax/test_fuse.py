@@ -1,4 +1,4 @@
-"""Fusion by sample id, its refusals, and the command."""
+"""Fusion by sample id, its errors, and the command."""
 
 import dataclasses
 import os
@@ -31,7 +31,7 @@ def _scores(ids, seed, /, **fields):
   )
 
 
-def test_joins_on_the_id_whatever_the_order():
+def test_samples_are_joined_by_id_in_any_order():
   joint, bone = _scores(IDS, 0), _scores(IDS, 1)
   shuffled = _scores(IDS[::-1], 1)
   fused, aligned = fuse.fuse({'joint': joint, 'bone': shuffled}, [2.0, 0.5])
@@ -42,12 +42,12 @@ def test_joins_on_the_id_whatever_the_order():
   assert fused.meta['fused'][1]['weight'] == 0.5
 
 
-def test_different_samples_are_refused_with_counts_and_three_of_them():
+def test_different_samples_are_an_error_with_counts_and_examples():
   sets = {'j.npz': _scores(IDS[:6], 0), 'b.npz': _scores(IDS[4:5], 1)}
   with pytest.raises(errors.UserError) as caught:
     fuse.fuse(sets, [1, 1])
   assert str(caught.value).startswith(
-    'j.npz and b.npz hold different samples: 5 only in j.npz (S000, S001,'
+    'j.npz and b.npz contain different samples: 5 only in j.npz (S000, S001,'
     ' S002, ...). Evaluate both'
   )
   sets['b.npz'] = _scores(IDS[5:], 1)
@@ -55,7 +55,7 @@ def test_different_samples_are_refused_with_counts_and_three_of_them():
     fuse.fuse(sets, [1, 1])
 
 
-def test_intersect_keeps_what_all_have():
+def test_intersect_keeps_the_samples_in_every_file():
   sets = {
     'j.npz': _scores(IDS[:6], 0),
     'b.npz': _scores(IDS[4:], 1),
@@ -73,17 +73,20 @@ def test_intersect_keeps_what_all_have():
 @pytest.mark.parametrize(
   'fields, words',
   [
-    ({'class_names': ('sit', 'stand', 'fall')}, "class 2 is 'wave' in the one"),
+    ({'class_names': ('sit', 'stand', 'fall')}, "class 2 is 'wave' and 'fall'"),
     (
       {'class_names': ('sit', 'stand', 'wave', 'x'), 'scores': np.ones((8, 4))},
-      '3 against 4 classes',
+      '3 and 4 classes',
     ),
-    ({'average': 'score'}, r'j holds probabilities \(prob\), b logits'),
-    ({'labels': LABELS[::-1]}, r'labels of 6 samples \(S000: 0/1, S001: 1/0, '),
+    ({'average': 'score'}, r'j contains probabilities \(prob\), b logits'),
+    (
+      {'labels': LABELS[::-1]},
+      r'labels for 6 samples \(S000: 0/1, S001: 1/0, ',
+    ),
     ({'ids': IDS[:7] + IDS[:1]}, r'b: 1 sample ids occur more than once'),
   ],
 )
-def test_what_cannot_be_compared_is_refused(fields, words):
+def test_incompatible_files_are_an_error(fields, words):
   with pytest.raises(errors.UserError, match=words):
     fuse.fuse({'j': _scores(IDS, 0), 'b': _scores(IDS, 1, **fields)}, [1, 1])
 
@@ -92,7 +95,7 @@ def test_what_cannot_be_compared_is_refused(fields, words):
   'weights, words',
   [
     ([1.0], '1 numbers for 2 score files'),
-    ([1.0, float('nan')], 'must be finite'),
+    ([1.0, float('nan')], 'expected finite'),
     ([0.0, 0.0], 'not all 0'),
   ],
 )
@@ -101,7 +104,7 @@ def test_weights(weights, words):
     fuse.fuse({'j': _scores(IDS, 0), 'b': _scores(IDS, 1)}, weights)
 
 
-def test_table_shows_percents():
+def test_the_table_is_in_percent():
   right = _scores(IDS, 0, scores=np.eye(3, dtype=np.float32)[LABELS])
   wrong = dataclasses.replace(right, scores=1 - right.scores)
   fused, aligned = fuse.fuse({'right': right, 'wrong': wrong}, [2, 1])
@@ -136,6 +139,6 @@ def test_command(tmp_path):
   ]
   assert score_file.read(tmp_path / 'sum.npz').ids == IDS
 
-  refused = _command(tmp_path, 'joint.npz', 'bone.npz', '--weights=1,one')
-  assert refused.returncode == 2
-  assert refused.stderr.startswith('error: --weights=1,one: numbers')
+  failed = _command(tmp_path, 'joint.npz', 'bone.npz', '--weights=1,one')
+  assert failed.returncode == 2
+  assert failed.stderr.startswith('error: --weights=1,one: expected numbers')

@@ -163,7 +163,7 @@ def test_joint_and_limb_channels_of_equal_number_differ(log):
     error.value
   )
   known = make_pretrained(
-    make_config(), SPEC, meta={'torch': {'is_stream_told': True}}
+    make_config(), SPEC, meta={'torch': {'is_stream_known': True}}
   )
   with pytest.raises(errors.UserError, match='the input is'):
     initial_weights.check(known, run_lib.Run(limb, SPEC))

@@ -1,4 +1,4 @@
-"""Score files: round trip, and words for broken ones."""
+"""Score files: round trip, and errors for damaged ones."""
 
 import dataclasses
 import pickle
@@ -40,7 +40,7 @@ def test_equal_scores_are_equal_bytes(tmp_path, score_set):
   assert (tmp_path / 'a.npz').read_bytes() == (tmp_path / 'b.npz').read_bytes()
 
 
-def test_failed_write_keeps_the_old_file(tmp_path, score_set, monkeypatch):
+def test_a_failed_write_keeps_the_old_file(tmp_path, score_set, monkeypatch):
   path = tmp_path / 'bone.npz'
   score_file.write(path, score_set)
   old = path.read_bytes()
@@ -56,11 +56,11 @@ def test_failed_write_keeps_the_old_file(tmp_path, score_set, monkeypatch):
 
 
 @pytest.mark.parametrize('size', [0, 40, 300, -1])
-def test_a_file_cut_short(tmp_path, score_set, size):
+def test_an_incomplete_file_is_an_error(tmp_path, score_set, size):
   path = tmp_path / 'bone.npz'
   score_file.write(path, score_set)
   path.write_bytes(path.read_bytes()[:size])
-  with pytest.raises(errors.UserError, match='bone.npz: .*cut short'):
+  with pytest.raises(errors.UserError, match='bone.npz: .*incomplete'):
     score_file.read(path)
 
 
@@ -96,7 +96,7 @@ def test_other_npz_files_and_missing_fields(tmp_path):
   with pytest.raises(errors.UserError, match='but not a score file'):
     score_file.read(path)
   np.savez(path, format='skeljax-scores-1')
-  with pytest.raises(errors.UserError, match="missing or broken \\('ids"):
+  with pytest.raises(errors.UserError, match="missing or damaged \\('ids"):
     score_file.read(path)
 
 
@@ -110,7 +110,7 @@ def test_other_npz_files_and_missing_fields(tmp_path):
     ({'scores': np.full((3, 2), np.nan)}, "sample 'a' has scores"),
     (
       {'ids': (), 'scores': np.ones((0, 2)), 'labels': np.ones(0, int)},
-      'not one sample',
+      'has no samples',
     ),
   ],
 )

@@ -1,7 +1,7 @@
-"""Networks with random weights, and the PyTorch tensors that hold them.
+"""Networks with random weights, and their PyTorch tensors.
 
-Nothing is compiled: shapes come from eval_shape, numbers from NumPy. PyTorch is
-not needed either; a state_dict is a dictionary of arrays here.
+Nothing is compiled: shapes come from eval_shape, values from NumPy. PyTorch is
+not needed: a state_dict is a dictionary of arrays here.
 """
 
 from collections.abc import Mapping
@@ -17,17 +17,18 @@ import pytest
 
 from skeljax import models
 from skeljax import skeletons
+from skeljax.convert import checkpoint
 from skeljax.convert import tensors
 from skeljax.skeletons import graph as graph_lib
 
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-  """A network of ours with weights.
+  """A skeljax network with weights.
 
   Attributes:
     family: 'stgcn', 'agcn' or 'slowonly'.
-    model: what apply takes.
+    model: the module.
     variables: the collections params, batch_stats and graph; NumPy arrays.
   """
 
@@ -41,9 +42,12 @@ class Network:
     return None if graph is None else graph.adjacency()
 
   def state_dict(self, naming: str) -> dict[str, np.ndarray]:
-    """What a file of a code base would hold."""
+    """Return the tensors of a file of a code base."""
     return tensors.to_torch(
-      self.variables, self.family, naming, adjacency=self.adjacency, counters=7
+      self.variables,
+      checkpoint.FAMILIES[self.family].get_naming(naming),
+      adjacency=self.adjacency,
+      counters=7,
     )
 
 
@@ -72,7 +76,7 @@ def _make(
 def _make_slowonly(
   *, channels: int = 17, num_classes: int = 4, seed: int = 0, **options
 ) -> Network:
-  """The network of PoseC3D; sizes of its volumes are in no array."""
+  """SlowOnly; no array depends on the size of the heatmaps."""
   options = dict(base_channels=2, stage_blocks=(1, 2, 1)) | options
   model = models.build_model('slowonly', num_classes=num_classes, **options)
   rng = np.random.default_rng(seed)
@@ -92,7 +96,7 @@ def _abstract(model: nn.Module, shape: tuple[int, ...]):
 
 
 def _fill(path, array, graph, rng):
-  """About what training leaves there; a fixed graph stays."""
+  """Return values as after training; a fixed graph is kept."""
   noise = rng.normal(size=array.shape)
   if path[-1] == 'adjacency':
     learned = path[0] == 'params'
@@ -122,7 +126,7 @@ def make_slowonly():
 
 @pytest.fixture(scope='session')
 def coco_network():
-  """A narrow ST-GCN of three stages as most tests here need one."""
+  """A narrow ST-GCN of three stages."""
   return _make(
     'stgcn',
     graph=graph_lib.Graph(skeletons.get_layout('coco'), 'stgcn_spatial'),

@@ -1,8 +1,9 @@
-"""Claims about reading published configurations without running them."""
+"""Reading published configs and translating pipelines of graph networks."""
 
 import pytest
 
 from skeljax import errors
+from skeljax.convert import joint_input
 from skeljax.convert import published_config
 
 ONE_X = """
@@ -69,12 +70,12 @@ data = dict(test=dict(pipeline=[
 """
 
 
-def read(text, is_pyskl=False):
-  """`preprocessing` of a text."""
+def read(text, code_base='mmaction1x'):
+  """Return fields of data and input, and the number of persons."""
   pipeline = published_config.test_pipeline(published_config.parse(text))
   return (
-    *published_config.preprocessing(pipeline, is_pyskl),
-    published_config.num_persons(pipeline),
+    *joint_input.translate(pipeline, code_base),
+    joint_input.num_persons(pipeline),
   )
 
 
@@ -91,7 +92,7 @@ def test_mmaction1x():
   )
 
 
-def test_mmaction1x_as_a_checkpoint_holds_it():
+def test_mmaction1x_as_in_a_checkpoint():
   assert read(ONE_X_RESOLVED) == (
     {'frames': 'uniform', 'clip_len': 100, 'num_clips': 10},
     {'normalize_2d': 'mmaction1x', 'stream': 'joint_motion'},
@@ -108,7 +109,7 @@ def test_mmaction0x():
 
 
 def test_pyskl_and_names_of_earlier_values():
-  assert read(PYSKL, is_pyskl=True) == (
+  assert read(PYSKL, 'pyskl') == (
     {'frames': 'uniform_pyskl', 'clip_len': 100, 'num_clips': 10},
     {
       'normalize_2d': 'pyskl_auto',
@@ -120,7 +121,7 @@ def test_pyskl_and_names_of_earlier_values():
 
 
 def test_pyskl_without_its_sampling():
-  assert read(VANILLA, is_pyskl=True) == (
+  assert read(VANILLA, 'pyskl') == (
     {'frames': 'zero', 'clip_len': 300, 'num_clips': 1},
     {
       'normalize_2d': 'pyskl_fix',
@@ -131,7 +132,7 @@ def test_pyskl_without_its_sampling():
   )
 
 
-def test_code_in_a_configuration_is_not_run(tmp_path):
+def test_code_in_a_config_is_not_run(tmp_path):
   marker = tmp_path / 'marker'
   text = f"""
 import os
@@ -174,12 +175,12 @@ def dict(**kwargs): os.system('touch {marker}')
     'data = [1]; test_dataloader = 4',
   ],
 )
-def test_a_text_that_makes_no_sense_has_no_pipeline(text):
+def test_invalid_text_has_no_pipeline(text):
   assert published_config.test_pipeline(published_config.parse(text)) == []
 
 
 @pytest.mark.parametrize(
-  'transform,said',
+  'transform,expected',
   [
     (
       "type='UniformSample', clip_len=n",
@@ -204,10 +205,10 @@ def test_a_text_that_makes_no_sense_has_no_pipeline(text):
     ),
   ],
 )
-def test_an_argument_that_skeljax_has_not_is_named(transform, said):
+def test_an_unsupported_argument_is_an_error(transform, expected):
   with pytest.raises(errors.UserError) as error:
-    read(f'test_pipeline = [dict({transform})]', is_pyskl=True)
-  assert said in str(error.value)
+    read(f'test_pipeline = [dict({transform})]', 'pyskl')
+  assert expected in str(error.value)
   assert '--config=FILE' in str(error.value)
 
 
@@ -220,7 +221,7 @@ def test_a_file_is_read_with_its_bases(tmp_path):
   values = published_config.read(str(tmp_path / 'bone.py'))
   assert values['other'] == 3
   assert len(published_config.test_pipeline(values)) == 6
-  # What is said last wins.
+  # The last assignment counts.
   (tmp_path / 'own.py').write_text(
     "_base_ = 'bone.py'\ntest_pipeline = [dict(type='PadTo')]\n"
   )
@@ -231,53 +232,51 @@ def test_a_file_is_read_with_its_bases(tmp_path):
 def test_a_file_based_on_itself_is_an_error(tmp_path):
   (tmp_path / 'a.py').write_text("_base_ = 'b.py'\n" + ONE_X.split('\n', 2)[2])
   (tmp_path / 'b.py').write_text("_base_ = ['./a.py']\n")
-  with pytest.raises(errors.UserError, match='based on itself'):
+  with pytest.raises(errors.UserError, match='includes the file itself'):
     published_config.read(str(tmp_path / 'a.py'))
 
 
-def test_what_is_no_configuration_is_an_error(tmp_path):
+def test_other_files_are_an_error(tmp_path):
   with pytest.raises(errors.UserError, match='no such'):
     published_config.read(str(tmp_path / 'absent.py'))
   (tmp_path / 'plain.py').write_text('x = 1\n')
   with pytest.raises(errors.UserError, match='no test_pipeline'):
     published_config.read(str(tmp_path / 'plain.py'))
   (tmp_path / 'binary.py').write_bytes(bytes(range(256)))
-  with pytest.raises(errors.UserError, match='no text'):
+  with pytest.raises(errors.UserError, match='not a text file'):
     published_config.read(str(tmp_path / 'binary.py'))
 
 
-def test_text_in_meta_is_that_of_mmengine_or_mmcv():
-  assert published_config.text_of({'cfg': 'a = 1'}) == 'a = 1'
-  assert published_config.text_of({'config': 'b = 1'}) == 'b = 1'
-  assert published_config.text_of({'cfg': {'a': 1}, 'epoch': 3}) == ''
+def test_the_config_in_meta_is_that_of_mmengine_or_mmcv():
+  assert published_config.from_meta({'cfg': 'a = 1'}) == {'a': 1}
+  assert published_config.from_meta({'config': 'b = 1'}) == {'b': 1}
+  assert published_config.from_meta({'cfg': {'a': 1}, 'epoch': 3}) == {}
 
 
 @pytest.mark.parametrize(
   'transform, words',
   [
-    (dict(type='RandomRot'), "'RandomRot' in its test_pipeline"),
-    (dict(type=None), 'None in its test_pipeline'),
-    (dict(type='UniformSampleFrames', seed=7), 'skeljax has 255'),
-    (dict(type='UniformSampleFrames', clip_len=4, p_interval=2), 'has 1'),
-    (dict(type='FormatGCNInput', mode='loop'), "skeljax has 'zero'"),
-    (dict(type='PoseNormalize', mean=[320, 240, 0.5]), 'has .960, 540'),
-    (dict(type='PreNormalize2D', img_shape=[480, 640]), 'has .1080, 1920'),
-    (dict(type='PoseDecode', speed=2), 'skeljax has nothing'),
+    (dict(type='RandomRot'), "test_pipeline .* transform 'RandomRot'"),
+    (dict(type=None), 'transform None'),
+    (dict(type='UniformSampleFrames', seed=7), 'supports 255'),
+    (dict(type='UniformSampleFrames', clip_len=4, p_interval=2), 'supports 1'),
+    (dict(type='FormatGCNInput', mode='loop'), "supports 'zero'"),
+    (dict(type='PoseNormalize', mean=[320, 240, 0.5]), 'supports .960, 540'),
+    (dict(type='PreNormalize2D', img_shape=[480, 640]), 'supports .1080, 1920'),
+    (dict(type='PoseDecode', speed=2), 'supports no such argument'),
   ],
 )
-def test_what_skeljax_does_not_do_is_refused_and_never_left_out(
-  transform, words
-):
+def test_unsupported_transforms_are_never_dropped(transform, words):
   with pytest.raises(errors.UserError, match=words):
-    published_config.preprocessing([transform], is_pyskl=False)
+    joint_input.translate([transform], 'mmaction1x')
 
 
-def test_bones_and_motion_of_0x_may_be_steps_of_their_own():
+def test_bones_and_motion_of_0x_are_separate_transforms():
   bone, motion = dict(type='JointToBone'), dict(type='ToMotion')
   for pipeline, stream in (
     ([bone], 'bone'),
     ([motion], 'joint_motion'),
     ([bone, motion], 'bone_motion'),
   ):
-    _, features = published_config.preprocessing(pipeline, is_pyskl=False)
+    _, features = joint_input.translate(pipeline, 'mmaction0x')
     assert features['stream'] == stream

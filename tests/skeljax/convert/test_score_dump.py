@@ -1,4 +1,4 @@
-"""What of score dumps needs no torch; tests/oracle has the rest."""
+"""Score dumps without torch; tests/oracle has the other tests."""
 
 import pickle
 import sys
@@ -18,7 +18,7 @@ def source(tiny_root):
 
 
 def test_source_is_the_split_in_annotation_order(source):
-  # As conftest.py writes them: 22 clips to train on, then nine.
+  # conftest.py writes 22 training clips, then nine.
   assert source.name == 'tiny, split val'
   assert source.ids == tuple(f'clip{i:03d}' for i in range(22, 31))
   assert source.labels == tuple(i % 3 for i in range(22, 31))
@@ -33,7 +33,7 @@ def test_score_vectors_of_0x_get_ids_and_labels(source, tmp_path):
   np.testing.assert_array_equal(score_set.scores, scores)
   np.testing.assert_array_equal(score_set.labels, source.labels)
   assert score_set.ids == source.ids and score_set.average == 'score'
-  # It is a score file like any other from here on.
+  # It can be written as a score file.
   score_file.write(tmp_path / 'scores.npz', score_set)
   again = score_file.read(tmp_path / 'scores.npz')
   assert again.meta == {'dump': 'result.pkl'}
@@ -47,13 +47,15 @@ def test_score_vectors_of_0x_get_ids_and_labels(source, tmp_path):
     ([[-0.2, 0.7, 0.5]] * 9, 'score'),
   ],
 )
-def test_probabilities_are_recognised(rows, average, source, tmp_path):
+def test_probabilities_are_recognized(rows, average, source, tmp_path):
   path = tmp_path / 'result.pkl'
   path.write_bytes(pickle.dumps(list(np.float32(rows))))
   assert score_dump.read(path, source).average == average
 
 
-def test_without_torch_the_package_is_named(source, tmp_path, monkeypatch):
+def test_without_torch_the_error_names_the_package(
+  source, tmp_path, monkeypatch
+):
   monkeypatch.setitem(sys.modules, 'torch', None)
   score_set = score_file.ScoreSet(
     source.ids, np.ones((9, 3)), source.labels, source.class_names, 'score'

@@ -1,4 +1,4 @@
-"""Claims about carrying arrays to PyTorch tensors and back."""
+"""Conversion of arrays to PyTorch tensors and back."""
 
 from flax import traverse_util
 import jax
@@ -7,13 +7,14 @@ import pytest
 
 from skeljax import errors
 from skeljax import skeletons
+from skeljax.convert import checkpoint
 from skeljax.convert import tensors
 from skeljax.skeletons import graph as graph_lib
 
 NTU = graph_lib.Graph(skeletons.get_layout('nturgb+d'), 'spatial')
 NTU_STGCN = graph_lib.Graph(skeletons.get_layout('nturgb+d'), 'stgcn_spatial')
 PLUS_PLUS = dict(adaptive='init', gcn_with_res=True, tcn_type='mstcn')
-# Tensors in the published files: ten stages, 25 joints.
+# Number of tensors in the published files: ten stages, 25 joints.
 PUBLISHED = {
   'stgcn-mmaction1x': ('stgcn', NTU_STGCN, {}, 'mmaction1x', 181),
   'stgcnpp-mmaction1x': ('stgcn', NTU, PLUS_PLUS, 'mmaction1x', 692),
@@ -26,12 +27,12 @@ PUBLISHED = {
     'agcn', NTU, dict(variant='softmax_0x'), 'mmaction0x', 353,
   ),
 }  # fmt: skip
-# Every network in every naming that has it, narrow.
+# Every network in every code base that has it, narrow.
 SMALL = dict(
   base_channels=8, num_stages=3, inflate_stages=(2,), down_stages=(2, 3)
 )
 CASES = {
-  'stgcn': ('stgcn', NTU_STGCN, {}, tensors.NAMINGS),
+  'stgcn': ('stgcn', NTU_STGCN, {}, checkpoint.CODE_BASES),
   'stgcnpp': ('stgcn', NTU, PLUS_PLUS, ('mmaction1x', 'pyskl')),
   'offset, post': (
     'stgcn',
@@ -39,7 +40,7 @@ CASES = {
     dict(adaptive='offset', conv_pos='post', gcn_with_res=True),
     ('mmaction1x', 'pyskl'),
   ),
-  'fixed': ('stgcn', NTU_STGCN, dict(adaptive='none'), tensors.NAMINGS),
+  'fixed': ('stgcn', NTU_STGCN, dict(adaptive='none'), checkpoint.CODE_BASES),
   'no data_bn': ('stgcn', NTU, dict(data_bn='none'), ('mmaction1x',)),
   'tanh': (
     'agcn', NTU, dict(variant='tanh'), ('mmaction1x', 'pyskl', 'original'),
@@ -61,6 +62,10 @@ CASES = {
 ROUND_TRIPS = [(name, n) for name, case in CASES.items() for n in case[3]]
 
 
+def get_naming(family, code_base):
+  return checkpoint.FAMILIES[family].get_naming(code_base)
+
+
 def assert_same_tree(ours, expected):
   ours, expected = map(traverse_util.flatten_dict, (ours, expected))
   assert sorted(ours) == sorted(expected)
@@ -70,25 +75,26 @@ def assert_same_tree(ours, expected):
 
 
 @pytest.mark.parametrize('name', PUBLISHED)
-def test_a_whole_file_has_as_many_tensors_as_the_published_one(
-  name, make_network
-):
+def test_number_of_tensors_is_the_published_one(name, make_network):
   family, graph, options, naming, count = PUBLISHED[name]
   network = make_network(family, graph=graph, num_classes=60, **options)
   assert len(network.state_dict(naming)) == count
 
 
 @pytest.mark.parametrize('name,naming', ROUND_TRIPS)
-def test_there_and_back_changes_no_bit(name, naming, make_network):
+def test_round_trip_is_bit_equal(name, naming, make_network):
   family, graph, options, _ = CASES[name]
   network = make_network(family, graph=graph, **SMALL, **options)
   state = network.state_dict(naming)
   back = tensors.from_torch(
-    state, network.variables, family, naming, adjacency=network.adjacency
+    state,
+    network.variables,
+    get_naming(family, naming),
+    adjacency=network.adjacency,
   )
   assert_same_tree(back, network.variables)
   again = tensors.to_torch(
-    back, family, naming, adjacency=network.adjacency, counters=7
+    back, get_naming(family, naming), adjacency=network.adjacency, counters=7
   )
   assert list(again) == list(state)
   for key, array in state.items():
@@ -97,7 +103,7 @@ def test_there_and_back_changes_no_bit(name, naming, make_network):
 
 
 @pytest.mark.parametrize('blocks', [(4, 6, 3), (3, 4, 6)], ids=str)
-def test_a_whole_file_of_posec3d_has_as_many_tensors_and_numbers(
+def test_numbers_of_tensors_and_parameters_of_posec3d_are_the_published_ones(
   blocks, make_slowonly
 ):
   classes = 60 if blocks == (4, 6, 3) else 400
@@ -114,14 +120,16 @@ def test_a_whole_file_of_posec3d_has_as_many_tensors_and_numbers(
   assert learned == {60: 2_024_860, 400: 3_208_560}[classes]
 
 
-@pytest.mark.parametrize('naming', tensors.FAMILIES['slowonly'])
+@pytest.mark.parametrize('naming', checkpoint.FAMILIES['slowonly'].namings)
 @pytest.mark.parametrize('style', ['3x1x1', '3x3x3'])
-def test_posec3d_there_and_back_changes_no_bit(style, naming, make_slowonly):
+def test_round_trip_of_posec3d_is_bit_equal(style, naming, make_slowonly):
   network = make_slowonly(inflate_style=style, conv1_kernel=(3, 5, 7))
   state = network.state_dict(naming)
-  back = tensors.from_torch(state, network.variables, 'slowonly', naming)
+  back = tensors.from_torch(
+    state, network.variables, get_naming('slowonly', naming)
+  )
   assert_same_tree(back, network.variables)
-  again = tensors.to_torch(back, 'slowonly', naming, counters=7)
+  again = tensors.to_torch(back, get_naming('slowonly', naming), counters=7)
   assert list(again) == list(state)
   for key, array in state.items():
     assert array.flags.c_contiguous, key
@@ -159,7 +167,10 @@ def test_every_tensor_of_posec3d_that_does_not_fit_is_listed(make_slowonly):
   )
   with pytest.raises(errors.UserError) as error:
     tensors.from_torch(
-      state, network.variables, 'slowonly', 'pyskl', source='broken.pth'
+      state,
+      network.variables,
+      get_naming('slowonly', 'pyskl'),
+      source='broken.pth',
     )
   text = str(error.value)
   assert '5 tensors do not fit' in text
@@ -194,14 +205,14 @@ def test_axes_are_those_of_pytorch(make_network):
   assert state['cls_head.fc.weight'][1, 9] == head['kernel'][9, 1]
 
 
-def test_some_of_the_collections_give_some_of_the_tensors(coco_network):
+def test_some_collections_give_some_tensors(coco_network):
   params = {'params': coco_network.variables['params']}
-  state = tensors.to_torch(params, 'stgcn', 'mmaction1x')
+  state = tensors.to_torch(params, get_naming('stgcn', 'mmaction1x'))
   assert not any('running' in n or n.endswith('.A') for n in state)
   assert 'backbone.gcn.0.gcn.PA' in state
 
 
-def test_counters_are_those_that_are_given(coco_network):
+def test_counters_can_be_given(coco_network):
   state = coco_network.state_dict('mmaction1x')
   counters = {n: a for n, a in state.items() if n.endswith(tensors.COUNTER)}
   assert len(counters) == sum(n.endswith('running_mean') for n in state)
@@ -210,19 +221,21 @@ def test_counters_are_those_that_are_given(coco_network):
   }
   name = 'backbone.data_bn.num_batches_tracked'
   some = tensors.to_torch(
-    coco_network.variables, 'stgcn', 'mmaction1x', counters={name: 3}
+    coco_network.variables,
+    get_naming('stgcn', 'mmaction1x'),
+    counters={name: 3},
   )
   assert [n for n in some if n.endswith(tensors.COUNTER)] == [name]
 
 
-def test_files_older_than_the_counters_are_read(coco_network):
+def test_files_without_counters_are_read(coco_network):
   state = {
     n: a
     for n, a in coco_network.state_dict('mmaction0x').items()
     if not n.endswith(tensors.COUNTER)
   }
   back = tensors.from_torch(
-    state, coco_network.variables, 'stgcn', 'mmaction0x'
+    state, coco_network.variables, get_naming('stgcn', 'mmaction0x')
   )
   assert_same_tree(back, coco_network.variables)
 
@@ -243,12 +256,11 @@ def test_every_tensor_that_does_not_fit_is_listed(coco_network):
     tensors.from_torch(
       state,
       coco_network.variables,
-      'stgcn',
-      'mmaction1x',
+      get_naming('stgcn', 'mmaction1x'),
       source='broken.pth',
     )
   text = str(error.value)
-  assert text.startswith('broken.pth ')
+  assert text.startswith('broken.pth:')
   assert '10 tensors do not fit' in text
   for line in (
     'missing: backbone.gcn.1.tcn.conv.bias [8]',
@@ -265,19 +277,18 @@ def test_every_tensor_that_does_not_fit_is_listed(coco_network):
     assert line in text, line
 
 
-def test_the_copy_of_the_graph_that_nobody_reads_is_missed(make_network):
+def test_the_unused_copy_of_the_graph_is_required(make_network):
   network = make_network('agcn', graph=NTU, **SMALL, variant='tanh')
   state = network.state_dict('mmaction1x')
   del state['backbone.A']
-  # mmaction2 would refuse the file too.
+  # mmaction2 refuses such a file too.
   with pytest.raises(
     errors.UserError, match=r'missing: backbone.A \[3, 25, 25'
   ):
     tensors.from_torch(
       state,
       network.variables,
-      'agcn',
-      'mmaction1x',
+      get_naming('agcn', 'mmaction1x'),
       adjacency=network.adjacency,
     )
 
@@ -291,7 +302,7 @@ def test_the_copy_of_the_graph_that_nobody_reads_is_missed(make_network):
     ('softmax_0x', 'mmaction1x', 'offset'),
   ],
 )
-def test_a_code_base_without_the_network_is_said(
+def test_a_code_base_without_the_network_is_an_error(
   name, naming, missing, make_network
 ):
   family, graph, options, _ = CASES[name]
@@ -301,16 +312,18 @@ def test_a_code_base_without_the_network_is_said(
   assert missing in str(error.value)
 
 
-def test_an_unknown_naming_is_an_error_that_lists_them():
+def test_an_unknown_code_base_is_an_error_that_lists_the_known_ones():
   with pytest.raises(errors.UserError, match='mmaction1x, pyskl'):
-    tensors.get_naming('stgcn', 'mmaction2x')
-  # The authors of PoseC3D published in mmaction2 and pyskl alone.
-  with pytest.raises(errors.UserError, match='not known for slowonly'):
-    tensors.get_naming('slowonly', 'original')
+    get_naming('stgcn', 'mmaction2x')
+  # PoseC3D was published in mmaction2 and pyskl only.
+  with pytest.raises(
+    errors.UserError, match='slowonly exists as mmaction1x, pyskl'
+  ):
+    get_naming('slowonly', 'original')
 
 
 def test_variables_may_be_abstract(coco_network):
   like = jax.eval_shape(lambda: coco_network.variables)
   state = coco_network.state_dict('pyskl')
-  back = tensors.from_torch(state, like, 'stgcn', 'pyskl')
+  back = tensors.from_torch(state, like, get_naming('stgcn', 'pyskl'))
   assert_same_tree(back, coco_network.variables)

@@ -1,11 +1,12 @@
-"""Claims about reading test pipelines of PoseC3D without running them."""
+"""Translating test pipelines of PoseC3D."""
 
 import pytest
 
 from skeljax import errors
 from skeljax import skeletons
+from skeljax.convert import heatmap_input
+from skeljax.convert import heatmap_pipeline
 from skeljax.convert import published_config
-from skeljax.convert import volume_config
 
 COCO = skeletons.get_layout('coco')
 LEFT = [left for left, _ in COCO.left_right]
@@ -16,7 +17,7 @@ LIMBS = [list(limb) for limb in COCO.limbs]
 
 
 def pipeline(*, size=64, num_clips=10, target=None, resize=None, end=None):
-  """A test pipeline of mmaction2 1.x, or with another end of others."""
+  """Return a test pipeline of mmaction2 1.x, or of others by their end."""
   if resize is None:
     resize = [
       dict(type='Resize', scale=[-1, size]),
@@ -46,7 +47,7 @@ def limb_target(**changed):
 
 
 def changed(kind, **arguments):
-  """The pipeline of 1.x with other arguments of one transform."""
+  """Return the pipeline of 1.x with changed arguments of one transform."""
   return [
     t | arguments if t['type'] == kind else t
     for t in pipeline(target=limb_target())
@@ -63,100 +64,100 @@ STRETCH = [dict(type='Resize', scale=[56, 56], keep_ratio=False)]
 
 
 def test_mmaction1x():
-  found = volume_config.preprocessing(pipeline(), 'mmaction1x')
+  found = heatmap_pipeline.translate(pipeline(), 'mmaction1x')
   assert found.data == {'frames': 'uniform', 'clip_len': 48, 'num_clips': 10}
-  assert found.features == {
+  assert found.input == {
     'heatmap': 'keypoint', 'sigma': 0.6, 'use_score': True, 'min_score': 1e-4,
     'scaling': 1.0, 'test_size': 64, 'resize': 'short_side',
     'compact_padding': 0.25, 'compact_threshold': 10.0,
     'compact_hw_ratio': (1.0, 1.0), 'allow_imgpad': True, 'mirror': '1x',
   }  # fmt: skip
   assert found.mirrored
-  assert found.fit(COCO, 'f.pth') is COCO
+  assert found.fit(COCO, 17, 'f.pth') is COCO
 
 
-def test_pyskl_stretches_and_leaves_weak_joints_out():
-  found = volume_config.preprocessing(
+def test_pyskl_stretches_and_drops_low_scores():
+  found = heatmap_pipeline.translate(
     pipeline(resize=STRETCH, end=PYSKL), 'pyskl'
   )
   assert found.data['frames'] == 'uniform_pyskl'
-  assert found.features['resize'] == 'stretch'
-  assert found.features['test_size'] == 56
-  assert found.features['min_score'] == 1e-3
-  assert found.features['mirror'] == '1x'
+  assert found.input['resize'] == 'stretch'
+  assert found.input['test_size'] == 56
+  assert found.input['min_score'] == 1e-3
+  assert found.input['mirror'] == '1x'
 
 
-def test_mmaction0x_mirrors_joints_even_where_it_draws_limbs():
+def test_mmaction0x_flips_joints_even_if_it_draws_limbs():
   target = limb_target()
-  # It knew no mirrored limbs.
+  # It has no arguments for limbs.
   del target['left_limb'], target['right_limb']
-  found = volume_config.preprocessing(
+  found = heatmap_pipeline.translate(
     pipeline(target=target, end=ZERO_X), 'mmaction0x'
   )
-  assert found.features['heatmap'] == 'limb'
-  assert found.features['mirror'] == '0x'
-  assert found.fit(COCO, 'f.pth') is COCO
+  assert found.input['heatmap'] == 'limb'
+  assert found.input['mirror'] == '0x'
+  assert found.fit(COCO, 17, 'f.pth') is COCO
 
 
-def test_the_first_candidate_of_1x_mirrors_as_0x():
+def test_the_release_candidate_of_1x_flips_as_0x():
   end = [ZERO_X[0], dict(type='PackActionInputs')]
-  assert volume_config.code_base(pipeline(end=end)) == 'mmaction1x'
-  found = volume_config.preprocessing(pipeline(end=end), 'mmaction1x')
-  assert found.features['mirror'] == '0x'
+  assert heatmap_input.find_code_base(pipeline(end=end), {}) == 'mmaction1x'
+  found = heatmap_pipeline.translate(pipeline(end=end), 'mmaction1x')
+  assert found.input['mirror'] == '0x'
 
 
 @pytest.mark.parametrize(
   'end, naming',
   [(None, 'mmaction1x'), (ZERO_X, 'mmaction0x'), (PYSKL, 'pyskl'), ([], '')],
 )
-def test_the_last_transforms_tell_the_code_base(end, naming):
-  assert volume_config.code_base(pipeline(end=end)) == naming
+def test_the_last_transforms_define_the_code_base(end, naming):
+  assert heatmap_input.find_code_base(pipeline(end=end), {}) == naming
 
 
-def test_compressed_annotations_are_decompressed_before():
+def test_decompression_does_not_change_the_input():
   compressed = [dict(type='DecompressPose', squeeze=True), *pipeline()]
-  found = volume_config.preprocessing(compressed, 'mmaction1x')
-  assert found == volume_config.preprocessing(pipeline(), 'mmaction1x')
+  found = heatmap_pipeline.translate(compressed, 'mmaction1x')
+  assert found == heatmap_pipeline.translate(pipeline(), 'mmaction1x')
 
 
 def test_limbs_in_another_order_are_other_channels():
   # Those of the class are not those of the published configurations.
   target = dict(with_kp=False, with_limb=True, double=True)
-  found = volume_config.preprocessing(pipeline(target=target), 'mmaction1x')
-  fitted = found.fit(COCO, 'f.pth')
+  found = heatmap_pipeline.translate(pipeline(target=target), 'mmaction1x')
+  fitted = found.fit(COCO, 17, 'f.pth')
   assert fitted.joints == COCO.joints
   assert fitted.limbs[:3] == ((0, 1), (0, 2), (1, 3))
   assert sorted(fitted.limbs) != list(fitted.limbs)
   assert set(map(frozenset, fitted.limbs)) == set(map(frozenset, COCO.limbs))
 
 
-def test_what_is_left_out_has_the_default_of_the_class():
+def test_missing_arguments_have_the_defaults_of_the_class():
   bare = [
     dict(type='UniformSample', clip_len=32),
     dict(type='PoseCompact'),
     dict(type='Resize', scale=[48, 48], keep_ratio=False),
     dict(type='GeneratePoseTarget'),
   ]
-  found = volume_config.preprocessing(bare, 'mmaction1x')
+  found = heatmap_pipeline.translate(bare, 'mmaction1x')
   assert found.data == {'frames': 'uniform', 'clip_len': 32, 'num_clips': 1}
-  assert found.features['compact_hw_ratio'] == ()
-  assert found.features['heatmap'] == 'keypoint'
+  assert found.input['compact_hw_ratio'] == ()
+  assert found.input['heatmap'] == 'keypoint'
   assert not found.mirrored
   assert found.left_right is None
 
 
-def test_a_box_may_keep_its_shape_in_so_many_words():
+def test_hw_ratio_may_be_none_but_not_an_expression():
   text = 'x = dict(hw_ratio=None), dict(hw_ratio=ratio)'
-  said, unknown = published_config.parse(text)['x']
-  found = volume_config.preprocessing(
-    changed('PoseCompact', **said), 'mmaction1x'
+  none, unknown = published_config.parse(text)['x']
+  found = heatmap_pipeline.translate(
+    changed('PoseCompact', **none), 'mmaction1x'
   )
-  assert found.features['compact_hw_ratio'] == ()
+  assert found.input['compact_hw_ratio'] == ()
   with pytest.raises(errors.UserError, match='hw_ratio=<an expression>'):
-    volume_config.preprocessing(changed('PoseCompact', **unknown), 'mmaction1x')
+    heatmap_pipeline.translate(changed('PoseCompact', **unknown), 'mmaction1x')
 
 
-def test_a_mirror_of_other_parts_is_refused():
+def test_flips_that_swap_other_parts_are_an_error():
   for what, pairs in (
     ('joints', pipeline(target=dict(double=True, left_kp=[1], right_kp=[2]))),
     ('joints', pipeline(target=dict(double=True, left_kp=[99], right_kp=[2]))),
@@ -168,20 +169,20 @@ def test_a_mirror_of_other_parts_is_refused():
       ),
     ),
   ):
-    found = volume_config.preprocessing(pairs, 'mmaction1x')
-    with pytest.raises(errors.UserError, match=f'mirrors other {what}'):
-      found.fit(COCO, 'f.pth')
+    found = heatmap_pipeline.translate(pairs, 'mmaction1x')
+    with pytest.raises(errors.UserError, match=f'swaps other {what}'):
+      found.fit(COCO, 17, 'f.pth')
 
 
-def test_limbs_of_joints_that_the_layout_has_not_are_refused():
+def test_limbs_between_unknown_joints_are_an_error():
   target = dict(with_kp=False, with_limb=True, skeletons=[[0, 1], [1, 40]])
-  found = volume_config.preprocessing(pipeline(target=target), 'mmaction1x')
-  with pytest.raises(errors.UserError, match="joint 40, and layout 'coco'"):
-    found.fit(COCO, 'f.pth')
+  found = heatmap_pipeline.translate(pipeline(target=target), 'mmaction1x')
+  with pytest.raises(errors.UserError, match="joint 40, .* layout 'coco'"):
+    found.fit(COCO, 2, 'f.pth')
 
 
 @pytest.mark.parametrize(
-  'kind, arguments, said',
+  'kind, arguments, expected',
   [
     ('PoseCompact', dict(hw_ratio=[1]), r'hw_ratio=\[1\]'),
     (
@@ -189,54 +190,56 @@ def test_limbs_of_joints_that_the_layout_has_not_are_refused():
       dict(hw_ratio=published_config.UNREADABLE),
       'hw_ratio=<an expression>.*a number, two or None',
     ),
-    ('PoseCompact', dict(padding='x'), 'has a number'),
-    ('PoseCompact', dict(threshold=True), 'has a number'),
-    ('PoseCompact', dict(allow_imgpad=None), 'has True or False'),
-    ('PoseCompact', dict(target=1), 'has nothing'),
-    ('Resize', dict(scale=0.5), 'two whole numbers'),
+    ('PoseCompact', dict(padding='x'), 'supports a number'),
+    ('PoseCompact', dict(threshold=True), 'supports a number'),
+    ('PoseCompact', dict(allow_imgpad=None), 'supports True or False'),
+    ('PoseCompact', dict(target=1), 'supports no such argument'),
+    ('Resize', dict(scale=0.5), 'two integers'),
     ('Resize', dict(scale=[64, 64]), r'\(-1, SIZE\)'),
     ('Resize', dict(scale=[64, 48], keep_ratio=False), 'a square'),
-    ('Resize', dict(scale=[48, 48], keep_ratio=False), 'skeljax has 48'),
-    ('Resize', dict(scale=[-1, 32]), r'expects CenterCrop\(crop_size=32\)'),
-    ('CenterCrop', dict(crop_size=[64, 48]), 'expects CenterCrop'),
+    ('Resize', dict(scale=[48, 48], keep_ratio=False), 'supports 48'),
+    (
+      'Resize',
+      dict(scale=[-1, 32]),
+      'CenterCrop.crop_size=64.; skeljax supports 32',
+    ),
+    ('CenterCrop', dict(crop_size=[64, 48]), 'supports 64'),
     ('GeneratePoseTarget', dict(with_kp=True), 'one of with_kp and with_limb'),
-    ('GeneratePoseTarget', dict(with_limb=False), 'one of with_kp and with'),
-    ('GeneratePoseTarget', dict(sigma=[1]), 'has a number'),
-    ('GeneratePoseTarget', dict(use_score=1), 'has True or False'),
+    ('GeneratePoseTarget', dict(with_limb=False), 'one of with_kp'),
+    ('GeneratePoseTarget', dict(sigma=[1]), 'supports a number'),
+    ('GeneratePoseTarget', dict(use_score=1), 'supports True or False'),
     ('GeneratePoseTarget', dict(skeletons=[[0, 1, 2]]), 'pairs of joints'),
     ('GeneratePoseTarget', dict(skeletons=None), 'pairs of joints'),
-    ('GeneratePoseTarget', dict(left_limb=[1.5]), 'has indices'),
+    ('GeneratePoseTarget', dict(left_limb=[1.5]), 'list of indices'),
     ('GeneratePoseTarget', dict(left_limb=[1]), 'as many as left_limb'),
-    ('FormatShape', dict(collapse=True), 'has False'),
-    ('UniformSampleFrames', dict(seed=1), 'has 255'),
+    ('FormatShape', dict(collapse=True), 'supports False'),
+    ('UniformSampleFrames', dict(seed=1), 'supports 255'),
   ],
 )
-def test_what_skeljax_does_not_do_is_refused_and_never_left_out(
-  kind, arguments, said
-):
-  with pytest.raises(errors.UserError, match=said) as error:
-    volume_config.preprocessing(changed(kind, **arguments), 'mmaction1x')
+def test_unsupported_arguments_are_never_dropped(kind, arguments, expected):
+  with pytest.raises(errors.UserError, match=expected) as error:
+    heatmap_pipeline.translate(changed(kind, **arguments), 'mmaction1x')
   assert '--config=FILE' in str(error.value)
 
 
 @pytest.mark.parametrize(
   'transform', ['RandomResizedCrop', 'PreNormalize2D', 'FormatGCNInput', 'Fuse']
 )
-def test_a_transform_that_is_no_part_of_it_is_refused(transform):
-  with pytest.raises(errors.UserError, match=f"'{transform}' in its test"):
-    volume_config.preprocessing(
+def test_other_transforms_are_an_error(transform):
+  with pytest.raises(errors.UserError, match=f"transform '{transform}'"):
+    heatmap_pipeline.translate(
       [*pipeline(), dict(type=transform)], 'mmaction1x'
     )
 
 
-def test_a_flip_that_never_happens_changes_nothing():
+def test_a_flip_of_probability_zero_does_not_change_the_input():
   never = [*pipeline(), dict(type='Flip', flip_ratio=0)]
-  assert volume_config.preprocessing(
+  assert heatmap_pipeline.translate(
     never, 'mmaction1x'
-  ) == volume_config.preprocessing(pipeline(), 'mmaction1x')
+  ) == heatmap_pipeline.translate(pipeline(), 'mmaction1x')
   for ratio in (0.5, 1):
     with pytest.raises(errors.UserError, match='Flip.flip_ratio'):
-      volume_config.preprocessing(
+      heatmap_pipeline.translate(
         [*pipeline(), dict(type='Flip', flip_ratio=ratio)], 'mmaction1x'
       )
 
@@ -245,16 +248,16 @@ def test_a_flip_that_never_happens_changes_nothing():
   'kind',
   ['UniformSampleFrames', 'PoseCompact', 'Resize', 'GeneratePoseTarget'],
 )
-def test_a_part_that_is_missing_or_there_twice_is_refused(kind):
+def test_missing_and_repeated_transforms_are_an_error(kind):
   lacking = [t for t in pipeline() if t['type'] != kind]
   with pytest.raises(errors.UserError, match=f'has no {kind}'):
-    volume_config.preprocessing(lacking, 'mmaction1x')
+    heatmap_pipeline.translate(lacking, 'mmaction1x')
   twice = [t for t in pipeline() for _ in range(1 + (t['type'] == kind))]
   with pytest.raises(errors.UserError, match=f'has {kind} twice'):
-    volume_config.preprocessing(twice, 'mmaction1x')
+    heatmap_pipeline.translate(twice, 'mmaction1x')
 
 
-def test_another_order_is_another_input():
+def test_another_order_is_an_error():
   by_kind = {t['type']: t for t in pipeline()}
   for first, second in (
     ('PoseCompact', 'UniformSampleFrames'),
@@ -266,9 +269,11 @@ def test_another_order_is_another_input():
     kinds = list(other)
     kinds.insert(kinds.index(second), first)
     with pytest.raises(errors.UserError, match=f'order .*{first}, {second}'):
-      volume_config.preprocessing([by_kind[k] for k in kinds], 'mmaction1x')
+      heatmap_pipeline.translate([by_kind[k] for k in kinds], 'mmaction1x')
 
 
-def test_a_pipeline_of_keypoints_draws_no_heatmaps():
-  assert published_config.takes_volumes(pipeline())
-  assert not published_config.takes_volumes([dict(type='FormatGCNInput')])
+def test_the_input_kind_of_a_pipeline():
+  assert published_config.input_kind(pipeline()) == 'heatmaps'
+  joints = [dict(type='FormatGCNInput')]
+  assert published_config.input_kind(joints) == 'joints'
+  assert published_config.input_kind([]) == ''

@@ -1,4 +1,4 @@
-"""A file of PoseC3D scores clips as mmaction2 itself does."""
+"""Scores of a PoseC3D file are those of mmaction2."""
 
 import pickle
 import types
@@ -31,7 +31,7 @@ TARGETS = {
     f' left_limb={LEFT_LIMBS}, right_limb={RIGHT_LIMBS}'
   ),
 }
-# Small, for speed alone; and other values than ours has by default.
+# Small for speed; no value is our default.
 TEXT = """
 test_pipeline = [
     dict(type='UniformSampleFrames', clip_len=6, num_clips=2, test_mode=True),
@@ -49,7 +49,7 @@ test_pipeline = [
 
 @pytest.fixture(scope='module')
 def annotations():
-  """Six clips of one or two persons, as mmaction2 reads them."""
+  """Six annotations of one or two persons."""
   rng = np.random.default_rng(0)
   items = []
   for i, frames in enumerate((9, 3, 14, 30, 1, 7)):
@@ -71,7 +71,7 @@ def annotations():
 
 @pytest.fixture(scope='module')
 def prepared_root(annotations, tmp_path_factory):
-  """Root of `tiny`, the same clips prepared."""
+  """Root of `tiny`, the prepared dataset of the same clips."""
   folder = tmp_path_factory.mktemp('evaluated_volumes')
   names = [item['frame_dir'] for item in annotations]
   with open(folder / 'tiny.pkl', 'wb') as f:
@@ -98,7 +98,7 @@ def prepared_root(annotations, tmp_path_factory):
 
 @pytest.fixture
 def score(monkeypatch, tmp_path, prepared_root):
-  """score(checkpoint) -> what the command evaluate writes."""
+  """score(checkpoint) -> the scores written by skeljax.evaluate."""
 
   def function(checkpoint, **flags):
     output = str(tmp_path / 'scores.npz')
@@ -116,9 +116,9 @@ def score(monkeypatch, tmp_path, prepared_root):
 
 
 def their_scores(network, text, annotations):
-  """Averaged probabilities of mmaction2's pipeline and network."""
+  """Return the averaged probabilities of mmaction2."""
   cfg = mmengine.Config.fromstring(text, '.py')
-  # Packing needs a label map of its own.
+  # Without PackActionInputs, which needs a label map.
   pipeline = Compose(cfg.test_pipeline[:-1])
   scores = []
   for item in annotations:
@@ -131,7 +131,7 @@ def their_scores(network, text, annotations):
 
 
 @pytest.mark.parametrize('stream', TARGETS)
-def test_a_file_scores_clips_as_mmaction2_does(
+def test_scores_are_those_of_mmaction2(
   stream, annotations, score, oracle_seed, tmp_path, record_difference
 ):
   network = volume_networks.make(volume_networks.draw(oracle_seed, 0))
@@ -146,12 +146,14 @@ def test_a_file_scores_clips_as_mmaction2_does(
   record_difference('PoseC3D', f'scores of a {stream} file', difference)
 
 
-def test_a_dataset_that_does_not_fit_is_said(score, oracle_seed, tmp_path):
+def test_a_dataset_that_does_not_fit_is_an_error(score, oracle_seed, tmp_path):
   network = volume_networks.make(volume_networks.draw(oracle_seed, 0))
   path = str(tmp_path / 'posec3d.pth')
   state = network.state_dict()
   for leaf in ('weight', 'bias'):
     state[f'cls_head.fc_cls.{leaf}'] = state[f'cls_head.fc_cls.{leaf}'][:5]
   torch.save(state, path)
-  with pytest.raises(errors.UserError, match='classes 7.*with 5'):
+  with pytest.raises(
+    errors.UserError, match='number of classes is 7, expected 5'
+  ):
     score(path)

@@ -1,4 +1,4 @@
-"""Files of PoseC3D through the command, and back to mmaction2."""
+"""PoseC3D from PyTorch to skeljax and back."""
 
 import ast
 import os
@@ -20,12 +20,12 @@ from skeljax import errors
 from skeljax import pretrained
 from skeljax import run as run_lib
 from skeljax import skeletons
-from skeljax.convert import commands
-from skeljax.convert import own_files
+from skeljax.convert import __main__ as command
+from skeljax.convert import checkpoint
+from skeljax.convert import family as family_lib
+from skeljax.convert import heatmap_pipeline
 from skeljax.convert import published_config
-from skeljax.convert import slowonly_config
-from skeljax.convert import torch_to_skeljax
-from skeljax.convert import volume_config
+from skeljax.convert import slowonly
 from tests import compiling
 
 DRAWS = 4
@@ -34,13 +34,13 @@ CONFIGS = sorted(
     pathlib.Path(mmaction.__file__).parent / '.mim/configs/skeleton/posec3d'
   ).glob('*.py')
 )
-# What the files of each code base say of themselves.
+# Meta of the files of each code base.
 METAS = {
   'mmaction1x': {'mmengine_version': '0.3.0', 'epoch': 24},
   'mmaction0x': {'mmcv_version': '1.3.18', 'mmaction_version': '0.24.1'},
   'pyskl': {'mmcv_version': '1.5.0', 'pyskl_version': '0.1.0'},
 }
-UNTOLD = (
+UNDEFINED = (
   'spatial_strides', 'temporal_strides', 'dilations', 'conv1_stride',
   'pool1_stride', 'with_pool1', 'with_pool2',
 )  # fmt: skip
@@ -58,14 +58,23 @@ def their_logits(network, x):
     return network(torch.from_numpy(x)).numpy()
 
 
-def printed_model(said):
-  """The `model` that the command prints, built by mmaction2."""
-  (line,) = [s for s in said if s.startswith('it is loaded there by')]
+def published_backbone(config):
+  """Return the values of a published config; None for default strides."""
+  if not any(name in config.options for name in UNDEFINED):
+    return None
+  options = {name: config.options[name] for name in UNDEFINED}
+  backbone = dict(type='ResNet3dSlowOnly', num_stages=3, **options)
+  return {'model': {'backbone': backbone}}
+
+
+def printed_model(notes):
+  """Return the `model` that the command prints."""
+  (line,) = [note for note in notes if note.startswith('to load it there')]
   return ast.literal_eval(line.split(' = ', 1)[1])
 
 
 @pytest.mark.parametrize('index', range(DRAWS))
-def test_files_cross_and_come_back_and_mmaction2_loads_them(
+def test_files_are_equal_after_a_round_trip_and_mmaction2_loads_them(
   index, oracle_seed, tmp_path, record_difference
 ):
   config = volume_networks.draw(oracle_seed, index)
@@ -76,12 +85,10 @@ def test_files_cross_and_come_back_and_mmaction2_loads_them(
   path, folder = str(tmp_path / 'theirs.pth'), str(tmp_path / 'ours')
   back = str(tmp_path / 'back.pth')
   torch.save({'meta': METAS[naming], 'state_dict': state}, path)
-  told = {n: config.options[n] for n in UNTOLD if n in config.options}
-  said = commands.to_workdir(
-    path, folder, torch_to_skeljax.Given(options=told or None)
-  )
-  assert f'names of {naming}' in said[0], note
-  assert any('were taken for the stages' in s for s in said) == (not told), note
+  given = published_backbone(config)
+  notes = command.to_workdir(path, folder, family_lib.Overrides(config=given))
+  assert f'names of {naming}' in notes[0], note
+  assert any('assumed strides' in n for n in notes) == (given is None), note
 
   x = volume_networks.random_input(config)
   theirs = their_logits(network, x)
@@ -90,7 +97,7 @@ def test_files_cross_and_come_back_and_mmaction2_loads_them(
   assert difference < 1e-5, f'{note}: {difference}'
   record_difference('PoseC3D', 'logits of a converted file', difference)
 
-  commands.to_torch_file(folder, back, 'last', '')
+  command.to_torch_file(folder, back, 'last', '')
   again = torch.load(back, weights_only=True)['state_dict']
   assert sorted(again) == sorted(state), note
   for name, tensor in state.items():
@@ -98,74 +105,75 @@ def test_files_cross_and_come_back_and_mmaction2_loads_them(
     assert torch.equal(again[name], tensor), f'{note}: {name}'
   record_difference('PoseC3D', 'round trip', 0.0)
 
-  # mmaction2 builds what is printed, loads the file and scores the same.
+  # mmaction2 builds the printed model and loads the file.
   back_1x = str(tmp_path / 'back_1x.pth')
-  said = commands.to_torch_file(folder, back_1x, 'last', 'mmaction1x')
-  built = MODELS.build(printed_model(said) | {'data_preprocessor': None})
+  notes = command.to_torch_file(folder, back_1x, 'last', 'mmaction1x')
+  built = MODELS.build(printed_model(notes) | {'data_preprocessor': None})
   load_checkpoint(built, back_1x, map_location='cpu', strict=True)
   fresh = volume_networks.Network(built.backbone, built.cls_head).eval()
   np.testing.assert_array_equal(their_logits(fresh, x), theirs, note)
 
 
-def test_what_a_code_base_tests_in_another_way_is_said(oracle_seed, tmp_path):
+def test_differences_between_test_pipelines_are_reported(oracle_seed, tmp_path):
   path, folder = str(tmp_path / 'theirs.pth'), str(tmp_path / 'ours')
   back = str(tmp_path / 'back.pth')
   network = volume_networks.make(volume_networks.draw(oracle_seed, 0))
   torch.save(
     {'meta': METAS['mmaction0x'], 'state_dict': network.state_dict()}, path
   )
-  commands.to_workdir(path, folder, torch_to_skeljax.Given())
+  command.to_workdir(path, folder, family_lib.Overrides())
   for naming, fields in (
     ('', []), ('mmaction1x', ['mirror']),
-    ('pyskl', ['mirror', 'min_score', 'frames']),
+    ('pyskl', ['frames', 'min_score', 'mirror']),
   ):  # fmt: skip
-    said = commands.to_torch_file(folder, back, 'last', naming)
-    other = [s for s in said if 'the scores there differ' in s]
+    notes = command.to_torch_file(folder, back, 'last', naming)
+    other = [note for note in notes if 'scores differ slightly' in note]
     assert len(other) == len(fields)
     for field, sentence in zip(fields, other):
       assert f'tested with {field}=' in sentence
 
 
-def test_a_file_of_ours_keeps_what_it_is_for(oracle_seed, tmp_path):
-  """A second conversion needs no word, whatever the tensors cannot tell."""
+def test_a_file_of_skeljax_contains_its_config(oracle_seed, tmp_path):
   config = volume_networks.draw(oracle_seed, 1)
   path = str(tmp_path / 'theirs.pth')
   torch.save(volume_networks.make(config).state_dict(), path)
-  told = {n: config.options[n] for n in UNTOLD}
-  given = torch_to_skeljax.Given(
-    stream='limb', options=told, class_names=tuple('abcdefg')
+  undefined = {n: config.options[n] for n in UNDEFINED}
+  given = family_lib.Overrides(
+    heatmap='limb',
+    config=published_backbone(config),
+    class_names=tuple('abcdefg'),
   )
   folder, back = str(tmp_path / 'ours'), str(tmp_path / 'back.pth')
-  commands.to_workdir(path, folder, given)
+  command.to_workdir(path, folder, given)
   for naming in ('mmaction0x', 'mmaction1x'):
-    commands.to_torch_file(folder, back, 'last', naming)
-    found = torch_to_skeljax.load(back)
+    command.to_torch_file(folder, back, 'last', naming)
+    found = checkpoint.load(back)
     first = pretrained.load(folder)
-    assert found.naming == naming
+    assert found.meta['torch']['code_base'] == naming
     assert found.meta['config']['input']['heatmap'] == 'limb'
     assert found.meta['spec']['class_names'] == list('abcdefg')
     model = found.meta['config']['model']
-    assert {n: model[n] for n in UNTOLD} == {
-      n: list(v) if isinstance(v, tuple) else v for n, v in told.items()
+    assert {n: model[n] for n in UNDEFINED} == {
+      n: list(v) if isinstance(v, tuple) else v for n, v in undefined.items()
     }
     assert found.meta['torch']['is_assumed']
-    assert found.meta['torch']['is_stream_told']
+    assert found.meta['torch']['is_stream_known']
     for ours, theirs in zip(
       jax.tree.leaves(first.variables), jax.tree.leaves(dict(found.variables))
     ):
       np.testing.assert_array_equal(ours, theirs)
-  with pytest.raises(errors.UserError, match='says itself what --stream'):
-    torch_to_skeljax.load(back, torch_to_skeljax.Given(stream='limb'))
+  with pytest.raises(errors.UserError, match='remove --heatmap'):
+    checkpoint.load(back, family_lib.Overrides(heatmap='limb'))
 
 
-# What a published configuration says.
+# Published configs.
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
-def test_a_published_configuration_is_recognised(path, tmp_path):
+def test_a_published_config_is_recognized(path, tmp_path):
   cfg = mmengine.Config.fromfile(str(path))
   backbone, head = dict(cfg.model.backbone), dict(cfg.model.cls_head)
-  # Narrow, for speed alone.
+  # Narrow, for speed.
   network = networks.Network(
     MODELS.build(dict(backbone, base_channels=2)),
     MODELS.build(dict(head, in_channels=32)),
@@ -174,9 +182,9 @@ def test_a_published_configuration_is_recognised(path, tmp_path):
   torch.save(
     {'state_dict': network.state_dict(), 'meta': {'cfg': cfg.pretty_text}}, file
   )
-  converted = torch_to_skeljax.load(file)
+  converted = checkpoint.load(file)
   config, spec = converted.meta['config'], converted.meta['spec']
-  assert converted.naming == 'mmaction1x'
+  assert converted.meta['torch']['code_base'] == 'mmaction1x'
 
   model = config['model']
   assert model['name'] == 'slowonly'
@@ -211,45 +219,46 @@ def test_a_published_configuration_is_recognised(path, tmp_path):
   assert len(spec['class_names']) == head['num_classes']
   layout = skeletons.Layout.from_dict(spec['layout'])
   assert layout == skeletons.get_layout('coco')
-  # Nothing was guessed but whose joints they are.
+  # Only the layout is assumed.
   assert [n for n in converted.notes if 'overrides' in n] == [
     n for n in converted.notes if 'its layout' in n
   ]
-  # The file with its bases says the same as the resolved text.
-  given = commands.read_configuration(str(path))
+  # The file with its bases is equal to the resolved text.
+  given = command.read_config(str(path))
   values = published_config.parse(cfg.pretty_text)
-  assert given.takes_volumes
-  assert given.options == slowonly_config.network_options(values)
-  for naming in METAS:
-    assert volume_config.preprocessing(
-      given.pipeline, naming
-    ) == volume_config.preprocessing(
-      published_config.test_pipeline(values), naming
+  assert slowonly.backbone_options(given) == slowonly.backbone_options(values)
+  pipeline = published_config.test_pipeline(given)
+  assert published_config.input_kind(pipeline) == 'heatmaps'
+  for code_base in METAS:
+    assert heatmap_pipeline.translate(
+      pipeline, code_base
+    ) == heatmap_pipeline.translate(
+      published_config.test_pipeline(values), code_base
     )
 
 
-# Files that are no such network, whole.
+# Invalid files.
 
 
 @pytest.fixture(scope='module')
 def posec3d():
-  """A function that makes the tensors of a small network, to be changed."""
+  """posec3d() -> tensors of a small network."""
   network = volume_networks.make(volume_networks.draw(0, 0))
   return lambda: dict(network.state_dict())
 
 
 @pytest.mark.parametrize(
-  'lost, shape, said',
+  'lost, shape, expected',
   [
-    ('backbone.conv1.conv.weight', None, 'missing: backbone.conv1.conv.weight'),
+    ('backbone.conv1.conv.weight', None, 'no tensor backbone.conv1.conv.weight'),
     ('backbone.layer2.0.conv3.bn.running_var', None, 'missing: backbone.layer2'),
     ('backbone.layer1.0.downsample.conv.weight', (3, 3), 'misshapen: backbone'),
     ('cls_head.fc_cls.bias', (9,), r'cls_head.fc_cls.bias is \[9\], not \[7\]'),
     ('backbone.layer1.0.conv4.conv.weight', (1,), 'unknown: backbone.layer1.0'),
   ],
 )  # fmt: skip
-def test_a_file_that_is_not_whole_is_refused(
-  lost, shape, said, posec3d, save, tmp_path
+def test_an_incomplete_file_is_an_error(
+  lost, shape, expected, posec3d, save, tmp_path
 ):
   state = posec3d()
   state.pop(lost, None)
@@ -257,60 +266,67 @@ def test_a_file_that_is_not_whole_is_refused(
     state[lost] = torch.zeros(shape)
   path = save(state)
   before = sorted(os.listdir(tmp_path))
-  with pytest.raises(errors.UserError, match=said) as error:
+  with pytest.raises(errors.UserError, match=expected) as error:
     torch_files.convert(path, tmp_path)
   assert path in str(error.value)
   assert sorted(os.listdir(tmp_path)) == before
 
 
-def test_flags_of_the_other_kind_of_network_are_refused(
+def test_overrides_for_the_other_kind_of_network_are_an_error(
   posec3d, state, save, tmp_path
 ):
   graph_file = save(state, 'graph.pth')
   volume_file = save(posec3d(), 'volume.pth')
+  joints = {'test_pipeline': [dict(type='FormatGCNInput')]}
+  heatmaps = {'test_pipeline': [dict(type='GeneratePoseTarget')]}
   for path, given, words in (
-    (graph_file, dict(stream='limb'), 'whose stream a configuration says'),
-    (graph_file, dict(takes_volumes=True), 'is one of PoseC3D'),
+    (graph_file, dict(heatmap='limb'), '--heatmap is for PoseC3D'),
+    (graph_file, dict(config=heatmaps), '--config is for heatmaps'),
     (
       volume_file,
       dict(down_stages=(2,)),
       '--down_stages is for graph networks',
     ),
-    (volume_file, dict(takes_volumes=False), 'is one of a graph network'),
-    (volume_file, dict(class_names=('a', 'b')), '7 classes apart'),
+    (volume_file, dict(config=joints), '--config is for joints'),
+    (
+      volume_file,
+      dict(class_names=('a', 'b')),
+      'has 7 classes, but --class_names has 2',
+    ),
   ):
-    assert words in torch_files.refusal(path, tmp_path, **given)
+    assert words in torch_files.error_of(path, tmp_path, **given)
 
 
-def test_the_configuration_of_the_other_kind_of_network_is_told_apart(
+def test_a_config_of_the_other_kind_of_network_is_an_error(
   posec3d, state, save, tmp_path
 ):
   root = pathlib.Path(__file__).resolve().parents[2] / 'configs'
   for network, name in (
     (state, 'posec3d_ntu60_limb.py'), (posec3d(), 'stgcn_joint_2d.py'),
   ):  # fmt: skip
-    given = commands.read_configuration(str(root / name))
-    with pytest.raises(errors.UserError, match='--config is one of'):
-      torch_to_skeljax.load(save(network), given)
-  # Their own in the file: a graph network with a pipeline of heatmaps.
+    config = command.read_config(str(root / name))
+    given = family_lib.Overrides(config=config)
+    with pytest.raises(errors.UserError, match='--config is for'):
+      checkpoint.load(save(network), given)
+  # A graph network whose own config has heatmaps.
   text = CONFIGS[0].read_text()
   path = save({'state_dict': state, 'meta': {'cfg': text}})
-  assert 'draws heatmaps' in torch_files.refusal(path, tmp_path)
+  assert 'its config is for heatmaps' in torch_files.error_of(path, tmp_path)
 
 
 @pytest.mark.parametrize(
   'entry',
   [
-    {'naming': 'original'}, {'naming': ['pyskl']}, {'naming': None},
-    {'config': {'model': {'name': 'stgcn'}}}, {'spec': {}},
+    {'torch': {'code_base': 'original'}}, {'torch': {'code_base': ['pyskl']}},
+    {'torch': None}, {'config': {'model': {'name': 'stgcn'}}}, {'spec': {}},
   ],
 )  # fmt: skip
-def test_a_forged_entry_of_ours_is_refused(entry, posec3d, save, tmp_path):
+def test_a_forged_skeljax_entry_is_an_error(entry, posec3d, save, tmp_path):
   folder, _ = torch_files.convert(save(posec3d()), tmp_path)
   path = str(tmp_path / 'ours.pth')
-  commands.to_torch_file(folder, path, 'last', '')
+  command.to_torch_file(folder, path, 'last', '')
   content = torch.load(path, weights_only=True)
-  content['meta'][own_files.META_KEY] |= entry
+  content['meta'][checkpoint.META_KEY] |= entry
   torch.save(content, path)
-  with pytest.raises(errors.UserError, match='is not what skeljax writes'):
-    torch_to_skeljax.load(path)
+  with pytest.raises(errors.UserError, match='was not written by skeljax'):
+    checkpoint.load(path)

@@ -1,4 +1,4 @@
-"""Claims about telling a network from the names and shapes of its tensors."""
+"""Inference of a graph network from tensor names and shapes."""
 
 import numpy as np
 import pytest
@@ -6,12 +6,14 @@ import pytest
 from skeljax import errors
 from skeljax import models
 from skeljax import skeletons
-from skeljax.convert import recognize
+from skeljax.convert import checkpoint
+from skeljax.convert import family as family_lib
+from skeljax.convert import torch_file
 from skeljax.skeletons import graph as graph_lib
 
 SEED = 20260102
 DRAWS = 5
-# Ways to name it, and what is fixed in that kind of network.
+# Family, code base and fixed options of each kind of network.
 KINDS = {
   'stgcn-mmaction1x': ('stgcn', 'mmaction1x', {}),
   'stgcn-pyskl': ('stgcn', 'pyskl', {}),
@@ -30,11 +32,25 @@ KINDS = {
 SMALL = dict(
   base_channels=8, num_stages=3, inflate_stages=(2,), down_stages=(2,)
 )
-FORMS_1X = ('stgcn-mmaction1x', 'stgcn-pyskl', 'stgcnpp-pyskl')
+KINDS_1X = ('stgcn-mmaction1x', 'stgcn-pyskl', 'stgcnpp-pyskl')
+
+
+def infer(state, source='f.pth', num_persons=0, **overrides):
+  """Return model name, code base, architecture and notes."""
+  file = torch_file.TorchFile(source, state)
+  family, code_base = checkpoint.find_family(state, source)
+  found = family.architecture(
+    file, code_base, family_lib.Overrides(**overrides), num_persons
+  )
+  return family.model, code_base, found, file.notes
+
+
+def architecture(state, **kwargs):
+  return infer(state, **kwargs)[2]
 
 
 def draw(kind, index):
-  """Graph and options of one network, and how many channels and persons."""
+  """Return graph and options of one random network."""
   family, naming, options = KINDS[kind]
   rng = np.random.default_rng([SEED, list(KINDS).index(kind), index])
 
@@ -53,17 +69,17 @@ def draw(kind, index):
     num_stages=num_stages,
     ch_ratio=choose(2, 1.5, 1.41),
     inflate_stages=inflate,
-    # A stage that widens may keep its frames, but a file does not say so.
+    # A stage that widens may have stride 1, but a file does not show it.
     down_stages=tuple(s for s in stages if s in inflate or rng.random() < 0.3),
   )
   mode = 'spatial'
   if family == 'stgcn':
     modes = graph_lib.MODES
     mode = modes[index] if index < len(modes) else choose(*modes)
-  if kind in FORMS_1X:
+  if kind in KINDS_1X:
     options.update(conv_pos=choose('pre', 'post'))
     options.update(data_bn=choose('VC', 'MVC', 'none'))
-  if kind in FORMS_1X[:2]:
+  if kind in KINDS_1X[:2]:
     options.update(
       adaptive=choose('importance', 'offset', 'none', 'init'),
       gcn_with_res=choose(True, False),
@@ -88,19 +104,19 @@ def draw(kind, index):
 
 @pytest.mark.parametrize('index', range(DRAWS))
 @pytest.mark.parametrize('kind', KINDS)
-def test_a_drawn_network_is_told(kind, index, make_network):
+def test_a_random_network_is_inferred(kind, index, make_network):
   family, naming, graph, options = draw(kind, index)
   print('drawn:', graph, options)
   network = make_network(family, graph=graph, seed=index, **options)
-  found = recognize.recognize(network.state_dict(naming), source='drawn.pth')
+  found_family, found_naming, found, notes = infer(network.state_dict(naming))
   model = models.build_model(
-    found.family,
+    found_family,
     graph=found.graph,
     num_classes=found.num_classes,
     **found.options,
   )
 
-  assert (found.family, found.naming) == (family, naming)
+  assert (found_family, found_naming) == (family, naming)
   assert found.num_classes == options['num_classes']
   assert found.num_channels == options['channels']
   for name in ('base_channels', 'num_stages', 'inflate_stages', 'down_stages'):
@@ -114,25 +130,25 @@ def test_a_drawn_network_is_told(kind, index, make_network):
       expected = getattr(model, name)
     assert getattr(model, name, None) == expected, name
   if family == 'stgcn':
-    # With one matrix both forms have the same tensors, which is said.
+    # With one matrix both options have the same tensors, and a note says so.
     is_ambiguous = graph.num_subsets == 1
     assert model.conv_pos == ('pre' if is_ambiguous else network.model.conv_pos)
-    assert is_ambiguous == any('one adjacency' in n for n in found.notes)
+    assert is_ambiguous == any('one adjacency' in n for n in notes)
   assert_same_data_bn(found, network, options['persons'])
-  # The same graph, though it may bear another name: with one step from each
-  # joint 'distance' and a dilated 'distance' can be one.
+  # The same graph, perhaps by another name: 'distance' with and without
+  # dilation can be equal.
   assert found.graph.layout == graph.layout
   np.testing.assert_array_equal(found.graph.adjacency(), graph.adjacency())
-  # What was told makes a network of the same arrays.
+  # The inferred network has the same arrays.
   again = make_network(
-    found.family,
+    found_family,
     graph=found.graph,
     num_classes=found.num_classes,
     channels=found.num_channels,
     persons=found.num_persons or options['persons'],
     **found.options,
   )
-  shapes = {n: a.shape for n, a in again.state_dict(found.naming).items()}
+  shapes = {n: a.shape for n, a in again.state_dict(found_naming).items()}
   assert shapes == {n: a.shape for n, a in network.state_dict(naming).items()}
 
 
@@ -143,46 +159,44 @@ def assert_same_data_bn(found, network, persons):
     assert found.options['data_bn'] == data_bn
     assert found.num_persons == (persons if data_bn == 'MVC' else None)
   else:
-    # Of one person both are the same function.
+    # For one person both are the same function.
     assert found.num_persons in (1, None)
 
 
 @pytest.mark.parametrize('stages', [(), (2,), (2, 3)])
-def test_strides_can_be_said_as_the_file_does_not(stages, make_network):
+def test_strides_can_be_given(stages, make_network):
   graph = graph_lib.Graph(skeletons.get_layout('coco'), 'stgcn_spatial')
   options = SMALL | dict(inflate_stages=(2, 3), down_stages=stages)
   state = make_network('stgcn', graph=graph, **options).state_dict('pyskl')
-  found = recognize.recognize(state, source='f.pth', down_stages=stages)
+  _, _, found, notes = infer(state, down_stages=stages)
   assert found.options['down_stages'] == stages
-  assert not found.notes
-  assumed = recognize.recognize(state, source='f.pth')
+  assert not notes
+  _, _, assumed, notes = infer(state)
   assert assumed.options['down_stages'] == (2, 3)
-  assert 'stage 2, 3' in ' '.join(assumed.notes)
+  assert 'stage 2, 3' in ' '.join(notes)
 
 
-def test_a_stride_that_the_tensors_contradict_is_refused(coco_network):
+def test_strides_that_contradict_the_tensors_are_an_error(coco_network):
   state = coco_network.state_dict('pyskl')
   with pytest.raises(errors.UserError, match='--down_stages=9'):
-    recognize.recognize(state, source='f.pth', down_stages=(9,))
-  # Stage 2 keeps its width and has no convolution beside it.
+    architecture(state, down_stages=(9,))
+  # Stage 2 keeps its width and has no convolution as residual.
   with pytest.raises(errors.UserError, match='--down_stages=2,3'):
-    recognize.recognize(state, source='f.pth', down_stages=(2, 3))
+    architecture(state, down_stages=(2, 3))
 
 
-def test_a_residual_convolution_of_equal_width_needs_its_stride(make_network):
+def test_a_residual_convolution_of_equal_width_implies_a_stride(make_network):
   graph = graph_lib.Graph(skeletons.get_layout('coco'), 'stgcn_spatial')
   options = SMALL | dict(down_stages=(2, 3))
   state = make_network('stgcn', graph=graph, **options).state_dict('pyskl')
-  assert recognize.recognize(state, source='f.pth').options['down_stages'] == (
-    (2, 3)
-  )
+  assert architecture(state).options['down_stages'] == ((2, 3))
   with pytest.raises(errors.UserError, match='residuals of stages 2, 3'):
-    recognize.recognize(state, source='f.pth', down_stages=(2,))
+    architecture(state, down_stages=(2,))
 
 
 @pytest.mark.parametrize('layout', ['coco', 'nturgb+d'])
 @pytest.mark.parametrize('mode', ['spatial', 'stgcn_spatial'])
-def test_importances_that_weight_decay_has_worn_away_are_no_offsets(
+def test_importances_after_weight_decay_are_not_offsets(
   layout, mode, make_network
 ):
   graph = graph_lib.Graph(skeletons.get_layout(layout), mode)
@@ -191,17 +205,17 @@ def test_importances_that_weight_decay_has_worn_away_are_no_offsets(
     state = network.state_dict('mmaction1x')
     rng = np.random.default_rng(0)
     for i in range(3):
-      # What has a gradient settles anywhere; the rest only decays.
+      # Edges have a gradient; elsewhere weights only decay.
       learned = 0.1 * rng.normal(size=network.adjacency.shape)
       state[f'backbone.gcn.{i}.gcn.PA'] = np.where(
         network.adjacency == 0, left, learned
       ).astype(np.float32)
-    found = recognize.recognize(state, source='f.pth')
+    found = architecture(state)
     assert found.options['adaptive'] == 'importance', left
 
 
 @pytest.mark.parametrize('scale', [1e-6, 1e-3, 0.3])
-def test_offsets_are_no_importances(scale, make_network):
+def test_offsets_are_not_importances(scale, make_network):
   graph = graph_lib.Graph(skeletons.get_layout('coco'), 'spatial')
   network = make_network('stgcn', graph=graph, **SMALL, adaptive='offset')
   rng = np.random.default_rng(0)
@@ -209,16 +223,16 @@ def test_offsets_are_no_importances(scale, make_network):
   for i in range(3):
     noise = rng.uniform(-scale, scale, (3, 17, 17))
     state[f'backbone.gcn.{i}.gcn.PA'] = noise.astype(np.float32)
-  found = recognize.recognize(state, source='f.pth')
+  found = architecture(state)
   assert found.options['adaptive'] == 'offset'
   for i in range(3):
-    # Nobody's importances: the network would be blind.
+    # Importances of 0 would make the output constant.
     state[f'backbone.gcn.{i}.gcn.PA'] *= 0
-  found = recognize.recognize(state, source='f.pth')
+  found = architecture(state)
   assert found.options['adaptive'] == 'offset'
 
 
-def test_an_input_norm_of_one_person_serves_several_if_they_are_told(
+def test_an_input_norm_of_one_person_is_vc_if_several_are_given(
   make_network,
 ):
   graph = graph_lib.Graph(skeletons.get_layout('coco'), 'spatial')
@@ -226,10 +240,10 @@ def test_an_input_norm_of_one_person_serves_several_if_they_are_told(
     'agcn', graph=graph, **SMALL, variant='tanh', data_bn='VC'
   )
   state = network.state_dict('mmaction1x')
-  found = recognize.recognize(state, source='f.pth', num_persons=2)
+  found = architecture(state, num_persons=2)
   assert (found.options['data_bn'], found.num_persons) == ('VC', None)
-  # Untold, it is the published form for one person.
-  found = recognize.recognize(state, source='f.pth')
+  # By default it is the published kind for one person.
+  found = architecture(state)
   assert (found.options['data_bn'], found.num_persons) == ('MVC', 1)
 
 
@@ -239,8 +253,10 @@ def test_a_gap_between_the_blocks_is_an_error(coco_network):
     for n, a in coco_network.state_dict('mmaction1x').items()
     if not n.startswith('backbone.gcn.1.')
   }
-  with pytest.raises(errors.UserError, match=r'numbered \[0, 2\], with a gap'):
-    recognize.recognize(state, source='f.pth')
+  with pytest.raises(
+    errors.UserError, match=r'gap in the numbers of the blocks, \[0, 2\]'
+  ):
+    architecture(state)
 
 
 def test_widths_without_a_factor_are_an_error(make_network):
@@ -249,7 +265,7 @@ def test_widths_without_a_factor_are_an_error(make_network):
   state = make_network('stgcn', graph=graph, **options).state_dict('pyskl')
   state['backbone.gcn.2.tcn.bn.bias'] = np.zeros(17, np.float32)
   with pytest.raises(errors.UserError, match='8, 16, 17, 64 channels'):
-    recognize.recognize(state, source='f.pth')
+    architecture(state)
 
 
 @pytest.mark.parametrize(
@@ -262,17 +278,17 @@ def test_widths_without_a_factor_are_an_error(make_network):
     '',
   ],
 )
-def test_another_network_is_refused_by_what_it_is(first):
+def test_another_network_is_an_error_with_its_tensor_names(first):
   state = {first: np.zeros((3, 3), np.float32)} if first else {}
   with pytest.raises(errors.UserError) as error:
-    recognize.recognize(state, source='other.pth')
+    architecture(state, source='other.pth')
   text = str(error.value)
   assert text.startswith('other.pth ')
-  assert 'holds no network that skeljax knows' in text
+  assert 'contains no network that skeljax has' in text
   assert (first or 'none') in text
 
 
-def test_a_relative_with_the_same_names_is_refused_by_what_it_lacks():
+def test_a_related_network_is_an_error_with_the_missing_tensors():
   # DG-STGCN of pyskl is called backbone.gcn too.
   names = ('gcn.A', 'gcn.alpha', 'gcn.pre.0.weight', 'gcn.bn.bias')
   state = {
@@ -280,10 +296,10 @@ def test_a_relative_with_the_same_names_is_refused_by_what_it_lacks():
     for name in names
   }
   with pytest.raises(errors.UserError, match='backbone.gcn.0.tcn.bn.bias'):
-    recognize.recognize(state, source='dg.pth')
+    architecture(state, source='dg.pth')
 
 
-def test_a_cut_file_says_what_it_lacks(coco_network):
+def test_an_incomplete_file_is_an_error_with_the_missing_tensors(coco_network):
   whole = coco_network.state_dict('mmaction1x')
   for lost in (
     'backbone.gcn.1.tcn.bn.bias',
@@ -293,14 +309,14 @@ def test_a_cut_file_says_what_it_lacks(coco_network):
   ):
     state = {n: a for n, a in whole.items() if n != lost}
     with pytest.raises(errors.UserError, match=lost):
-      recognize.recognize(state, source='cut.pth')
+      architecture(state, source='cut.pth')
 
 
-def test_an_input_norm_of_a_strange_size_is_an_error(coco_network):
+def test_an_input_norm_of_another_size_is_an_error(coco_network):
   state = coco_network.state_dict('mmaction1x')
   state['backbone.data_bn.weight'] = np.zeros(50, np.float32)
   with pytest.raises(errors.UserError, match='50 features.*51'):
-    recognize.recognize(state, source='f.pth')
+    architecture(state)
 
 
 @pytest.mark.parametrize(
@@ -313,6 +329,6 @@ def test_a_tensor_of_any_shape_is_at_worst_an_error(name, shape, coco_network):
   state = coco_network.state_dict('mmaction1x')
   state[name] = np.ones(shape, np.float32)
   try:
-    recognize.recognize(state, source='odd.pth')
+    architecture(state, source='odd.pth')
   except errors.UserError as error:
     assert 'odd.pth' in str(error)

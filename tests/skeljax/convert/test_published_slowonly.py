@@ -1,23 +1,22 @@
-"""Claims about the configuration that is printed with a file of PoseC3D."""
+"""The published config that builds a PoseC3D network."""
 
 import pytest
 
 from skeljax import errors
+from skeljax import run as run_lib
 from skeljax import skeletons
-from skeljax.convert import published_model
-from skeljax.datasets.spec import DataSpec
+from skeljax.convert import checkpoint
+from skeljax.datasets import spec as spec_lib
 
-SPEC = DataSpec(
+SPEC = spec_lib.DataSpec(
   layout=skeletons.get_layout('coco'),
   class_names=tuple(map(str, range(60))),
   num_channels=2,
-  score_dtype='float16',
   num_persons=2,
-  normalize='none',
   keypoint_dtype='float16',
-  max_frames=0,
+  score_dtype='float16',
 )
-# What all code bases say alike.
+# Arguments of all code bases.
 SHARED = {
   'type': 'ResNet3dSlowOnly',
   'depth': 50,
@@ -53,7 +52,13 @@ def make_config(stream='keypoint', **model):
   return config
 
 
-def test_each_code_base_says_it_in_its_own_words():
+def published_model(config, code_base):
+  run = run_lib.Run(config, SPEC)
+  family = checkpoint.FAMILIES['slowonly']
+  return family.published_model(run, code_base)
+
+
+def test_each_code_base_has_its_own_arguments():
   config = make_config()
   prob = {'average_clips': 'prob'}
   for naming, backbone, head, rest in (
@@ -66,8 +71,7 @@ def test_each_code_base_says_it_in_its_own_words():
       {'test_cfg': prob},
     ),
   ):
-    assert published_model.is_known(config, naming)
-    assert published_model.recognizer(config, SPEC, naming) == {
+    assert published_model(config, naming) == {
       'type': 'Recognizer3D',
       'backbone': backbone,
       'cls_head': HEAD | head,
@@ -75,11 +79,11 @@ def test_each_code_base_says_it_in_its_own_words():
     }
 
 
-def test_channels_are_those_of_the_stream():
+def test_channels_are_those_of_the_heatmaps():
   for stream, channels in (
     ('keypoint', 17), ('limb', 17), ('keypoint_limb', 34),
   ):  # fmt: skip
-    model = published_model.recognizer(make_config(stream), SPEC, 'mmaction1x')
+    model = published_model(make_config(stream), 'mmaction1x')
     assert model['backbone']['in_channels'] == channels
 
 
@@ -96,10 +100,10 @@ def test_channels_are_those_of_the_stream():
         spatial_strides=(1,) * 5, temporal_strides=(1,) * 5,
         dilations=(1,) * 5,
       ),
-      'up to 4 stages and this network has 5',
+      'up to 4 stages only, and this network has 5',
     ),
   ],
 )  # fmt: skip
-def test_what_a_code_base_cannot_build_is_refused(naming, model, words):
+def test_what_a_code_base_cannot_build_is_an_error(naming, model, words):
   with pytest.raises(errors.UserError, match=words):
-    published_model.recognizer(make_config(**model), SPEC, naming)
+    published_model(make_config(**model), naming)
