@@ -104,12 +104,12 @@ def test_score_zero_draws_nothing(kind):
 def test_channels_follow_joints():
   xy, score = random_points()
   order = [3, 1, 4, 0, 2]
-  # From jaxlib 0.11 the last elements of a vectorized loop may differ by one
-  # unit in the last place, and the order decides which these are.
+  # From jaxlib 0.11 the last elements of a vectorized loop may differ in
+  # the last bit of both factors, and the order decides which these are.
   np.testing.assert_array_max_ulp(
     drawn('keypoint', xy[:, :, order], score[:, :, order]),
     drawn('keypoint', xy, score)[..., order],
-    maxulp=1,
+    maxulp=2,
   )
 
 
