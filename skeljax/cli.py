@@ -8,10 +8,10 @@ other exception is a bug and keeps its traceback.
 
 from collections.abc import Callable, Sequence
 import difflib
-import importlib.util
 import logging as python_logging
 import os
 import re
+import runpy
 import sys
 import textwrap
 
@@ -111,9 +111,12 @@ def parse_flags(
     user_error = _find_user_error(error)
     if user_error is None and 'Error whilst parsing config file' in str(error):
       raise  # A bug in a config file keeps its traceback.
-    if user_error is None and type(error).__name__ == 'FlagOrderError':
-      user_error = f'{error}. Put --config=FILE before --config.FIELD=VALUE.'
-    sys.exit(report(user_error or f'{error}. --help lists the flags.'))
+    if user_error is not None:
+      sys.exit(report(user_error))
+    advice = '--help lists the flags.'
+    if type(error).__name__ == 'FlagOrderError':
+      advice = 'Put --config=FILE before --config.FIELD=VALUE.'
+    sys.exit(report(f'{error}. {advice}'))
   except (AttributeError, KeyError) as error:
     # ml_collections raises these for an override of an unknown field.
     message = _unknown_field(argv, str(error))
@@ -180,10 +183,8 @@ def load_config(path_and_arguments: str) -> config_dict.ConfigDict:
       f'--config={path}: no such file. Run from the clone of skeljax, for'
       ' example with --config=configs/agcn_bone.py.'
     )
-  spec = importlib.util.spec_from_file_location('_skeljax_config', path)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module.get_config(arguments) if arguments else module.get_config()
+  get_config = runpy.run_path(path)['get_config']
+  return get_config(arguments) if arguments else get_config()
 
 
 def _field_names(config: config_dict.ConfigDict, prefix: str = '') -> list[str]:

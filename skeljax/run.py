@@ -96,7 +96,7 @@ class Run:
   @functools.cached_property
   def loss(self) -> losses.LossOptions:
     """The training loss."""
-    fields = {
+    fields: dict[str, Any] = {
       key: tuple(value) if isinstance(value, list | tuple) else value
       for key, value in self.config.loss.items()
     }

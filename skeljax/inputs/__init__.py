@@ -33,7 +33,7 @@ def build(kind: str, fields: Mapping[str, Any], spec: DataSpec) -> Input:
     UserError: an unknown field or value, or data that the input cannot use.
   """
   cls = KINDS[kind]
-  values = {
+  values: dict[str, Any] = {
     key: tuple(value) if isinstance(value, list | tuple) else value
     for key, value in fields.items()
   }

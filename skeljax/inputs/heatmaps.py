@@ -83,10 +83,10 @@ class Heatmaps:
     above=0,
   )  # fmt: skip
   allow_imgpad: bool = option.field(True, 'The box may exceed the image.')
-  crop_area: tuple[float, ...] = option.field(
+  crop_area: tuple[float, float] = option.field(
     (0.56, 1.0), 'Training: area range of the random crop.', above=0, maximum=1
   )
-  crop_aspect: tuple[float, ...] = option.field(
+  crop_aspect: tuple[float, float] = option.field(
     (3 / 4, 4 / 3), 'Training: width / height range of the random crop.',
     above=0,
   )  # fmt: skip
@@ -217,7 +217,7 @@ class Heatmaps:
     Raises:
       ValueError: the batch lacks a field, or a shape is wrong.
     """
-    _check_batch(batch, self, rng, train)
+    _check_batch(batch, self)
     xy = batch['keypoint'].astype(jnp.float32)
     size = batch['img_shape'].astype(jnp.int32)
     xy, size = geometry.compact(
@@ -230,6 +230,8 @@ class Heatmaps:
     )
     side = self.test_size
     if train:
+      if rng is None:
+        raise ValueError('augmentation needs rng')
       crop = geometry.draw_crop(
         rng, batch['index'], area=self.crop_area, aspect=self.crop_aspect
       )
@@ -243,7 +245,7 @@ class Heatmaps:
       xy, size = geometry.center_crop(xy, size, side, side)
 
     points = jnp.concatenate([xy, self._scores(batch)[..., None]], axis=-1)
-    if train and self.flip:
+    if train and rng is not None and self.flip:
       is_flipped = geometry.draw_flip(rng, batch['index'], self.flip)
       points = geometry.flip(
         points, size, is_flipped, self.spec.layout.flip_index
@@ -302,7 +304,7 @@ class Heatmaps:
 
   def _flip_volume(self, volume: jax.Array) -> jax.Array:
     """[..., W, C] reversed in W, with left and right channels swapped."""
-    order = []
+    order: list[int] = []
     if self.draws_keypoints:
       order += self.spec.layout.flip_index
     if self.draws_limbs:
@@ -354,16 +356,10 @@ def _check_sizes(heatmaps: Heatmaps) -> None:
       )
 
 
-def _check_batch(
-  batch: Batch, heatmaps: Heatmaps, rng: jax.Array | None, train: bool
-) -> None:
+def _check_batch(batch: Batch, heatmaps: Heatmaps) -> None:
   names = ['keypoint', 'img_shape', 'frame_index', 'num_valid_persons']
   if heatmaps.spec.has_score:
     names.append('score')
-  if train:
-    names.append('index')
-    if rng is None:
-      raise ValueError('augmentation needs rng')
   missing = [name for name in names if name not in batch]
   if missing:
     raise ValueError(

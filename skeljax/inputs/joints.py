@@ -261,7 +261,7 @@ class Joints:
       score = batch[f'score{suffix}'].astype(jnp.float32)
       x = jnp.concatenate([x, score[..., None]], axis=-1)
     if view.flip is not None:
-      x = self._flip(x, batch, view)
+      x = self._flip(x, batch, view.flip)
 
     xyz, score = jnp.split(x, [self.spec.num_channels], axis=-1)
     is_present = jnp.any(xyz != 0, axis=-1, keepdims=True)
@@ -287,6 +287,7 @@ class Joints:
     if self.centre_first_frame:
       # NOTE: frame 0 of the clip, so this needs whole clips.
       origin = self.spec.layout.origin
+      assert origin is not None  # Checked on construction.
       center = xyz[:, :, :1, :1, origin : origin + 1]
       xyz = jnp.where(is_present, xyz - center, 0)
     xyz = augment.apply_view(xyz, view, is_present)
@@ -296,7 +297,9 @@ class Joints:
       return jnp.concatenate([xyz, score], axis=-1)
     return xyz
 
-  def _flip(self, x: jax.Array, batch: Batch, view: augment.View) -> jax.Array:
+  def _flip(
+    self, x: jax.Array, batch: Batch, is_flipped: jax.Array
+  ) -> jax.Array:
     """Flip the clips that drew it, in the coordinates of the batch."""
     width = None
     if self.spec.num_channels == 2:
@@ -310,7 +313,7 @@ class Joints:
         width = normalize_2d.frame_size(batch['img_shape'], 2)[:, :1]
       width = width.reshape(-1, *(1,) * (x.ndim - 1))
     flipped = augment.flip(x, self.spec.layout.flip_index, width)
-    return jnp.where(view.flip.reshape(-1, *(1,) * (x.ndim - 1)), flipped, x)
+    return jnp.where(is_flipped.reshape(-1, *(1,) * (x.ndim - 1)), flipped, x)
 
   def _streams_in_half(self, batch: Batch) -> bool:
     # The published code concatenates coordinates and scores first, which is

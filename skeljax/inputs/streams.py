@@ -25,7 +25,7 @@ def take_joints(x: jax.Array, index: Sequence[int]) -> jax.Array:
   Written as slices, which compile to copies inside a fusion, instead of a
   gather.
   """
-  runs = []
+  runs: list[list[int]] = []
   for v in index:
     if runs and v == runs[-1][1]:
       runs[-1][1] = v + 1

@@ -5,6 +5,7 @@ Graph networks (stgcn, agcn) take keypoints [B, M, T, V, C], convolutional ones
 'joints' or 'heatmaps'.
 """
 
+from collections.abc import Mapping
 import dataclasses
 from typing import Any
 
@@ -16,7 +17,7 @@ from skeljax.models import slowonly
 from skeljax.models import stgcn
 from skeljax.skeletons import graph as graph_lib
 
-MODELS = {
+MODELS: Mapping[str, Any] = {
   'stgcn': stgcn.STGCN,
   'agcn': agcn.AGCN,
   'slowonly': slowonly.SlowOnly,

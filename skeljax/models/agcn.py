@@ -22,7 +22,7 @@ S_k[v, w] = a_k[v] . b_k[w] / (channels * frames).
 from collections.abc import Callable
 import functools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flax import linen as nn
 import jax
@@ -179,10 +179,12 @@ class Attention(nn.Module):
     zeros = nn.initializers.zeros
     conv = functools.partial(nn.Conv, 1, dtype=self.dtype)
     pad = (size - 1) // 2
-    s = conv((size,), padding=((pad, pad),), kernel_init=xavier, name='conv_sa')
-    y = y * (1 + nn.sigmoid(s(y.mean(1))[:, None]))  # [N, 1, V, 1]
-    s = conv((9,), padding=((4, 4),), kernel_init=zeros, name='conv_ta')
-    y = y * (1 + nn.sigmoid(s(y.mean(2))[:, :, None]))  # [N, T, 1, 1]
+    spatial = conv(
+      (size,), padding=((pad, pad),), kernel_init=xavier, name='conv_sa'
+    )
+    y = y * (1 + nn.sigmoid(spatial(y.mean(1))[:, None]))  # [N, 1, V, 1]
+    temporal = conv((9,), padding=((4, 4),), kernel_init=zeros, name='conv_ta')
+    y = y * (1 + nn.sigmoid(temporal(y.mean(2))[:, :, None]))  # [N, T, 1, 1]
     dense = functools.partial(nn.Dense, dtype=self.dtype)
     kaiming = nn.initializers.normal(math.sqrt(2 / c))
     s = dense(c // 2, kernel_init=kaiming, name='fc1c')(y.mean((1, 2)))
@@ -215,11 +217,11 @@ class AGCN(graph_network.GraphNetwork):
     """Map keypoints [B, M, T, V, C] to logits; see GraphNetwork.run."""
     self._check_options()
     variant = VARIANTS[self.variant]
-    shared = dict(norm=self.norm(x, train), dtype=self.dtype)
+    shared: dict[str, Any] = dict(norm=self.norm(x, train), dtype=self.dtype)
     temporal_unit = functools.partial(
       graph_network.TemporalUnit, weight_init=variant.weight_init, **shared
     )
-    head = {}
+    head: dict[str, Any] = {}
     if variant.is_author_head:
       head = dict(kernel_std=math.sqrt(2 / self.num_classes), torch_bias=True)
     return self.run(

@@ -88,7 +88,7 @@ class Block(nn.Module):
   ) -> jax.Array:
     """Map [N, T, V, C] to [N, T', V, features]; adjacency is [K, V, V]."""
     if self.is_first:
-      residual = 0
+      residual = jnp.zeros((), x.dtype)
     elif x.shape[-1] == self.features and self.stride == 1:
       residual = x
     else:

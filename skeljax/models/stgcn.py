@@ -14,6 +14,7 @@ Differences from the reference code:
 
 from collections.abc import Callable
 import functools
+from typing import Any
 
 from flax import linen as nn
 import jax
@@ -192,9 +193,9 @@ class STGCN(graph_network.GraphNetwork):
   ) -> jax.Array:
     """Map keypoints [B, M, T, V, C] to logits; see GraphNetwork.run."""
     self._check_options()
-    shared = dict(norm=self.norm(x, train), dtype=self.dtype)
+    shared: dict[str, Any] = dict(norm=self.norm(x, train), dtype=self.dtype)
     is_1x = self.weight_init == 'mmaction1x'
-    init = dict(pointwise_init='torch' if is_1x else 'kaiming')
+    init: dict[str, Any] = dict(pointwise_init='torch' if is_1x else 'kaiming')
     if self.tcn_type == 'unit_tcn':
       temporal_unit = functools.partial(graph_network.TemporalUnit, **shared)
     else:
