@@ -211,7 +211,6 @@ def _loop(
     config.checkpoint.every_epochs, plan, batch_size
   )
   step_fn = steps.jit_train_step(
-    steps.train_step,
     sharding.replicated(run.mesh),
     model=run.model,
     optimizer=plan.optimizer,

@@ -9,7 +9,7 @@ of frames.
 A frame index of -1 is a frame of zeros.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 import dataclasses
 import functools
 
@@ -166,10 +166,19 @@ def train_frames(
   Returns:
     [B, clip_len] int32 frame indices, -1 for a frame of zeros.
   """
-  draw = _TRAIN[sampling.frames]
-  return draw(total_frames[:, None], sampling.clip_len, uniforms).astype(
-    np.int32
-  )
+  n, clip_len = total_frames[:, None], sampling.clip_len
+  match sampling.frames:
+    case 'uniform' | 'uniform_pyskl':
+      index = _uniform(n, clip_len, uniforms)
+    case 'loop':
+      index = _loop(n, clip_len)
+    case 'zero':
+      index = _zero(n, clip_len)
+    case 'sorted_random':
+      index = _sorted_random(n, uniforms)
+    case 'random_crop':
+      index = _random_crop(n, clip_len, uniforms)
+  return index.astype(np.int32)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -183,16 +192,20 @@ def eval_frames(sampling: Sampling, total_frames: int) -> np.ndarray:
   Returns:
     [num_clips, clip_len] int32, read-only; -1 for a frame of zeros.
   """
-  if sampling.frames in _UNIFORM:
-    index = _uniform_test(
-      total_frames,
-      sampling.clip_len,
-      sampling.num_clips,
-      pyskl=sampling.frames == 'uniform_pyskl',
-    )
-  else:
-    index = _TEST[sampling.frames](total_frames, sampling.clip_len)[None]
-  index = index.astype(np.int32)
+  n, clip_len = total_frames, sampling.clip_len
+  match sampling.frames:
+    case 'uniform' | 'uniform_pyskl':
+      is_pyskl = sampling.frames == 'uniform_pyskl'
+      index = _uniform_test(n, clip_len, sampling.num_clips, is_pyskl)
+    case 'loop':
+      index = _loop(n, clip_len)
+    case 'zero':
+      index = _zero(n, clip_len)
+    case 'sorted_random':
+      index = _sorted_random_test(n, clip_len)
+    case 'random_crop':
+      index = _center_crop(n, clip_len)
+  index = index.reshape(sampling.num_clips, clip_len).astype(np.int32)
   index.flags.writeable = False
   return index
 
@@ -220,7 +233,7 @@ def _uniform(n: np.ndarray, clip_len: int, u: np.ndarray) -> np.ndarray:
 
 
 def _uniform_test(
-  n: int, clip_len: int, num_clips: int, *, pyskl: bool
+  n: int, clip_len: int, num_clips: int, is_pyskl: bool
 ) -> np.ndarray:
   """Test frames of UniformSampleFrames of mmaction2, or of pyskl (p_interval 1).
 
@@ -231,7 +244,7 @@ def _uniform_test(
   steps = np.arange(clip_len)
   views = []
   for view in range(num_clips):
-    if pyskl:
+    if is_pyskl:
       # Draws of pyskl for the part of the clip it samples from: all of it.
       rng.rand()
       rng.randint(1)
@@ -249,27 +262,24 @@ def _uniform_test(
   return np.stack(views)
 
 
-def _loop(n, clip_len: int, u=None) -> np.ndarray:
+def _loop(n: np.ndarray | int, clip_len: int) -> np.ndarray:
   """PadTo(mode='loop') of mmaction2 1.x, PaddingWithLoop of 0.x."""
-  del u
   return np.arange(clip_len) % n
 
 
-def _zero(n, clip_len: int, u=None) -> np.ndarray:
+def _zero(n: np.ndarray | int, clip_len: int) -> np.ndarray:
   """PadTo(mode='zero') of mmaction2."""
-  del u
-  return _zeros_after_end(np.arange(clip_len), n)
+  return _window(0, n, clip_len)
 
 
-def _sorted_random(n: np.ndarray, clip_len: int, u: np.ndarray) -> np.ndarray:
+def _sorted_random(n: np.ndarray, u: np.ndarray) -> np.ndarray:
   """Training frames of CTR-GCN's feeder for NW-UCLA."""
-  del clip_len
   return np.sort(_floor(u * n), axis=-1)
 
 
 def _sorted_random_test(n: int, clip_len: int) -> np.ndarray:
   """Test frames of CTR-GCN's feeder for NW-UCLA, truncated and not rounded."""
-  return np.linspace(0, n - 1, clip_len).astype(np.int32)
+  return _floor(np.linspace(0, n - 1, clip_len))
 
 
 def _random_crop(n: np.ndarray, clip_len: int, u: np.ndarray) -> np.ndarray:
@@ -278,38 +288,24 @@ def _random_crop(n: np.ndarray, clip_len: int, u: np.ndarray) -> np.ndarray:
   Deviation: in a short clip, the original puts a random number of the zero
   frames first; here all of them are last, so that frame 0 is a real one.
   """
-  start = _floor(u * (np.maximum(n - clip_len, 0) + 1))
-  return _zeros_after_end(start + np.arange(clip_len), n)
+  return _window(_floor(u * (np.maximum(n - clip_len, 0) + 1)), n, clip_len)
 
 
 def _center_crop(n: int, clip_len: int) -> np.ndarray:
   """Central window of the clip."""
-  start = max(n - clip_len, 0) // 2
-  return _zeros_after_end(start + np.arange(clip_len), n)
+  return _window(max(n - clip_len, 0) // 2, n, clip_len)
 
 
-_TRAIN: dict[str, Callable[..., np.ndarray]] = {
-  'uniform': _uniform,
-  'uniform_pyskl': _uniform,
-  'loop': _loop,
-  'zero': _zero,
-  'sorted_random': _sorted_random,
-  'random_crop': _random_crop,
-}
-_TEST: dict[str, Callable[..., np.ndarray]] = {
-  'loop': _loop,
-  'zero': _zero,
-  'sorted_random': _sorted_random_test,
-  'random_crop': _center_crop,
-}
+def _window(
+  start: np.ndarray | int, n: np.ndarray | int, clip_len: int
+) -> np.ndarray:
+  """Frames from `start` on; -1 after the last frame."""
+  index = start + np.arange(clip_len)
+  return np.where(index < n, index, -1)
 
 
 def _floor(x: np.ndarray) -> np.ndarray:
   return x.astype(np.int32)
-
-
-def _zeros_after_end(index: np.ndarray, n) -> np.ndarray:
-  return np.where(index < n, index, -1)
 
 
 def successor(

@@ -132,11 +132,16 @@ def eval_step(
 
 
 def jit_train_step(
-  step: Callable[..., Any], sharding: jax.sharding.Sharding, **static
+  sharding: jax.sharding.Sharding, **options: Any
 ) -> Callable[..., Any]:
-  """Bind the options of `train_step` and jit it; the state is donated."""
+  """Return `train_step` with its options bound, jitted; the state is donated.
+
+  Args:
+    sharding: sharding of the state and the sums.
+    **options: the keyword arguments of `train_step`.
+  """
   return jax.jit(
-    functools.partial(step, **static),
+    functools.partial(train_step, **options),
     donate_argnums=(0,),
     out_shardings=sharding,
   )

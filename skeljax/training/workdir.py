@@ -103,17 +103,12 @@ def open_workdir(
       ' choose a new directory.'
     )
   # All processes check before process 0 writes.
-  _barrier('workdir_checked')
+  multihost_utils.sync_global_devices('workdir_checked')
   if jax.process_index() == 0:
     os.makedirs(path, exist_ok=True)
     write_json(os.path.join(path, MANIFEST_FILE), run_manifest)
     write_json(config_path, fields)
-  _barrier('workdir_written')
-
-
-def _barrier(name: str) -> None:
-  if jax.process_count() > 1:
-    multihost_utils.sync_global_devices(name)
+  multihost_utils.sync_global_devices('workdir_written')
 
 
 def _differences(

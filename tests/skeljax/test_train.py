@@ -166,7 +166,7 @@ def test_batch_size_that_norm_groups_do_not_divide_is_refused(
 @pytest.mark.parametrize(
   'field, value, message',
   [
-    ('data.frames', 'best', "choose frames 'best'"),
+    ('data.frames', 'best', 'data.frames=best: expected one of'),
     ('eval.average', 'best', 'eval.average=best: .*prob'),
     ('eval.mirrored', True, 'only heatmaps have flipped'),
     ('model.variant', 'best', 'variant'),

@@ -99,7 +99,6 @@ def run_steps(
     out_shardings=sharding.replicated(mesh),
   )(state)
   step = steps.jit_train_step(
-    steps.train_step,
     sharding.replicated(mesh),
     model=model,
     optimizer=training.optimizer,
