@@ -57,7 +57,8 @@ def normalize_mmaction1x(
     )
   if keypoint.sum() == 0:
     return keypoint.astype(np.float64)
-  is_visible = _any_channel(np.abs(keypoint) > _MISSING).any(axis=2)  # [M, T]
+  is_joint_visible = _any_channel(np.abs(keypoint) > _MISSING)
+  is_visible = np.asarray(is_joint_visible.any(axis=2))  # [M, T]
   main = int(np.argmax(is_visible.sum(axis=1)))
   if not is_visible[main].any():
     return keypoint.astype(np.float64)
@@ -120,12 +121,10 @@ def _joints(
   keypoint: np.ndarray, layout: skeletons.Layout
 ) -> tuple[int, tuple[int, int], tuple[int, int]]:
   """Return the origin, and the (start, end) joints of the +z and +x axes."""
-  missing = [
-    name
-    for name in ('origin', 'spine', 'shoulders')
-    if getattr(layout, name) is None
-  ]
-  if missing:
+  origin, spine, shoulders = layout.origin, layout.spine, layout.shoulders
+  if origin is None or spine is None or shoulders is None:
+    joints = {'origin': origin, 'spine': spine, 'shoulders': shoulders}
+    missing = [name for name, joint in joints.items() if joint is None]
     raise errors.UserError(
       f'Layout {layout.name!r} does not define {", ".join(missing)}, which 3D'
       ' normalization needs: use --normalize=none, or a layout file with them.'
@@ -136,9 +135,9 @@ def _joints(
       f' frames, {layout.num_joints}, 3]. For 2D keypoints, which are normalized'
       ' during training, use --normalize=none.'
     )
-  right, left = layout.shoulders
+  right, left = shoulders
   # Published: joint 8 minus joint 4 of the Kinect, which is right - left.
-  return layout.origin, layout.spine, (left, right)
+  return origin, spine, (left, right)
 
 
 def _rotation(vector: np.ndarray, axis: tuple[int, int, int]) -> np.ndarray:
@@ -150,7 +149,9 @@ def _rotation(vector: np.ndarray, axis: tuple[int, int, int]) -> np.ndarray:
     return np.eye(3)
   normal = np.cross(vector.astype(np.float64), axis)
   unit = vector / np.linalg.norm(vector)
-  angle = math.acos(np.clip(np.dot(unit, np.float64(axis)), -1.0, 1.0))
+  angle = math.acos(
+    np.clip(np.dot(unit, np.asarray(axis, np.float64)), -1.0, 1.0)
+  )
   if np.abs(normal).sum() < _TINY or angle < _TINY:
     return np.eye(3)
   # Rodrigues' formula: I + sin(angle) K + (1 - cos(angle)) K^2.

@@ -27,7 +27,7 @@ from skeljax.datasets import prepared
 from skeljax.datasets import records
 from skeljax.datasets import sampling as sampling_lib
 
-Source = Sequence[records.Record]
+Source = prepared.ClipSource | Sequence[records.Record]
 Dataset = prepared.PreparedDataset | clip_list.ClipList
 
 # Prefetched batches. One thread is enough: making a batch is Python code and

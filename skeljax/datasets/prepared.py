@@ -82,7 +82,7 @@ class ClipSource:
     self._spec = spec
     # Index of the first clip after each shard.
     self._ends = list(itertools.accumulate(s.num_clips for s in self._shards))
-    self._readers = {}
+    self._readers: dict[int, Any] = {}
 
   def __len__(self) -> int:
     return self._ends[-1] if self._ends else 0

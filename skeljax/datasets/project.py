@@ -34,7 +34,7 @@ def orthographic(
     missing joints; [2] int32 (height, width).
   """
   size = np.array(IMG_SHAPE[::-1])
-  is_present = keypoint.any(axis=-1)
+  is_present = np.asarray(keypoint.any(axis=-1))
   flat = keypoint[..., :2].astype(np.float64) * (1, -1)
   pixels = np.zeros(flat.shape)
   if is_present.any():

@@ -144,14 +144,12 @@ def body_size(keypoint: np.ndarray) -> float:
     0.0 without such frames.
   """
   points = keypoint.astype(np.float64).reshape(-1, *keypoint.shape[2:])
-  is_present = points.any(axis=-1)  # [M*T, V]
-  count = is_present.sum(axis=-1)
-  points, is_present, count = (
-    a[count > 1] for a in (points, is_present, count)
-  )
+  count = np.sum(points.any(axis=-1), axis=-1)  # [M*T]
+  points, count = points[count > 1], count[count > 1]
   if not len(count):
     return 0.0
+  is_present = np.any(points, axis=-1, keepdims=True)
   # Missing joints are zero, so they do not add to the sum.
   centroid = points.sum(axis=1) / count[:, None]
-  offset = np.where(is_present[..., None], points - centroid[:, None], 0)
+  offset = np.where(is_present, points - centroid[:, None], 0)
   return float(np.median(np.sqrt((offset**2).sum(axis=(1, 2)) / count)))

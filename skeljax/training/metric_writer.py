@@ -129,7 +129,7 @@ class MetricWriter:
     if not self._is_writer:
       return
     plain = {name: _plain(value) for name, value in values.items()}
-    line = {'step': int(step)}
+    line: dict[str, Any] = {'step': int(step)}
     if epoch is not None:
       line['epoch'] = round(float(epoch), 4)
     line |= {'split': split} | plain
@@ -260,7 +260,7 @@ def _lines_until(text: str, last_step: float, path: str) -> Iterator[str]:
       yield line if is_whole else line + '\n'
 
 
-def _plain(value: object) -> float | int | None:
+def _plain(value: Any) -> float | int | None:
   if isinstance(value, numbers.Integral):
     return int(value)
   number = float(value)

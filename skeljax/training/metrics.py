@@ -6,8 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-Sums = Mapping[str, jax.Array]
-
 
 def top_k_accuracy(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
   """Return the fraction of samples whose label is among the k highest scores.
@@ -108,7 +106,7 @@ def step_sums(
   return {k: jnp.sum(jnp.where(is_sample, v, 0.0)) for k, v in values.items()}
 
 
-def summarize(sums: Sums) -> dict[str, float]:
+def summarize(sums: Mapping[str, jax.Array | float]) -> dict[str, float]:
   """Divide every sum by 'count'; Python floats, NaN if count is 0."""
   count = float(sums['count'])
   return {

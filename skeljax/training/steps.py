@@ -76,13 +76,14 @@ def train_step(
   loss = jnp.full(batch['mask'].shape, loss)
   sums = metrics.step_sums(logits, batch['label'], loss, batch['mask'])
   sums['grad_norm'] = optax.tree.norm(grads)
-  state = state.replace(
+  next_state = train_state.TrainState(
     step=state.step + 1,
     params=optax.apply_updates(state.params, changes),
     batch_stats=updates.get('batch_stats', state.batch_stats),
+    graph=state.graph,
     opt_state=opt_state,
   )
-  return state, sums
+  return next_state, sums
 
 
 def eval_step(
