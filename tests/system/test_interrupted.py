@@ -15,8 +15,6 @@ from data_prep import workspace
 from skeljax import errors
 from skeljax.datasets import prepared
 
-pytestmark = pytest.mark.system
-
 _REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
 

@@ -202,8 +202,6 @@ def test_flags_of_the_guides_are_known():
 import sys
 from data_prep import main
 from absl import flags
-
-pytestmark = pytest.mark.system
 main.define_flags()
 rest = flags.FLAGS(sys.argv, known_only=True)
 main.reject_unknown(rest[1:], list(flags.FLAGS))

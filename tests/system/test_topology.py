@@ -18,8 +18,6 @@ import pytest
 
 from skeljax import train
 
-pytestmark = pytest.mark.system
-
 _HERE = pathlib.Path(__file__).resolve().parent
 _REPOSITORY = _HERE.parents[1]
 

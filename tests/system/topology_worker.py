@@ -5,9 +5,7 @@ float64 steps.
 """
 
 import argparse
-import importlib.util
 import os
-import pathlib
 
 os.environ['JAX_PLATFORMS'] = 'cpu'
 
@@ -40,12 +38,7 @@ from skeljax.training import preemption  # noqa: E402
 from skeljax.training import sharding  # noqa: E402
 from skeljax.training import steps  # noqa: E402
 from skeljax.training import train_state  # noqa: E402
-
-spec = importlib.util.spec_from_file_location(
-  'tiny', pathlib.Path(__file__).with_name('conftest.py')
-)
-tiny = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tiny)
+from tests.skeljax import conftest as tiny  # noqa: E402
 
 
 def make_config(dtype=jnp.float32, norm_group: int = 0):

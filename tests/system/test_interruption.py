@@ -16,17 +16,12 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
-pytestmark = pytest.mark.system
-
 _REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 _CONFIG = """
-  import importlib.util
+  from tests.skeljax import conftest
 
-  def get_config(words=''):
-    spec = importlib.util.spec_from_file_location('tiny', {conftest!r})
-    tiny = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tiny)
-    config = tiny.make_tiny_config({root!r})
+  def get_config(arguments=''):
+    config = conftest.make_tiny_config({root!r})
     config.train.update(epochs=6.0, log_every_steps=1)
     config.input.rotate = (30.0, 30.0, 30.0)
     return config
@@ -37,11 +32,8 @@ _CONFIG = """
 def start(tiny_root, tmp_path_factory):
   """Return a function that starts training on the tiny dataset."""
   folder = tmp_path_factory.mktemp('command')
-  conftest = str(pathlib.Path(__file__).with_name('conftest.py'))
   config = folder / 'tiny.py'
-  config.write_text(
-    textwrap.dedent(_CONFIG.format(conftest=conftest, root=tiny_root))
-  )
+  config.write_text(textwrap.dedent(_CONFIG.format(root=tiny_root)))
   environment = dict(
     os.environ,
     JAX_PLATFORMS='cpu',
