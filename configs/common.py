@@ -85,8 +85,8 @@ def _print_help(
 
 def stgcn() -> config_dict.ConfigDict:
   """The fields of ST-GCN and ST-GCN++."""
-  config = _joints()
-  config.model = _graph_network(
+  config = joints()
+  config.model = graph_network(
     name='stgcn',
     adaptive='importance',  # importance, init, offset or none.
     conv_pos='pre',  # 1x1 convolution before (pre) or after (post) the graph.
@@ -100,8 +100,8 @@ def stgcn() -> config_dict.ConfigDict:
 
 def agcn() -> config_dict.ConfigDict:
   """The fields of 2s-AGCN and AAGCN."""
-  config = _joints()
-  config.model = _graph_network(
+  config = joints()
+  config.model = graph_network(
     name='agcn',
     variant='tanh',  # softmax_0x, softmax_original or tanh.
     attention=False,  # AAGCN; variant tanh only.
@@ -222,8 +222,8 @@ def _base() -> config_dict.ConfigDict:
   return config
 
 
-def _joints() -> config_dict.ConfigDict:
-  """The sections of graph networks, without `model`."""
+def joints() -> config_dict.ConfigDict:
+  """The sections of a model whose input is joints, without `model`."""
   config = _base()
   config.input = config_dict.create(
     stream='joint',  # joint, bone, joint_motion or bone_motion.
@@ -248,7 +248,8 @@ def _joints() -> config_dict.ConfigDict:
   return config
 
 
-def _graph_network(**fields: Any) -> config_dict.ConfigDict:
+def graph_network(**fields: Any) -> config_dict.ConfigDict:
+  """The section `model` of a graph network, with fields of its own."""
   return config_dict.create(
     **fields,
     base_channels=64,

@@ -49,13 +49,14 @@ def build_model(
   Args:
     name: key of MODELS.
     num_classes: logits per clip.
-    graph: layout and adjacency, for the models whose input is joints.
+    graph: layout and adjacency, for graph networks.
     **options: attributes of the class; lists become tuples.
 
   Raises:
     UserError: the name or an option is unknown.
   """
-  if input_kind(name) == 'joints':
+  input_kind(name)  # Checks the name.
+  if graph is not None:
     options['graph'] = graph
   known = {field.name for field in dataclasses.fields(MODELS[name])}
   known -= {'num_classes', 'name', 'parent'}
