@@ -12,7 +12,11 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-GUIDES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
+# tests/guides/test_add_a_model.py runs the command of the remaining guide.
+GUIDES = [
+  ROOT / 'README.md',
+  *sorted(set((ROOT / 'docs').glob('*.md')) - {ROOT / 'docs/add_a_model.md'}),
+]
 # Print the arguments of each python command instead of running it.
 _STAND_INS = """
 python() { printf '%s\\0' "$@"; printf '\\n'; }
