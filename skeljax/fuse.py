@@ -186,7 +186,9 @@ def table(
   fused: ScoreSet, aligned: Mapping[str, ScoreSet], weights: Sequence[float]
 ) -> str:
   """Return accuracies in percent, one line per stream and one for the sum."""
-  rows = [('scores', 'weight', 'top-1', 'top-5', 'mean class')]
+  rows: list[tuple[str, ...]] = [
+    ('scores', 'weight', 'top-1', 'top-5', 'mean class')
+  ]
   streams = [
     (name, f'{weight:g}', s)
     for (name, s), weight in zip(aligned.items(), weights, strict=True)

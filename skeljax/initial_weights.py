@@ -45,8 +45,8 @@ def initialize(
     for path, array in new.items()
   }
   variables = traverse_util.unflatten_dict(chosen)
-  return state.replace(
-    **{name: variables.get(name, {}) for name in state.variables}
+  return dataclasses.replace(
+    state, **{name: variables.get(name, {}) for name in state.variables}
   )
 
 

@@ -158,8 +158,8 @@ class Evaluator:
     rows = []
     with self._batches() as batches:
       for batch in batches:
-        batch = sharding.to_global(batch, self._mesh)
-        out = jax.tree.map(np.asarray, self._score(variables, batch))
+        scored = self._score(variables, sharding.to_global(batch, self._mesh))
+        out = jax.tree.map(np.asarray, scored)
         real = out['mask'] > 0
         rows.append(
           (out['index'][real], out['scores'][real], out['label'][real])

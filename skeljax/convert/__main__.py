@@ -133,9 +133,13 @@ def main(argv: Sequence[str]) -> int:
       options.checkpoint, options.output, options.step, options.naming
     )
   else:
-    used = ('config', 'layout', 'num_persons', 'class_names', 'heatmap')
-    used += ('down_stages', 'weights')
-    options.check_used(used, '.pth to a folder')
+    options.check_used(
+      (
+        'config', 'layout', 'num_persons', 'class_names', 'heatmap',
+        'down_stages', 'weights',
+      ),
+      '.pth to a folder',
+    )  # fmt: skip
     notes = to_workdir(options.checkpoint, options.output, overrides(options))
   for note in notes:
     logging.info('%s', note)

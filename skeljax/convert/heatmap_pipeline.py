@@ -27,7 +27,8 @@ def _is_limbs(value: Any) -> bool:
   return published.is_list_of(is_limb, value) and bool(value)
 
 
-_TRANSFORMS = published.COMMON_TRANSFORMS | {
+_TRANSFORMS: Mapping[str, Mapping[str, Any]] = {
+  **published.COMMON_TRANSFORMS,
   # data_prep decompresses when it prepares a dataset.
   'DecompressPose': {'squeeze': True, 'max_person': 10},
   'PoseCompact': {
@@ -62,7 +63,7 @@ _ORDER = (
 )  # fmt: skip
 _OPTIONAL = ('PoseDecode', 'CenterCrop', 'FormatShape')
 # Defaults of GeneratePoseTarget. Published configs list limbs in another order.
-_TARGET = {
+_TARGET: dict[str, Any] = {
   'skeletons': [
     [0, 1], [0, 2], [1, 3], [2, 4], [0, 5], [5, 7], [7, 9], [0, 6], [6, 8],
     [8, 10], [5, 11], [11, 13], [13, 15], [6, 12], [12, 14], [14, 16], [11, 12],
@@ -232,7 +233,7 @@ def _resize(
   resize: Mapping[str, Any], crop: Mapping[str, Any] | None
 ) -> dict[str, Any]:
   """Return the size of the heatmaps and how images reach it."""
-  scale = resize.get('scale')
+  scale: Any = resize.get('scale')
   keeps_ratio = resize.get('keep_ratio', True)
   expected = '(-1, SIZE) with keep_ratio' if keeps_ratio else 'a square'
   if not _is_pair(lambda v: isinstance(v, int), scale):

@@ -24,7 +24,8 @@ _STREAMS = {
   'jm': 'joint_motion',
   'bm': 'bone_motion',
 }
-_TRANSFORMS = published.COMMON_TRANSFORMS | {
+_TRANSFORMS: Mapping[str, Mapping[str, Any]] = {
+  **published.COMMON_TRANSFORMS,
   'PreNormalize3D': {
     'zaxis': [0, 1], 'xaxis': [8, 4], 'align_spine': True,
     'align_shoulder': True, 'align_center': True,

@@ -255,7 +255,7 @@ def _undefined(
   """Return strides, dilations and poolings."""
   # As published: three stages, and the last halves the frames.
   halves = num_stages == 3
-  options = _UNDEFINED | {
+  options: dict[str, Any] = _UNDEFINED | {
     'spatial_strides': (2,) * num_stages,
     'temporal_strides': (*(1,) * (num_stages - 1), 2 if halves else 1),
     'dilations': (1,) * num_stages,

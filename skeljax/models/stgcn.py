@@ -196,6 +196,7 @@ class STGCN(graph_network.GraphNetwork):
     shared: dict[str, Any] = dict(norm=self.norm(x, train), dtype=self.dtype)
     is_1x = self.weight_init == 'mmaction1x'
     init: dict[str, Any] = dict(pointwise_init='torch' if is_1x else 'kaiming')
+    temporal_unit: Callable[..., nn.Module]
     if self.tcn_type == 'unit_tcn':
       temporal_unit = functools.partial(graph_network.TemporalUnit, **shared)
     else:

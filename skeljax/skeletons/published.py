@@ -7,6 +7,8 @@ Sources: the layouts and edge lists of mmaction2 0.x and 1.x, the hand layout of
 pyskl, the 20 joints of Northwestern-UCLA, and the landmarks of MediaPipe Pose.
 """
 
+from typing import Any
+
 Pairs = tuple[tuple[int, int], ...]
 
 
@@ -199,7 +201,7 @@ _MEDIAPIPE = dict(
   limbs=_MEDIAPIPE_BONES,
 )
 
-PUBLISHED = (
+PUBLISHED: tuple[dict[str, Any], ...] = (
   _NTURGBD,
   _COCO,
   _OPENPOSE,
