@@ -5,6 +5,7 @@ they were trained with. Sources, in this order: a config given by the user; the
 config in a training checkpoint; the published test pipeline of the code base.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from ml_collections import config_dict

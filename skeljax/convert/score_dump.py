@@ -224,6 +224,8 @@ def _admitted_names() -> dict[tuple[str, str], Callable]:
 class _Storage:
   """The flat values of a tensor that is being read."""
 
+  flat: np.ndarray
+
   __slots__ = ('flat',)
 
   def __init__(self, data):
