@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 import os
+from typing import Any
 
 from skeljax import atomic_file
 from skeljax.visualize import clips
@@ -43,7 +44,8 @@ def save(
   names += [f'{volume.stream}s' for volume in volumes]
   width = max(len(names), 2) * (_CELL + _GAP) + _GAP
   height = _TOP + _CELL + _BOTTOM
-  writer = animation.PillowWriter(fps=frame_rate)
+  rate: Any = frame_rate  # matplotlib annotates int, but uses any number.
+  writer = animation.PillowWriter(fps=rate)
   with (
     matplotlib.rc_context(style.RC_PARAMS),
     atomic_file.replacing(path) as temporary,

@@ -181,11 +181,12 @@ def _clip(
   if 0 <= label < len(class_names):
     class_name = class_names[label]
   score = record.get('keypoint_score')
+  height, width = (int(side) for side in record['img_shape'])
   return Clip(
     id=record['id'],
     class_name=class_name,
     layout=layout,
     keypoint=np.asarray(record['keypoint'], np.float32),
     score=None if score is None else np.asarray(score, np.float32),
-    img_shape=tuple(int(side) for side in record['img_shape']),
+    img_shape=(height, width),
   )

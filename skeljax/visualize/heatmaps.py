@@ -62,7 +62,8 @@ def compute(
     score_dtype='' if clip.score is None else clip.score.dtype.name,
   )
   heatmaps = inputs.Heatmaps(spec, stream, sigma=sigma, test_size=size)
-  points = np.asarray(heatmaps.prepare(_batch(clip), train=False))
+  batch = jax.tree.map(jnp.asarray, _batch(clip))
+  points = np.asarray(heatmaps.prepare(batch, train=False))
   heat, channel = [], []
   for start in range(0, clip.num_frames, _CHUNK):
     part = points[:, :, :, start : start + _CHUNK]
@@ -129,13 +130,14 @@ def _window(
     extent = x[high] - x[low]
     scales.append((new_x[high] - new_x[low]) / extent if extent >= 1 else 0.0)
     origins.append((x[low], new_x[low]))
-  window = []
+  window: list[float] = []
   for scale, (x, new_x) in zip(scales, origins, strict=True):
     # With a single joint: the scale of an image that fills the heatmap.
     scale = scale or max(scales) or size / (min(clip.img_shape) or size)
     left = x - new_x / scale
     window += [float(left), float(left + size / scale)]
-  return tuple(window)
+  left, right, top, bottom = window
+  return left, right, top, bottom
 
 
 def paint(

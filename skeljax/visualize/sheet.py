@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 import os
 import textwrap
+from typing import Any
 
 import numpy as np
 
@@ -100,7 +101,7 @@ def chosen_frames(total: int, count: int) -> list[int]:
 
 
 def _draw_frames(
-  axes: np.ndarray,
+  axes: Any,
   clip: clips.Clip,
   views: Sequence[skeleton_plot.View],
   volumes: Sequence[heatmaps.Volume],
@@ -141,7 +142,7 @@ def _draw_frames(
 
 
 def _draw_sums(
-  axes: np.ndarray,
+  axes: Any,
   clip: clips.Clip,
   volumes: Sequence[heatmaps.Volume],
   frames: Sequence[int],

@@ -56,9 +56,9 @@ def present_joints(clip: clips.Clip) -> np.ndarray:
   return present
 
 
-def present_persons(clip: clips.Clip) -> np.ndarray:
+def present_persons(clip: clips.Clip) -> list[int]:
   """Indices of the persons with a joint in any frame."""
-  return np.flatnonzero(present_joints(clip).any((1, 2)))
+  return np.flatnonzero(present_joints(clip).any((1, 2))).tolist()
 
 
 def views(
@@ -86,7 +86,7 @@ def image_view(
   return View(name='', axes=(0, 1), window=(left, right, bottom, top))
 
 
-def body_views(clip: clips.Clip) -> tuple[View, View]:
+def body_views(clip: clips.Clip) -> tuple[View, ...]:
   """Front and side view of a 3D clip, with the spine upright.
 
   Datasets and normalisations differ in their vertical axis, so it is inferred:
@@ -140,9 +140,8 @@ def _square(
   low, high = points.min(0), points.max(0)
   half = max(float((high - low).max()), 1e-6) * (0.5 + _MARGIN)
   middle = (low + high) / 2
-  return tuple(
-    float(middle[axis] + sign * half) for axis in axes for sign in (-1, 1)
-  )
+  x, y = (float(middle[axis]) for axis in axes)
+  return x - half, x + half, y - half, y + half
 
 
 def lines(clip: clips.Clip) -> Sequence[tuple[int, int]]:

@@ -9,6 +9,7 @@ Paul Tol's "muted" scheme (channels).
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ SIDES = ('left', 'middle', 'right')
 
 MUTED = '#767676'  # Readable on white.
 BACKGROUND = '#fafaf8'
-RC_PARAMS = {
+RC_PARAMS: dict[Any, Any] = {
   'axes.edgecolor': '#c8c8c8',
   'axes.facecolor': BACKGROUND,
   'axes.linewidth': 0.6,
@@ -95,7 +96,8 @@ def channel_colors(layout: skeletons.Layout, stream: str) -> np.ndarray:
     sides, flip = joint_sides(layout), layout.flip_index
   else:
     sides, flip = pair_sides(layout, layout.limbs), layout.limb_flip_index
-  hues, result = {}, []
+  hues: dict[int, str] = {}
+  result = []
   for channel, (side, other) in enumerate(zip(sides, flip, strict=True)):
     if layout.left_right and channel == other:
       result.append(rgb(_MIDDLE_CHANNEL))
