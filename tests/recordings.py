@@ -1,20 +1,20 @@
-"""Drawn NTU RGB+D recordings: what the Kinect does to people, as .skeleton text.
+"""Random NTU RGB+D recordings with the errors of a Kinect, as .skeleton text.
 
-Shared by the tests of the reader, its comparison with mmaction2 and the script
-that lets pyskl and mmaction2 0.x read the same files. A recording is a list of
-frames, a frame a list of (number of the body, joints [25, 3]).
+Used by the tests of the reader, by its comparison with mmaction2 and by the
+script that reads the same files with pyskl and mmaction2 0.x. A recording is a
+list of frames, and a frame a list of (body id, joints [25, 3]).
 """
 
 import numpy as np
 
 NUM_JOINTS = 25
 NAME = 'S001C002P003R002A013'
-# Beyond what a float64 tells apart, as the real ones are.
+# Larger than the integers that float64 represents exactly, as real ids are.
 FIRST_ID = 72057594037931101
 
 
 def _figure(random, num_frames, *, swing=0.1, is_wide=False, place=(0, 0, 3)):
-  """Somebody [T, 25, 3] who stands and moves; or lies, as a chair does."""
+  """Return a moving body [T, 25, 3], upright or wide."""
   body = random.uniform(-1, 1, (NUM_JOINTS, 3)) * [0.25, 0.9, 0.2]
   if is_wide:
     body = body[:, [1, 0, 2]]
@@ -23,7 +23,7 @@ def _figure(random, num_frames, *, swing=0.1, is_wide=False, place=(0, 0, 3)):
 
 
 def _frames(num_frames, *bodies):
-  """Frames of bodies (number, first frame, joints [n, 25, 3]), in order."""
+  """Return the frames of bodies (number, first frame, joints [n, 25, 3])."""
   frames = [[] for _ in range(num_frames)]
   for number, start, joints in bodies:
     for t, pose in enumerate(joints):
@@ -41,7 +41,7 @@ def _two(random):
 
 
 def _crowd(random):
-  """Six bodies, of which the fifth moves most."""
+  """Return six bodies; the fifth moves most."""
   swings = (0.1, 0.3, 0.2, 0.15, 0.9, 0.05)
   return _frames(
     12,
@@ -50,7 +50,7 @@ def _crowd(random):
 
 
 def _gaps(random):
-  """Nobody at the start, in the middle and at the end."""
+  """Return frames without a body at the start, in the middle and at the end."""
   lively = _figure(random, 18, swing=0.3, place=(1, 0, 3))
   frames = _frames(18, (0, 0, _figure(random, 18)), (1, 0, lively))
   for t in (0, 1, 5, 17):
@@ -60,52 +60,52 @@ def _gaps(random):
 
 
 def _twins(random):
-  """Three bodies that cannot be told apart."""
+  """Return three identical bodies."""
   joints = _figure(random, 12)
   return _frames(12, *((i, 0, joints) for i in range(3)))
 
 
 def _shadow(random):
-  """A body of zeros in the first place."""
+  """Return a first body of zeros, and a second one."""
   zeros = np.zeros((12, NUM_JOINTS, 3))
   return _frames(12, (0, 0, zeros), (1, 0, _figure(random, 12)))
 
 
 def _balanced(random):
-  """A body whose coordinates add up to zero exactly."""
+  """Return a body whose coordinates sum to exactly zero, and another."""
   half = random.randint(-8, 8, (12, 12, 3)) / 8
   joints = np.concatenate([half, -half, np.zeros((12, 1, 3))], axis=1)
   return _frames(12, (0, 0, joints), (1, 0, _figure(random, 12)))
 
 
 def _chair(random):
-  """A wide body that moves more than the person beside it."""
+  """Return a wide body that moves more than the person."""
   chair = _figure(random, 14, swing=0.3, is_wide=True)
   return _frames(14, (0, 0, chair), (1, 0, _figure(random, 14, swing=0.05)))
 
 
 def _bends(random):
-  """Two persons; the livelier one is wide in some of its frames."""
+  """Return two persons; the one with more motion is wide in some frames."""
   lively = _figure(random, 16, swing=0.3)
   lively[3:8] = lively[3:8][..., [1, 0, 2]] * 2
   return _frames(16, (0, 0, _figure(random, 16, swing=0.2)), (1, 0, lively))
 
 
 def _passer_by(random):
-  """A body of eleven frames, too short for pyskl."""
+  """Return a person and a body of eleven frames, too short for pyskl."""
   brief = _figure(random, 11, swing=0.5)
   return _frames(15, (0, 0, _figure(random, 15)), (1, 2, brief))
 
 
 def _passers_by(random):
-  """Nobody stays long enough for pyskl."""
+  """Return two bodies that are too short for pyskl."""
   return _frames(
     12, (0, 0, _figure(random, 8)), (1, 2, _figure(random, 10, swing=0.4))
   )
 
 
 def _noise_first(random):
-  """A short body, then two persons: pyskl cuts the start off."""
+  """Return a short body, then two persons: pyskl removes the start."""
   return _frames(
     20,
     (0, 0, _figure(random, 5, swing=0.6)),
@@ -115,7 +115,7 @@ def _noise_first(random):
 
 
 def _lost(random):
-  """One person under two numbers, then a second person."""
+  """Return a person with two ids, and a second person."""
   return _frames(
     40,
     (0, 0, _figure(random, 13, swing=0.4)),
@@ -126,7 +126,7 @@ def _lost(random):
 
 
 def _late(random):
-  """The livelier person comes after the other one."""
+  """Return two persons; the second one moves more."""
   return _frames(
     18,
     (0, 0, _figure(random, 18)),
@@ -135,7 +135,7 @@ def _late(random):
 
 
 def _swapping(random):
-  """Two bodies that change places in the list, and one number twice."""
+  """Return two bodies in changing order, and one id twice in a frame."""
   frames = _two(random)
   for t in range(0, 13, 3):
     frames[t] = frames[t][::-1]
@@ -163,12 +163,12 @@ KINDS = {
 
 
 def draw(kind, seed):
-  """A recording of one of KINDS."""
+  """Return a recording of one of KINDS."""
   return KINDS[kind](np.random.RandomState(seed))
 
 
 def text(frames, num_frames=None):
-  """A recording as the text of a .skeleton file."""
+  """Return a recording as the text of a .skeleton file."""
   lines = [len(frames) if num_frames is None else num_frames]
   for bodies in frames:
     lines.append(len(bodies))
@@ -182,14 +182,14 @@ def text(frames, num_frames=None):
 
 
 def pose(value):
-  """Joint j lies at (value + j, 2, 3)."""
+  """Return joints [25, 3]: joint j is at (value + j, 2, 3)."""
   joints = np.full((NUM_JOINTS, 3), (0.0, 2, 3))
   joints[:, 0] = value + np.arange(NUM_JOINTS)
   return joints
 
 
 def still(num_frames, value=0):
-  """Somebody who stands still."""
+  """Return a recording of a motionless person."""
   return [[(1, pose(value))] for _ in range(num_frames)]
 
 
@@ -198,7 +198,7 @@ def lines_of(frames):
 
 
 def write(folder, name=NAME, frames=None, content=None):
-  """A .skeleton file; by default of somebody who stands still for 3 frames."""
+  """Write a .skeleton file; by default a motionless person, 3 frames."""
   if content is None:
     content = text(still(3) if frames is None else frames)
   path = folder / f'{name}.skeleton'

@@ -20,7 +20,7 @@ def code_cells(notebook) -> list[nbformat.NotebookNode]:
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_notebook_is_valid_and_carries_no_outputs(name):
+def test_notebook_is_valid_and_has_no_outputs(name):
   notebook = read(name)
   nbformat.validate(notebook)
   for cell in code_cells(notebook):
@@ -29,8 +29,8 @@ def test_notebook_is_valid_and_carries_no_outputs(name):
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_notebook_is_written_with_a_line_a_line(name):
-  # What an editor would write, so that changes are small.
+def test_notebook_is_formatted_as_nbformat_writes_it(name):
+  # Keeps diffs small.
   text = (ROOT / 'colabs' / f'{name}.ipynb').read_text(encoding='utf-8')
   assert text == nbformat.writes(read(name)) + '\n'
 
@@ -54,7 +54,7 @@ def test_notebook_installs_extras_that_exist(name):
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_without_a_checkout_a_notebook_asks_for_the_repository(
+def test_notebook_without_a_clone_needs_the_repository(
   name, tmp_path, monkeypatch
 ):
   monkeypatch.chdir(tmp_path)

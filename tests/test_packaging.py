@@ -1,4 +1,4 @@
-"""What the package says about itself agrees with what is in the tree."""
+"""Package metadata, constraints, README and docs agree with the repository."""
 
 import configparser
 import pathlib
@@ -27,24 +27,24 @@ def _names(requirements: str) -> set[str]:
   return {name.lower().replace('-', '_') for name in names}
 
 
-def test_ci_pins_everything_that_is_asked_for():
+def test_ci_pins_every_requirement():
   setup = _setup()
-  asked = _names(setup['options']['install_requires'])
+  required = _names(setup['options']['install_requires'])
   for extra, requirements in setup['options.extras_require'].items():
     if extra not in ('torch', 'all'):
-      asked |= _names(requirements)
+      required |= _names(requirements)
   pinned = _names((ROOT / '.ci' / 'constraints.txt').read_text())
-  assert asked - pinned == {'skeljax'}
+  assert required - pinned == {'skeljax'}
 
 
-def test_extras_are_those_that_the_readme_names():
+def test_readme_names_every_extra():
   readme = (ROOT / 'README.md').read_text(encoding='utf-8')
   for extra in _setup()['options.extras_require']:
     assert f'`{extra}`' in readme
 
 
 @pytest.mark.parametrize('guide', GUIDES, ids=lambda path: path.name)
-def test_guides_name_files_that_exist(guide):
+def test_linked_files_exist(guide):
   text = guide.read_text(encoding='utf-8')
   links = re.findall(r'\]\(([^)#:]+)\)', text)
   configs = re.findall(r'configs/(?!my_)\w+\.py', text)
@@ -55,7 +55,7 @@ def test_guides_name_files_that_exist(guide):
 
 
 @pytest.mark.parametrize('guide', GUIDES, ids=lambda path: path.name)
-def test_guides_name_commands_that_exist(guide):
+def test_commands_in_the_docs_exist(guide):
   text = guide.read_text(encoding='utf-8')
   for module in set(
     re.findall(r'python -m ((?:skeljax|data_prep)[\w.]*)', text)
@@ -66,7 +66,7 @@ def test_guides_name_commands_that_exist(guide):
     assert is_command, f'{guide.name} names python -m {module}'
 
 
-def test_every_folder_of_tests_is_run():
+def test_ci_runs_every_folder_of_tests():
   settings = tomllib.loads((ROOT / 'pyproject.toml').read_text())
   paths = settings['tool']['pytest']['ini_options']['testpaths']
   ci = (ROOT / '.ci' / 'run').read_text(encoding='utf-8')

@@ -1,8 +1,4 @@
-"""The notebooks of colabs/ run from top to bottom and show what they promise.
-
-Each is run as its user would, with one change: the number of EPOCHS. What a
-notebook shows is looked at in its outputs, what it makes in its folder.
-"""
+"""Run the notebooks of colabs/ with fewer EPOCHS; check outputs and files."""
 
 import importlib.util
 import os
@@ -24,7 +20,7 @@ def code_cells(notebook) -> list[nbformat.NotebookNode]:
 
 @pytest.fixture(scope='module')
 def cache(tmp_path_factory):
-  """Where a notebook finds the demo motions that another has prepared."""
+  """Return the folder in which notebooks share the prepared demo."""
   shared = tmp_path_factory.getbasetemp()
   if os.environ.get('PYTEST_XDIST_WORKER'):
     shared = shared.parent
@@ -33,10 +29,10 @@ def cache(tmp_path_factory):
 
 @pytest.fixture
 def run(cache, tmp_path, monkeypatch):
-  """run(name): what all cells of a notebook wrote, by cell id."""
+  """Return run(name), which returns the output of every cell by its id."""
 
   def function(name: str) -> dict[str, str]:
-    # A checkout as far as a notebook can tell, but not the one under test.
+    # Notebooks require a folder configs/ in a clone.
     (tmp_path / 'configs').symlink_to(ROOT / 'configs')
     monkeypatch.setenv('PYTHONPATH', str(ROOT))
     monkeypatch.setenv('XDG_CACHE_HOME', str(cache))
@@ -59,7 +55,7 @@ def run(cache, tmp_path, monkeypatch):
     try:
       client.execute()
     except nbclient.exceptions.CellExecutionError:
-      # The cause is in what an earlier command wrote.
+      # An earlier command may have printed the cause.
       for cell in code_cells(notebook):
         _text(cell)
       raise
@@ -69,7 +65,7 @@ def run(cache, tmp_path, monkeypatch):
 
 
 def _text(cell) -> str:
-  """What a cell wrote; a command that failed does not stop a notebook."""
+  """Return the output of a cell; fail if a shell command of it failed."""
   parts = []
   for output in cell.outputs:
     assert output.output_type != 'error', output
@@ -86,33 +82,37 @@ def _has_accuracy(text: str) -> bool:
   return re.search(r'top-1 \d+\.\d+ %', text) is not None
 
 
-def test_agcn_is_trained_on_two_streams_which_are_fused(run, tmp_path):
-  said = run('train_agcn')
-  assert 'CpuDevice' in said['setup']
-  assert _has_accuracy(said['joint']) and _has_accuracy(said['bone'])
-  assert 'label,name,clips,correct,accuracy' in said['classes']
-  assert 'fused' in said['fuse'] and '260 samples, 13 classes' in said['fuse']
-  assert '<image/png>' in said['confusion'] and '<image/png>' in said['fused']
+def test_agcn_trains_on_two_streams_and_fuses_them(run, tmp_path):
+  output = run('train_agcn')
+  assert 'CpuDevice' in output['setup']
+  assert _has_accuracy(output['joint']) and _has_accuracy(output['bone'])
+  assert 'label,name,clips,correct,accuracy' in output['classes']
+  assert (
+    'fused' in output['fuse'] and '260 samples, 13 classes' in output['fuse']
+  )
+  assert (
+    '<image/png>' in output['confusion'] and '<image/png>' in output['fused']
+  )
   runs = tmp_path / 'runs'
   assert (runs / f'both_{EPOCHS}.npz').exists()
   assert (runs / f'joint_{EPOCHS}' / 'checkpoints').exists()
 
 
-def test_posec3d_shows_volumes_and_learns_from_them(run, tmp_path):
-  said = run('posec3d')
-  assert '<image/png>' in said['sheet'] and '<image/gif>' in said['gif']
-  assert '<image/png>' in said['channel-sheet']
-  assert _has_accuracy(said['keypoint']) and _has_accuracy(said['limb'])
-  assert '260 samples, 13 classes' in said['fuse']
-  assert '<image/png>' in said['confusion']
+def test_posec3d_plots_heatmaps_and_trains_on_them(run, tmp_path):
+  output = run('posec3d')
+  assert '<image/png>' in output['sheet'] and '<image/gif>' in output['gif']
+  assert '<image/png>' in output['channel-sheet']
+  assert _has_accuracy(output['keypoint']) and _has_accuracy(output['limb'])
+  assert '260 samples, 13 classes' in output['fuse']
+  assert '<image/png>' in output['confusion']
   assert (tmp_path / 'runs' / 'figures' / 'heat.gif').exists()
 
 
-def test_own_clips_are_prepared_learned_and_labelled(run, tmp_path):
-  said = run('your_own_data')
-  assert 'file,label,subject' in said['clips']
-  assert _has_accuracy(said['train']) and _has_accuracy(said['evaluate'])
-  assert '<image/png>' in said['confusion']
+def test_own_clips_are_prepared_trained_on_and_labelled(run, tmp_path):
+  output = run('your_own_data')
+  assert 'file,label,subject' in output['clips']
+  assert _has_accuracy(output['train']) and _has_accuracy(output['evaluate'])
+  assert '<image/png>' in output['confusion']
   assert (tmp_path / 'runs' / 'predictions.json').exists()
 
 
@@ -121,10 +121,10 @@ def test_own_clips_are_prepared_learned_and_labelled(run, tmp_path):
   and not os.environ.get('SKELJAX_REQUIRE_ORACLE'),
   reason='needs PyTorch, which the second environment of .ci/run has',
 )
-def test_pytorch_checkpoint_comes_back_bit_for_bit(run, tmp_path):
-  said = run('pytorch_checkpoints')
-  assert _has_accuracy(said['evaluate'])
-  same, total = re.search(r'(\d+) of (\d+) tensors', said['same']).groups()
+def test_pytorch_checkpoint_round_trip_is_exact(run, tmp_path):
+  output = run('pytorch_checkpoints')
+  assert _has_accuracy(output['evaluate'])
+  same, total = re.search(r'(\d+) of (\d+) tensors', output['same']).groups()
   assert same == total
   returned = tmp_path / 'runs' / 'pytorch' / 'returned.pth'
   assert returned.exists()

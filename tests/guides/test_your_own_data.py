@@ -1,8 +1,7 @@
-"""docs/your_own_data.md, typed in as it stands, by somebody with few clips.
+"""Run the commands of docs/your_own_data.md.
 
-Two numbers are changed, how many clips there are and for how long to train. The
-block that downloads is left out, and the published weights are a network of
-mmaction2 with chance weights under their name.
+The number of clips and of epochs is reduced, the download is omitted, and a
+newly initialized network of mmaction2 replaces the published weights.
 """
 
 import importlib.util
@@ -28,8 +27,8 @@ NEEDS_ORACLE = pytest.mark.skipif(
 )
 
 
-def type_in(commands: list[str], folder: pathlib.Path) -> str:
-  """What the commands print, one after the other in one shell."""
+def run_commands(commands: list[str], folder: pathlib.Path) -> str:
+  """Run the commands in one shell and return their output."""
   script = '\n'.join(commands)
   for text, replacement in (
     ('demo.clips --output=my_clips', '{} --clips_per_action=3'),
@@ -60,25 +59,25 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def printed(folder):
-  """What everything printed but the part with published weights."""
-  return type_in([c for c in COMMANDS if PUBLISHED not in c], folder)
+  """Return the output of all commands that use no published weights."""
+  return run_commands([c for c in COMMANDS if PUBLISHED not in c], folder)
 
 
-def test_what_is_shortened_is_in_the_guide():
+def test_replaced_text_is_in_the_guide():
   script = '\n'.join(COMMANDS)
   assert script.count('demo.clips --output=my_clips') == 1
   assert script.count('EPOCHS=30') == 1
   assert sum(PUBLISHED in c for c in COMMANDS) == 1
 
 
-def test_the_report_tells_classes_and_balance(printed):
+def test_report_contains_classes_and_split(printed):
   assert 'layout coco, 13 classes' in printed
   (train, val) = re.search(r'^ +all +(\d+) +(\d+)$', printed, re.M).groups()
   assert int(train) + int(val) == 39
   assert int(train) > int(val) > 0
 
 
-def test_the_run_is_evaluated_and_drawn(printed, folder):
+def test_run_is_evaluated_and_plotted(printed, folder):
   assert re.search(r'top-1 \d+\.\d+ %', printed)
   assert (folder / 'runs' / 'first' / 'confusion_matrix.png').exists()
   assert (folder / 'figures' / 'first.png').exists()
@@ -86,7 +85,7 @@ def test_the_run_is_evaluated_and_drawn(printed, folder):
   assert len(score_file.read(folder / 'first.npz').class_names) == 13
 
 
-def test_clips_are_labelled_with_classes_of_the_table(printed, folder):
+def test_predicted_labels_are_in_the_table(printed, folder):
   table = (folder / 'my_clips' / 'labels.csv').read_text(encoding='utf-8')
   names = {line.split(',')[1] for line in table.splitlines()[1:]}
   text = (folder / 'predictions.json').read_text(encoding='utf-8')
@@ -98,8 +97,8 @@ def test_clips_are_labelled_with_classes_of_the_table(printed, folder):
 
 
 @NEEDS_ORACLE
-def test_published_weights_are_fine_tuned_for_other_classes(printed, folder):
-  # Imported for what it does: mmaction2 cannot be imported without it.
+def test_published_weights_are_fine_tuned(printed, folder):
+  # Makes mmaction2 importable.
   import tests.oracle.conftest  # noqa: F401, I001
   from mmaction.models import GCNHead
   from mmaction.models import STGCN
@@ -117,7 +116,7 @@ def test_published_weights_are_fine_tuned_for_other_classes(printed, folder):
   torch.save({'meta': {}, 'state_dict': state}, folder / PUBLISHED)
   variables = [c.split('\n')[0] for c in COMMANDS if c.startswith('EPOCHS')]
   commands = [c for c in COMMANDS if PUBLISHED in c]
-  text = type_in(variables + commands, folder)
+  text = run_commands(variables + commands, folder)
   assert re.search(r'classifier', text)
   assert re.search(r'top-1 \d+\.\d+ %', text)
   results = folder / 'runs' / 'finetuned' / 'results.json'

@@ -1,4 +1,4 @@
-"""A tiny prepared dataset, made once for all workers of a test run."""
+"""A tiny prepared dataset, shared by all workers of a test run."""
 
 import fcntl
 import os
@@ -15,7 +15,7 @@ NUM_TRAIN, NUM_VAL, NUM_CLASSES = 22, 9, 3
 
 
 def write_annotations(path: pathlib.Path) -> None:
-  """Clips of 25 random joints whose swing depends on the class."""
+  """Write clips of 25 random joints whose motion depends on the class."""
   rng = np.random.default_rng(0)
   pose = rng.normal(size=(25, 3))
   annotations, split = [], {'train': [], 'val': []}
@@ -41,7 +41,7 @@ def write_annotations(path: pathlib.Path) -> None:
 
 @pytest.fixture(scope='session')
 def tiny_root(tmp_path_factory) -> str:
-  """Root of the prepared dataset `tiny`: 25 joints in 3D, not normalised."""
+  """Return the root of dataset `tiny`: 25 joints in 3D, not normalized."""
   shared = tmp_path_factory.getbasetemp()
   if os.environ.get('PYTEST_XDIST_WORKER'):
     shared = shared.parent
@@ -57,7 +57,7 @@ def tiny_root(tmp_path_factory) -> str:
 
 
 def prepare(*arguments: str) -> None:
-  """Runs data_prep.main as a user would."""
+  """Run data_prep.main in a subprocess."""
   subprocess.run(
     [
       sys.executable,
@@ -82,12 +82,12 @@ def tiny_config(tiny_root):
 
 @pytest.fixture(scope='session')
 def new_tiny_config(tiny_root):
-  """For fixtures that outlive a test: a function that makes the config."""
+  """Return a function that builds the config, for module fixtures."""
   return lambda: make_tiny_config(tiny_root)
 
 
 def make_tiny_config(root: str):
-  """agcn_bone on the tiny dataset, three narrow stages, a few steps."""
+  """Return agcn_bone for the tiny dataset, with three narrow stages."""
   from configs import agcn_bone
 
   config = agcn_bone.get_config()
@@ -96,7 +96,7 @@ def make_tiny_config(root: str):
 
 
 def shrink(config, root: str) -> None:
-  """Puts a graph network on the tiny dataset: narrow stages, a few steps."""
+  """Adapt a graph network to the tiny dataset: narrow stages, a few steps."""
   config.data.update(
     dir=root, dataset='tiny', normalize='none', frames='uniform', clip_len=8
   )
