@@ -11,8 +11,8 @@ from typing import Any
 
 from skeljax import errors
 from skeljax.datasets.spec import DataSpec
+from skeljax.inputs.batch import Batch
 from skeljax.inputs.heatmaps import Heatmaps
-from skeljax.inputs.joints import Batch
 from skeljax.inputs.joints import Joints
 
 Input = Joints | Heatmaps

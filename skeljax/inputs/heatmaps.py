@@ -5,7 +5,6 @@ draws each view by itself. The volumes are a thousand times larger than the
 keypoints, so evaluation renders a few views at a time.
 """
 
-from collections.abc import Mapping
 import dataclasses
 from typing import ClassVar
 
@@ -17,11 +16,11 @@ from skeljax import errors
 from skeljax import option
 from skeljax.datasets.spec import DataSpec
 from skeljax.inputs import augment
+from skeljax.inputs import batch as batch_lib
 from skeljax.inputs import gaussians
 from skeljax.inputs import geometry
 from skeljax.inputs import streams
-
-Batch = Mapping[str, jax.Array]
+from skeljax.inputs.batch import Batch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -217,7 +216,9 @@ class Heatmaps:
     Raises:
       ValueError: the batch lacks a field, or a shape is wrong.
     """
-    _check_batch(batch, self)
+    names = ['keypoint', 'img_shape', 'frame_index', 'num_valid_persons']
+    names += ['score'] * self.spec.has_score + ['index'] * train
+    batch_lib.check(batch, names, self.spec, str(self))
     xy = batch['keypoint'].astype(jnp.float32)
     size = batch['img_shape'].astype(jnp.int32)
     xy, size = geometry.compact(
@@ -319,17 +320,10 @@ class Heatmaps:
 
     Without scores every joint of every person has score 1, as published.
     """
-    keypoint = batch['keypoint']
-    person = jnp.arange(keypoint.shape[2])
-    is_person = person[None, :] < batch['num_valid_persons'][:, None]
-    is_frame = batch['frame_index'] >= 0
-    is_real = (
-      is_person[:, None, :, None, None] & is_frame[:, :, None, :, None]
-    )  # [B, N, M, T, 1]
-    score = jnp.ones(keypoint.shape[:-1], jnp.float32)
+    score = jnp.ones(batch['keypoint'].shape[:-1], jnp.float32)
     if self.spec.has_score and self.use_score:
       score = batch['score'].astype(jnp.float32)
-    return jnp.where(is_real, score, 0)
+    return jnp.where(batch_lib.is_valid(batch), score, 0)
 
 
 def _check_pairs(heatmaps: Heatmaps) -> None:
@@ -354,23 +348,3 @@ def _check_sizes(heatmaps: Heatmaps) -> None:
         f'--config.input.{name}={size} times --config.input.scaling='
         f'{heatmaps.scaling} is {scaled:g} pixels: expected a whole number.'
       )
-
-
-def _check_batch(batch: Batch, heatmaps: Heatmaps) -> None:
-  names = ['keypoint', 'img_shape', 'frame_index', 'num_valid_persons']
-  if heatmaps.spec.has_score:
-    names.append('score')
-  missing = [name for name in names if name not in batch]
-  if missing:
-    raise ValueError(
-      f'heatmaps need {", ".join(missing)} in the batch, which contains'
-      f' {", ".join(sorted(batch))}'
-    )
-  shape = batch['keypoint'].shape
-  layout = heatmaps.spec.layout
-  end = (layout.num_joints, 2)
-  if len(shape) != 6 or shape[-2:] != end:
-    raise ValueError(
-      f'keypoint must be [B, N, M, T, V, 2] with V, 2 = {end} for layout'
-      f' {layout.name!r}, but is {shape}'
-    )

@@ -7,7 +7,6 @@ and adds their successors to the batch. A feature that depends on the whole clip
 here.
 """
 
-from collections.abc import Mapping
 import dataclasses
 from typing import ClassVar
 
@@ -19,10 +18,10 @@ from skeljax import errors
 from skeljax import option
 from skeljax.datasets.spec import DataSpec
 from skeljax.inputs import augment
+from skeljax.inputs import batch as batch_lib
 from skeljax.inputs import normalize_2d
 from skeljax.inputs import streams
-
-Batch = Mapping[str, jax.Array]
+from skeljax.inputs.batch import Batch
 
 # Score threshold of the 2D boxes that prepared datasets store.
 BOX_THRESHOLD = 0.01
@@ -216,16 +215,16 @@ class Joints:
     x = self._joints(batch, '', view)
     frame_index = batch['frame_index']
     if self.needs_whole_clip:
-      x = _take_frames(x, frame_index)
+      x = batch_lib.take_frames(x, frame_index)
     if self.stream == 'bone':
       x = self._bones(x, batch)
     elif self.stream.endswith('motion'):
       if self.needs_whole_clip:
-        x_next, is_last = _next_sampled_frame(x, frame_index)
+        x_next, is_last = batch_lib.next_frame(x, frame_index)
       else:
         x_next = self._joints(batch, '_next', view)
         last_frame = batch['total_frames'][:, None, None] - 1
-        is_last = _per_frame(frame_index == last_frame)
+        is_last = batch_lib.per_frame(frame_index == last_frame)
       if self.stream == 'bone_motion':
         x, x_next = self._bones(x, batch), self._bones(x_next, batch)
       x = streams.motion(
@@ -239,7 +238,7 @@ class Joints:
         ),
       )
     if self.normalize_2d != 'mmaction0x':
-      x = jnp.where(_per_frame(frame_index >= 0) & _is_person(batch), x, 0)
+      x = jnp.where(batch_lib.is_valid(batch)[..., None], x, 0)
     return x
 
   def _draw_view(self, batch: Batch, rng: jax.Array) -> augment.View:
@@ -270,18 +269,17 @@ class Joints:
       is_present = jnp.any(is_present, axis=-2, keepdims=True)
     if self.drops_low_scores:
       is_present &= score > self.normalize_2d_threshold
-    if self.normalize_2d == 'mmaction1x':
-      xyz = normalize_2d.normalize_2d_1x(
-        xyz,
-        batch['img_shape'],
-        published_rounding=self.computes_in_half,
-      )
-    elif self.normalize_2d == 'mmaction0x':
-      xyz, score = normalize_2d.normalize_2d_0x(xyz, score, batch['img_shape'])
-    elif self.normalize_2d == 'pyskl_fix':
-      xyz = normalize_2d.normalize_2d_1x(xyz, batch['img_shape'])
-    elif self.normalize_2d == 'pyskl_auto':
-      xyz = normalize_2d.normalize_2d_box(xyz, batch['box'])
+    match self.normalize_2d:
+      case 'mmaction1x' | 'pyskl_fix':
+        xyz = normalize_2d.normalize_2d_1x(
+          xyz, batch['img_shape'], published_rounding=self.computes_in_half
+        )
+      case 'mmaction0x':
+        xyz, score = normalize_2d.normalize_2d_0x(
+          xyz, score, batch['img_shape']
+        )
+      case 'pyskl_auto':
+        xyz = normalize_2d.normalize_2d_box(xyz, batch['box'])
     if self.drops_low_scores:
       xyz = jnp.where(score > self.normalize_2d_threshold, xyz, 0)
     if self.centre_first_frame:
@@ -368,28 +366,13 @@ def _check_combinations(joints: Joints) -> None:
 
 
 def _check_batch(batch: Batch, joints: Joints) -> None:
-  spec = joints.spec
   names = ['keypoint', 'frame_index', 'total_frames', 'num_valid_persons']
-  if spec.has_score:
-    names.append('score')
+  names += ['score'] * joints.spec.has_score
   if joints.needs_next:
     names += [f'{name}_next' for name in ('keypoint', 'score') if name in names]
-  if joints.needs_box:
-    names.append('box')
-  missing = [name for name in names if name not in batch]
-  if missing:
-    raise ValueError(
-      f'the {joints} needs {", ".join(missing)} in the batch, which contains'
-      f' {", ".join(sorted(batch))}'
-    )
-  shape = batch['keypoint'].shape
-  end = (spec.num_joints, spec.num_channels)
-  if len(shape) != 6 or shape[-2:] != end:
-    raise ValueError(
-      f'keypoint must be [B, N, M, T, V, C] with V, C = {end} for layout'
-      f' {spec.layout.name!r}, but is {shape}'
-    )
-  sampled = batch['frame_index'].shape
+  names += ['box'] * joints.needs_box
+  batch_lib.check(batch, names, joints.spec, f'{joints.stream} streams')
+  shape, sampled = batch['keypoint'].shape, batch['frame_index'].shape
   if joints.needs_whole_clip:
     if shape[1] != 1:
       raise ValueError(
@@ -400,33 +383,3 @@ def _check_batch(batch: Batch, joints: Joints) -> None:
     raise ValueError(
       f'keypoint {shape} and frame_index {sampled} differ in [B, N, T]'
     )
-
-
-def _per_frame(x: jax.Array) -> jax.Array:
-  """[B, N, T] as [B, N, 1, T, 1, 1]."""
-  return x[:, :, None, :, None, None]
-
-
-def _is_person(batch: Batch) -> jax.Array:
-  """[B, 1, M, 1, 1, 1] bool: persons of the record, not padding."""
-  person = jnp.arange(batch['keypoint'].shape[2])
-  valid = batch['num_valid_persons']
-  return (person[None, :] < valid[:, None])[:, None, :, None, None, None]
-
-
-def _take_frames(x: jax.Array, frame_index: jax.Array) -> jax.Array:
-  """Frames [B, N, M, T, V, C] of whole clips [B, 1, M, frames, V, C].
-
-  Index -1 takes an arbitrary frame, which is zeroed as padding at the end.
-  """
-  take = jax.vmap(lambda clip, index: jnp.take(clip, index, 1, mode='clip'))
-  return jnp.moveaxis(take(x[:, 0], frame_index), 1, 2)
-
-
-def _next_sampled_frame(
-  x: jax.Array, frame_index: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-  """The following frame of each view, and which frames have none."""
-  is_frame = frame_index >= 0
-  has_next = jnp.roll(is_frame, -1, axis=-1).at[..., -1].set(False)
-  return jnp.roll(x, -1, axis=3), _per_frame(~has_next)

@@ -269,5 +269,5 @@ def test_invalid_batches_are_refused():
     with pytest.raises(ValueError, match=f'need {name} in the batch'):
       options.prepare(less, train=False)
   solid = batch | {'keypoint': np.zeros((4, 1, 1, 3, 17, 3), np.float16)}
-  with pytest.raises(ValueError, match=r'\[B, N, M, T, V, 2\]'):
+  with pytest.raises(ValueError, match=r'\[B, N, M, T, V, C\]'):
     options.prepare(solid, train=False)

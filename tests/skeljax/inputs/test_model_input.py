@@ -283,8 +283,8 @@ def test_permuting_joints_commutes_with_bones(golden):
 @pytest.mark.parametrize(
   'drop, changes, words',
   [
-    ('keypoint_next', {'stream': 'joint_motion'}, 'needs keypoint_next in the'),
-    ('', {'has_score': True}, 'the joint stream needs score in the batch'),
+    ('keypoint_next', {'stream': 'joint_motion'}, 'need keypoint_next in the'),
+    ('', {'has_score': True}, 'joint streams need score in the batch'),
     ('', {'layout': LAYOUTS['ucla']}, 'V, C = .20, 3. for layout .ucla.'),
     ('', {'min_max': True}, 'need whole clips'),
   ],

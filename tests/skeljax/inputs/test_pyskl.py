@@ -199,5 +199,5 @@ def test_missing_points_stay_missing_under_augmentation():
 def test_batch_without_boxes_is_refused():
   batch = make_batch([make_clip('plain')])
   del batch['box']
-  with pytest.raises(ValueError, match='needs box in the batch'):
+  with pytest.raises(ValueError, match='need box in the batch'):
     model_input(batch, make_options('auto'), train=False)
