@@ -101,9 +101,6 @@ class ClipSource:
       ) from error
     return records.decode(data, self._spec)
 
-  def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
-    return [self[i] for i in indices]
-
   def __repr__(self) -> str:
     first = self._shards[0].path if self._shards else ''
     return f'ClipSource({len(self)} clips, {first})'
