@@ -147,6 +147,7 @@ def test_non_finite_loss_stops_with_step_rate_and_checkpoint(
   tiny_config, tmp_path
 ):
   tiny_config.optim.base_lr = 1e30
+  tiny_config.model.update(num_stages=1, inflate_stages=(), down_stages=())
   with pytest.raises(errors.UserError) as caught:
     train.train(tiny_config, str(tmp_path))
   text = str(caught.value)
