@@ -107,7 +107,7 @@ def check(
   annotations = sources.open_source(
     source, inputs, choices, names, layout.name if layout else ''
   )
-  names = names or annotations.label_names
+  names = names or annotations.class_names
   seen = survey.look(
     annotations,
     layout=layout,

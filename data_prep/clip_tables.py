@@ -9,7 +9,7 @@ the largest number of persons, comes back with the shards.
 from collections.abc import Mapping, Sequence
 import contextlib
 import dataclasses
-import json
+import pickle
 from typing import Any
 
 from array_record.python import array_record_module
@@ -18,11 +18,10 @@ import numpy as np
 from data_prep import scratch
 from data_prep import shards
 from skeljax import errors
+from skeljax import readers
 from skeljax import skeletons
 from skeljax.datasets import records
-from skeljax.readers import annotations as annotations_lib
-from skeljax.readers import clip_files
-from skeljax.readers import clips as clips_lib
+from skeljax.readers import checks as checks_lib
 from skeljax.readers import persons
 
 # So many clips of a split tell how large all of them are.
@@ -34,7 +33,6 @@ class ClipTable:
   """How a worker makes records of the rows of the scratch file.
 
   Attributes:
-    files: reads the clips; holds none of the list.
     layout: whose joints they must have.
     third_channel: what a third channel is.
     max_persons: of more persons those that move most are kept; 0 keeps all.
@@ -43,7 +41,6 @@ class ClipTable:
     first: the clip that the spec was learned from, in words.
   """
 
-  files: clip_files.ClipFiles
   layout: skeletons.Layout
   third_channel: str
   max_persons: int
@@ -56,7 +53,7 @@ class ClipTable:
 
 
 def write_scratch(
-  annotations: annotations_lib.Annotations,
+  annotations: readers.RawDataset,
   positions: Mapping[str, Sequence[int]],
   path: str,
   checks: scratch.Checks,
@@ -64,7 +61,7 @@ def write_scratch(
   """Writes where each clip is; reads a few to learn what clips are like.
 
   Args:
-    annotations: with items that are clip_files.ClipFiles.
+    annotations: with clips that are not in memory.
     positions: indices of the annotations by split.
     path: the file to write.
     checks: what to check.
@@ -72,7 +69,7 @@ def write_scratch(
   Raises:
     UserError: a label or a name cannot be used, or a clip that was looked at.
   """
-  files = annotations.items
+  files = annotations.clips
   table = _learn(files, positions, checks)
   writer = array_record_module.ArrayRecordWriter(path, shards.SCRATCH_OPTIONS)
   rows, max_label, written = {}, 0, 0
@@ -80,7 +77,7 @@ def write_scratch(
     for split, indices in positions.items():
       first = written
       for position in indices:
-        file = files.files[position]
+        file = files[position]
         max_label = max(max_label, _check_listed(file, checks.num_classes))
         writer.write(_row(position, file))
         written += 1
@@ -105,13 +102,11 @@ def write_scratch(
   )
 
 
-def _row(position: int, file: clip_files.ClipFile) -> bytes:
-  return json.dumps(
-    [position, file.id, file.path, file.label, file.row]
-  ).encode()
+def _row(position: int, file: readers.Clip) -> bytes:
+  return pickle.dumps((position, file))
 
 
-def _check_listed(file: clip_files.ClipFile, num_classes: int) -> int:
+def _check_listed(file: readers.Clip, num_classes: int) -> int:
   """The label of a clip; raises UserError if it or the id cannot be stored."""
   where = f'{file.path}, sample {file.id!r}'
   try:
@@ -121,17 +116,16 @@ def _check_listed(file: clip_files.ClipFile, num_classes: int) -> int:
       f'{where}: the name of the file is not UTF-8 text, so that the clip could'
       ' not be called by it. Rename the file.'
     ) from error
-  return clips_lib.check_label({'label': file.label}, num_classes, where)
+  return checks_lib.check_label(file.label, num_classes, where)
 
 
 def _learn(
-  files: clip_files.ClipFiles,
+  files: Sequence[readers.Clip],
   positions: Mapping[str, Sequence[int]],
   checks: scratch.Checks,
 ) -> ClipTable:
   """The table, with the spec of the first clip that shows somebody."""
   table = ClipTable(
-    files=clip_files.ClipFiles((), files.read),
     layout=checks.layout,
     third_channel=checks.third_channel,
     max_persons=checks.max_persons,
@@ -142,7 +136,7 @@ def _learn(
   num_empty = 0
   for indices in positions.values():
     for position in indices:
-      file = files.files[position]
+      file = files[position]
       record = _read(file, 0, table)
       if 'keypoint' in record:
         score = record.get('keypoint_score')
@@ -163,7 +157,7 @@ def _learn(
 
 
 def _estimate_bytes(
-  files: clip_files.ClipFiles, indices: Sequence[int], table: ClipTable
+  files: Sequence[readers.Clip], indices: Sequence[int], table: ClipTable
 ) -> int:
   """About how large the records of a split are, from a few of its clips.
 
@@ -173,7 +167,7 @@ def _estimate_bytes(
   chosen = [indices[len(indices) * i // count] for i in range(count)]
   size = 0
   for position in chosen:
-    record = _read(files.files[position], position, table)
+    record = _read(files[position], position, table)
     if 'keypoint' in record:
       size += len(records.encode(record, table.spec))
   return size * len(indices) // count
@@ -194,13 +188,12 @@ class ClipReader(contextlib.AbstractContextManager):
     Raises:
       UserError: the clip cannot be read or used, or is unlike the first.
     """
-    position, sample_id, path, label, row = json.loads(data)
-    file = clip_files.ClipFile(sample_id, path, label, row)
+    position, file = pickle.loads(data)
     return _read(file, position, self._table)
 
 
 def _read(
-  file: clip_files.ClipFile, position: int, table: ClipTable
+  file: readers.Clip, position: int, table: ClipTable
 ) -> dict[str, Any]:
   """The record of a clip, of the table's spec where it has one.
 
@@ -210,17 +203,13 @@ def _read(
   """
   spec = table.spec
   try:
-    # One at a time: whoever sent this file sent no list.
-    item = clip_files.ClipFiles((file,), table.files.read)[0]
-    record = clips_lib.check_item(
-      item,
+    record = readers.check_clip(
+      file,
       layout=table.layout,
       num_classes=0,
-      path=file.path,
-      sample_id=file.id,
       third_channel=table.third_channel,
     )
-  except clips_lib.ClipError as error:
+  except readers.ClipError as error:
     if error.kind != 'empty':
       raise
     return {'id': file.id}
@@ -248,7 +237,7 @@ def _read(
 
 
 def _compare(
-  record: Mapping[str, Any], file: clip_files.ClipFile, table: ClipTable
+  record: Mapping[str, Any], file: readers.Clip, table: ClipTable
 ) -> None:
   """Raises UserError if a clip cannot be stored as the first one is."""
   spec = table.spec

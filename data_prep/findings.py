@@ -8,9 +8,9 @@ import textwrap
 import numpy as np
 
 from data_prep import survey as survey_lib
+from skeljax import readers
 from skeljax import skeletons
-from skeljax.readers import annotations as annotations_lib
-from skeljax.readers import clips
+from skeljax.readers import checks
 from skeljax.readers import compressed
 
 # What published code assumes for pictures of unknown size.
@@ -100,13 +100,13 @@ def _faults(survey: survey_lib.Survey) -> Iterator[Finding]:
 
 def _splits(survey: survey_lib.Survey) -> Iterator[Finding]:
   annotations = survey.annotations
-  some = annotations_lib.some
+  some = readers.first_few
   if not annotations.splits:
     yield _note(
       'A plain list is one split. Check and prepare two of them together, as'
       ' train=TRAIN.pkl,val=VAL.pkl.'
     )
-    repeated = annotations_lib.repeated(annotations.ids)
+    repeated = readers.duplicates(annotations.ids)
     if repeated:
       yield _error(
         f'{len(repeated):,} ids belong to several clips: {some(repeated)}.'
@@ -128,7 +128,7 @@ def _splits(survey: survey_lib.Survey) -> Iterator[Finding]:
       )
     elif not len(positions):
       yield _error(f'Split {split} has no clips. Fill it or remove it.')
-    repeated = annotations_lib.repeated([annotations.ids[p] for p in positions])
+    repeated = readers.duplicates([annotations.ids[p] for p in positions])
     if repeated:
       yield _error(
         f'Split {split} holds {len(repeated):,} ids several times:'
@@ -144,7 +144,7 @@ def _splits(survey: survey_lib.Survey) -> Iterator[Finding]:
 
 def _overlaps(survey: survey_lib.Survey) -> Iterator[Finding]:
   """Validation clips that are training clips, by id and by content."""
-  ids, some = survey.annotations.ids, annotations_lib.some
+  ids, some = survey.annotations.ids, readers.first_few
   for train, val in survey.protocols.values():
     train_ids = {ids[p] for p in survey.positions(train)}
     both = [ids[p] for p in survey.positions(val) if ids[p] in train_ids]
@@ -238,7 +238,7 @@ def _layout(
 ) -> Iterator[Finding]:
   joints = np.unique(survey.shapes[survey.shapes[:, 2] >= 0, 2])
   if layout is None and len(joints) == 1:
-    yield _note(f'No --layout given. {clips.layouts_with(int(joints[0]))}')
+    yield _note(f'No --layout given. {checks.layouts_with(int(joints[0]))}')
 
 
 def _normalization(
@@ -265,7 +265,7 @@ def _labels(
   survey: survey_lib.Survey, class_names: Sequence[str]
 ) -> Iterator[Finding]:
   def names(labels):
-    return annotations_lib.some(
+    return readers.first_few(
       [class_names[i] if i < len(class_names) else f'label {i}' for i in labels]
     )
 

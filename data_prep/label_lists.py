@@ -17,7 +17,7 @@ import pathlib
 import posixpath
 
 from skeljax import errors
-from skeljax.readers import annotations as annotations_lib
+from skeljax import readers
 
 COLUMNS = ('file', 'label', 'split', 'subject')
 SPLITS = ('train', 'val', 'test')
@@ -137,7 +137,7 @@ def _columns(header: Sequence[str], where: str) -> dict[str, int]:
   """Where each known column stands."""
   names = [name.strip().lower() for name in header]
   unknown = [name for name in names if name not in COLUMNS]
-  twice = annotations_lib.repeated(names)
+  twice = readers.duplicates(names)
   missing = [name for name in ('file', 'label') if name not in names]
   if missing or unknown or twice:
     wrong = (
@@ -228,7 +228,7 @@ def number_labels(
     if line.label not in label_of:
       raise errors.UserError(
         f'{path}, line {line.number}: label {line.label!r} is none of the'
-        f' {len(names)} class names: {annotations_lib.some(names)}. Mend the'
+        f' {len(names)} class names: {readers.first_few(names)}. Mend the'
         ' label, or give other --class_names.'
       )
   return {file: label_of[value] for file, value in values.items()}, names

@@ -14,10 +14,8 @@ from absl import logging
 from data_prep import label_lists
 from data_prep import splitting
 from skeljax import errors
-from skeljax.readers import annotations as annotations_lib
-from skeljax.readers import clip_files
-from skeljax.readers import clips
-from skeljax.readers.pose_tools import clip_forms
+from skeljax import readers
+from skeljax.readers import clip_formats
 
 VAL_RATIO = 0.2
 
@@ -55,17 +53,17 @@ def read_annotations(
   *,
   labels: str = '',
   form: str = 'auto',
-  options: clip_forms.ReadOptions | None = None,
+  options: clip_formats.ReadOptions | None = None,
   class_names: Sequence[str] = (),
   val_ratio: float | None = None,
   seed: int | None = None,
-) -> annotations_lib.Annotations:
+) -> readers.RawDataset:
   """The clips of a folder; none is read but the first, to see its form.
 
   Args:
     folder: see list_clips.
     labels: see list_clips.
-    form: a key of clip_forms.FORMS; 'auto' takes that of the first clip.
+    form: a key of clip_formats.FORMATS; 'auto' takes that of the first clip.
     options: how clips are read.
     class_names: names in the order of the labels; () takes those of the list.
     val_ratio: part of the clips to validate on, where the list does not say
@@ -94,32 +92,26 @@ def read_annotations(
     logging.info(
       'the clips are of the form %s: %s',
       form,
-      clip_forms.FORMS[form].description,
+      clip_formats.FORMATS[form].description,
     )
-  files = [
-    clip_files.ClipFile(
-      line.file, os.path.join(folder, line.file), label_of[line.file]
-    )
-    for line in lines
-  ]
-  read = functools.partial(
-    read_clip, form=form, options=options or clip_forms.ReadOptions()
-  )
-  return annotations_lib.Annotations(
-    items=clip_files.ClipFiles(files, read),
-    ids=[line.file for line in lines],
+  options = options or clip_formats.ReadOptions()
+  clips = []
+  for line in lines:
+    path = os.path.join(folder, line.file)
+    read = functools.partial(read_clip, path, form=form, options=options)
+    clips.append(readers.Clip(line.file, label_of[line.file], path, read))
+  return readers.RawDataset(
+    clips=clips,
     splits=_splits(lines, label_of, val_ratio, seed, labels),
-    label_names=tuple(names),
-    unknown_ids={},
-    paths=(folder,),
-    starts=(0,),
+    class_names=tuple(names),
+    source=folder,
   )
 
 
 def _form(path: str, is_listed: bool) -> str:
   """The form of the first clip, which all have."""
   try:
-    return clip_forms.detect(path)
+    return clip_formats.detect(path)
   except errors.UserError as error:
     if is_listed:
       raise
@@ -130,33 +122,33 @@ def _form(path: str, is_listed: bool) -> str:
 
 
 def read_clip(
-  file: clip_files.ClipFile, form: str, options: clip_forms.ReadOptions
-) -> clip_files.Item:
+  path: str, form: str, options: clip_formats.ReadOptions
+) -> readers.Item:
   """What is in one clip.
 
   Raises:
     UserError: it cannot be read, perhaps because it is of another form.
   """
   try:
-    return clip_forms.read_clip(file.path, form, options)
+    return clip_formats.read_clip(path, form, options)
   except errors.UserError as error:
-    other = _other_form(file.path, form)
+    other = _other_form(path, form)
     if not other:
       raise
-    raise clips.ClipError(
-      f'{file.path} is of the form {other}, and clips are read as {form}: all'
-      ' clips of a data set must be of one form. Prepare them as two, or take'
-      ' this one out.',
-      'form',
+    raise readers.ClipError(
+      'format',
+      path,
+      f'has the format {other}, expected {form} as for the other clips. Prepare'
+      ' each format as a dataset, or remove this clip.',
     ) from error
 
 
 def _other_form(path: str, form: str) -> str:
   """The form that a clip is of, if that is another one."""
-  if not os.path.exists(path) or clip_forms.FORMS[form].is_clip(path):
+  if not os.path.exists(path) or clip_formats.FORMATS[form].is_clip(path):
     return ''
   try:
-    return clip_forms.detect(path)
+    return clip_formats.detect(path)
   except errors.UserError:
     return ''
 
@@ -238,7 +230,7 @@ def _warn_of_shared_subjects(lines: Sequence[label_lists.Line]) -> None:
       '%d subjects are in the training and in the validation split, which'
       ' measures how well known people are recognised: %s',
       len(both),
-      annotations_lib.some(both),
+      readers.first_few(both),
     )
 
 
@@ -281,7 +273,7 @@ def _warn_of_unlisted(folder: str, lines: Sequence[label_lists.Line]) -> None:
       '%d clips of %s have no label and are left out: %s',
       len(unlisted),
       folder,
-      annotations_lib.some(unlisted),
+      readers.first_few(unlisted),
     )
 
 

@@ -24,10 +24,9 @@ from data_prep import tables
 from data_prep import workspace
 from data_prep.demo import annotations as demo
 from skeljax import errors
+from skeljax import readers
 from skeljax import skeletons
 from skeljax.datasets import prepared
-from skeljax.readers import annotations as annotations_lib
-from skeljax.readers import clip_files
 from skeljax.readers import compressed
 
 # Shards of this size are read fast from a network disk, and a set the size of
@@ -137,9 +136,9 @@ def build(
   annotations = sources.open_source(
     options.source, inputs, options.choices, given_names, layout.name
   )
-  train, val = annotations_lib.protocol_splits(annotations, options.protocol)
+  train, val = readers.protocol_splits(annotations, options.protocol)
   _warn_of_overlap(annotations, train, val)
-  names = given_names or annotations.label_names
+  names = given_names or annotations.class_names
   _check_class_names(names, source)
   beam_options = pipeline_options.PipelineOptions(list(beam_arguments))
   clips = _write_scratch(
@@ -187,7 +186,7 @@ def build(
 
 def _write_scratch(
   options: options_lib.Options,
-  annotations: annotations_lib.Annotations,
+  annotations: readers.RawDataset,
   positions: Mapping[str, Sequence[int]],
   directory: pathlib.Path,
   checks: scratch.Checks,
@@ -198,7 +197,7 @@ def _write_scratch(
     train = _valid(annotations, positions['train'], options.selection)
     positions = {**positions, 'train': train}
   path = str(directory / 'scratch.array_record')
-  if isinstance(annotations.items, clip_files.ClipFiles):
+  if not annotations.in_memory:
     return clip_tables.write_scratch(annotations, positions, path, checks)
   if not options.skeletons:
     return scratch.write_scratch(annotations, positions, path, checks)
@@ -218,17 +217,15 @@ def _write_scratch(
 
 
 def _valid(
-  annotations: annotations_lib.Annotations,
+  annotations: readers.RawDataset,
   indices: Sequence[int],
   selection: compressed.Selection,
 ) -> list[int]:
   """The training clips that show somebody in enough of their frames."""
   kept = []
   for position in indices:
-    item = annotations.items[position]
-    where = (
-      f'{annotations.path(position)}, sample {annotations.ids[position]!r}'
-    )
+    clip = annotations.clips[position]
+    item, where = clip.read(), clip.where
     if not compressed.is_compressed(item):
       raise errors.UserError(
         f'{where} is not compressed: it does not list skeletons by'
@@ -272,7 +269,7 @@ def _stored_spec(
 
 
 def _warn_of_overlap(
-  annotations: annotations_lib.Annotations,
+  annotations: readers.RawDataset,
   train: Sequence[int],
   val: Sequence[int],
 ) -> None:
@@ -284,13 +281,13 @@ def _warn_of_overlap(
       '%d clips are in the training and in the validation split, which will'
       ' make a model look better than it is: %s',
       len(both),
-      annotations_lib.some(both),
+      readers.first_few(both),
     )
 
 
 def _check_class_names(names: Sequence[str], source: str) -> None:
   """A name must fit on a line of its own and mean one class."""
-  twice = annotations_lib.repeated(names)
+  twice = readers.duplicates(names)
   if twice:
     raise errors.UserError(
       f'{source}: label_names holds {twice[0]!r} more than once. Every class'

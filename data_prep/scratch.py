@@ -16,10 +16,10 @@ import numpy as np
 from data_prep import progress
 from data_prep import shards
 from skeljax import errors
+from skeljax import readers
 from skeljax import skeletons
 from skeljax.datasets import records
-from skeljax.readers import annotations as annotations_lib
-from skeljax.readers import clips as clips_lib
+from skeljax.readers import checks
 from skeljax.readers import compressed
 from skeljax.readers import persons
 
@@ -90,7 +90,7 @@ class Checks:
 
 
 def write_scratch(
-  annotations: annotations_lib.Annotations,
+  annotations: readers.RawDataset,
   positions: Mapping[str, Sequence[int]],
   path: str,
   checks: Checks,
@@ -140,7 +140,7 @@ def write_scratch(
 
 
 def check_splits(
-  annotations: annotations_lib.Annotations, rows: Mapping[str, Sequence[int]]
+  annotations: readers.RawDataset, rows: Mapping[str, Sequence[int]]
 ) -> None:
   """Raises UserError if nothing is left of a split."""
   for split, clips in rows.items():
@@ -154,7 +154,7 @@ def report_empty(source: str, ids: Sequence[str], drop_empty: bool) -> None:
   """Logs the clips that show nobody; raises UserError if they must not be."""
   if not ids:
     return
-  shown = annotations_lib.some(ids, _IDS_SHOWN)
+  shown = readers.first_few(ids, _IDS_SHOWN)
   if not drop_empty:
     raise errors.UserError(
       f'{source}: nobody is seen in {len(ids):,} clips (no frames, no persons,'
@@ -195,7 +195,7 @@ class _Reading:
 
   def __init__(
     self,
-    annotations: annotations_lib.Annotations,
+    annotations: readers.RawDataset,
     positions: Mapping[str, Sequence[int]],
     checks: Checks,
   ):
@@ -203,7 +203,7 @@ class _Reading:
     self._checks = checks
     self._uses = drop_unused(annotations, positions)
     self.num_clips = int(self._uses.sum())
-    dtypes = _stored_dtypes(annotations.items)
+    dtypes = _stored_dtypes([clip.read() for clip in annotations.clips])
     self._dtypes = {'dtype': dtypes['keypoint'] or 'float32'}
     if dtypes['keypoint_score']:
       self._dtypes['score_dtype'] = dtypes['keypoint_score']
@@ -223,12 +223,11 @@ class _Reading:
 
   def take(self, position: int, selection: compressed.Selection) -> dict | None:
     """The record of a clip, without its box; None for an empty clip."""
-    item = self._annotations.items[position]
+    clip = self._annotations.clips[position]
+    item, path, sample_id = clip.read(), clip.path, clip.id
     self._uses[position] -= 1
     if not self._uses[position]:
-      self._annotations.items[position] = None
-    path = self._annotations.path(position)
-    sample_id = self._annotations.ids[position]
+      self._annotations.release(position)
     is_compressed = _holds_compressed(item)
     if is_compressed:
       where = f'{path}, sample {sample_id!r}'
@@ -238,16 +237,14 @@ class _Reading:
       )
       item = compressed.decompress_item(item, selection, where)
     try:
-      record = clips_lib.check_item(
-        item,
+      record = readers.check_clip(
+        dataclasses.replace(clip, read=lambda: item),
         layout=self._checks.layout,
         num_classes=self._checks.num_classes,
-        path=path,
-        sample_id=sample_id,
         third_channel=self._checks.third_channel,
         **self._dtypes,
       )
-    except clips_lib.ClipError as error:
+    except checks.ClipError as error:
       if error.kind != 'empty':
         raise
       self._empty.append(sample_id)
@@ -312,15 +309,15 @@ def kind(num_channels: int, has_score: bool) -> str:
 
 
 def drop_unused(
-  annotations: annotations_lib.Annotations,
+  annotations: readers.RawDataset,
   positions: Mapping[str, Sequence[int]],
 ) -> np.ndarray:
   """Frees the clips that are in neither split; how often each is in one."""
-  uses = np.zeros(len(annotations.items), np.int8)
+  uses = np.zeros(len(annotations.clips), np.int8)
   for indices in positions.values():
     uses[np.asarray(indices, np.int64)] += 1
   for position in np.flatnonzero(uses == 0):
-    annotations.items[position] = None
+    annotations.release(position)
   return uses
 
 
@@ -340,7 +337,7 @@ def _stored_dtypes(items: Sequence[Mapping | None]) -> dict[str, str]:
       if item is not None
     ]
     arrays = [array for array in arrays if isinstance(array, np.ndarray)]
-    result[field] = clips_lib.stored_dtype(arrays) if arrays else ''
+    result[field] = checks.stored_dtype(arrays) if arrays else ''
     names = sorted({array.dtype.name for array in arrays})
     if names not in ([], [result[field]]):
       logging.info(

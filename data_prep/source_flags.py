@@ -7,9 +7,9 @@ from absl import flags
 from data_prep import sources
 from skeljax import skeletons
 from skeljax.datasets import class_names
-from skeljax.readers import clips
+from skeljax.readers import checks
+from skeljax.readers import clip_formats
 from skeljax.readers import ntu_skeleton
-from skeljax.readers.pose_tools import clip_forms
 
 
 def define() -> None:
@@ -40,7 +40,7 @@ def define() -> None:
   flags.DEFINE_enum(
     'third_channel',
     'auto',
-    list(clips.THIRD_CHANNELS),
+    list(checks.THIRD_CHANNELS),
     'What a third channel of the keypoints is; auto asks where it is in doubt.',
   )
   _define_ntu()
@@ -77,7 +77,7 @@ def _define_clips() -> None:
   flags.DEFINE_enum(
     'form',
     None,
-    ['auto', *clip_forms.FORMS],
+    ['auto', *clip_formats.FORMATS],
     'For --source=clips: what wrote the clips, as in --form=openpose; auto'
     ' (default) looks at the first one.',
   )

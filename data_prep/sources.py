@@ -11,17 +11,18 @@ from typing import Any
 
 from data_prep import own_data
 from skeljax import errors
+from skeljax import readers
 from skeljax import skeletons
-from skeljax.readers import annotations as annotations_lib
-from skeljax.readers import clips as clips_lib
+from skeljax.datasets import class_names as class_names_lib
+from skeljax.readers import annotation_pickle
+from skeljax.readers import checks
+from skeljax.readers import clip_formats
+from skeljax.readers import ctrgcn_npz
 from skeljax.readers import kinetics_skeleton
-from skeljax.readers import npy_arrays
-from skeljax.readers import npz_arrays
 from skeljax.readers import ntu_skeleton
 from skeljax.readers import ntu_splits
-from skeljax.readers import pickles
+from skeljax.readers import stgcn_npy
 from skeljax.readers import ucla_json
-from skeljax.readers.pose_tools import clip_forms
 
 Inputs = Mapping[str, str]
 
@@ -98,7 +99,7 @@ SOURCES = {
 }
 
 # What the fields of `Choices` are where they are not given.
-_READ = clip_forms.ReadOptions()
+_READ = clip_formats.ReadOptions()
 DEFAULTS = {
   'denoise': _READ.denoise,
   'exclude': '',
@@ -122,9 +123,9 @@ class Choices:
     denoise: which persons of raw NTU clips to take; see ntu_skeleton.
     exclude: a file that lists clips to leave out.
     labels: a list of what the clips show; see label_lists.
-    form: of the clips; a key of clip_forms.FORMS or 'auto'.
-    tracking: how persons are followed; see clip_forms.ReadOptions.
-    coordinates: which ones to take; see clip_forms.ReadOptions.
+    form: of the clips; a key of clip_formats.FORMATS or 'auto'.
+    tracking: how persons are followed; see clip_formats.ReadOptions.
+    coordinates: which ones to take; see clip_formats.ReadOptions.
     img_shape: 'HEIGHTxWIDTH' of the pictures.
     val_ratio: part of the clips to validate on where nothing says which.
     seed: of that choice.
@@ -145,12 +146,12 @@ class Choices:
     said = getattr(self, name)
     return DEFAULTS[name] if said is None else said
 
-  def read_options(self, layout: str) -> clip_forms.ReadOptions:
+  def read_options(self, layout: str) -> clip_formats.ReadOptions:
     """How clips are read whose skeleton is to be `layout`; '' for any."""
-    return clip_forms.ReadOptions(
+    return clip_formats.ReadOptions(
       tracking=self.value('tracking'),
       coordinates=self.value('coordinates'),
-      img_shape=clips_lib.parse_img_shape(self.value('img_shape')),
+      img_shape=checks.parse_img_shape(self.value('img_shape')),
       denoise=self.value('denoise'),
       # Only those by name can ask for a part of a tool's joints.
       layout=layout if layout in skeletons.LAYOUTS else '',
@@ -172,7 +173,7 @@ def parse_input(source: str, text: str) -> dict[str, str]:
     )
   if not SOURCES[source].takes_splits:
     return {'': text}
-  paths = pickles.split_paths(text)
+  paths = readers.split_paths(text)
   return {'': paths} if isinstance(paths, str) else paths
 
 
@@ -206,7 +207,7 @@ def check(source: str, inputs: Inputs, choices: Choices) -> None:
         f' Did you mean --{name}={p}?' for p in inside if os.path.isfile(p)
       )
       raise errors.UserError(f'--{name}: there is no file {path}.{hint}')
-  clips_lib.parse_img_shape(choices.value('img_shape'))
+  checks.parse_img_shape(choices.value('img_shape'))
   if source == 'clips':
     _check_own(choices)
 
@@ -230,10 +231,10 @@ def _check_path(path: str, kind: Source) -> None:
 
 def _check_own(choices: Choices) -> None:
   form = choices.value('form')
-  if form != 'auto' and form not in clip_forms.FORMS:
+  if form != 'auto' and form not in clip_formats.FORMATS:
     raise errors.UserError(
       f'--form={form} is not known; it is auto or one of'
-      f' {", ".join(clip_forms.FORMS)}.'
+      f' {", ".join(clip_formats.FORMATS)}.'
     )
   if not 0 < choices.value('val_ratio') < 1:
     raise errors.UserError(
@@ -250,7 +251,7 @@ def layout_of(source: str, inputs: Inputs, choices: Choices) -> str:
   # A clip that shows nobody has no joints to tell it by.
   for line in lines[:_NUM_LOOKS]:
     path = os.path.join(inputs[''], line.file)
-    layout = clip_forms.layout_of(path, choices.value('form'))
+    layout = clip_formats.layout_of(path, choices.value('form'))
     if layout:
       return layout
   return ''
@@ -262,12 +263,12 @@ def layout_advice(source: str, inputs: Inputs, choices: Choices) -> str:
     return ''
   line = own_data.list_clips(inputs[''], choices.value('labels'))[0]
   path = os.path.join(inputs[''], line.file)
-  return ' ' + clip_forms.explain_no_layout(path, choices.value('form'))
+  return ' ' + clip_formats.explain_no_layout(path, choices.value('form'))
 
 
 def files_beside(source: str, path: str) -> list[str]:
   """Files that are read with an input file without being named."""
-  return [npy_arrays.label_path(path)] if source == 'npy' else []
+  return [stgcn_npy.label_path(path)] if source == 'npy' else []
 
 
 def open_source(
@@ -276,7 +277,7 @@ def open_source(
   choices: Choices,
   class_names: Sequence[str] = (),
   layout: str = '',
-) -> annotations_lib.Annotations:
+) -> readers.RawDataset:
   """The annotations of a source that was checked.
 
   Args:
@@ -291,22 +292,23 @@ def open_source(
   """
   whole = inputs.get('', inputs)
   if source in ('pickle', 'demo'):
-    return pickles.read_annotations(whole)
+    return annotation_pickle.read_dataset(whole)
   if source == 'ntu':
     path = choices.value('exclude')
-    return ntu_skeleton.read_annotations(
+    return ntu_skeleton.read_dataset(
       whole,
       denoise=choices.value('denoise'),
       exclude=ntu_splits.load_exclude_list(path) if path else (),
+      class_names_60=class_names_lib.load_class_names('ntu60'),
     )
   if source == 'kinetics_skeleton':
-    return kinetics_skeleton.read_annotations(whole)
+    return kinetics_skeleton.read_dataset(whole)
   if source == 'npy':
-    return npy_arrays.read_annotations(whole)
+    return stgcn_npy.read_dataset(whole)
   if source == 'npz':
-    return npz_arrays.read_annotations(whole)
+    return ctrgcn_npz.read_dataset(whole)
   if source == 'ucla':
-    return ucla_json.read_annotations(whole)
+    return ucla_json.read_dataset(whole)
   return own_data.read_annotations(
     whole,
     labels=choices.value('labels'),

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import dataclasses
 from typing import Any
 
-from skeljax.readers import annotations as annotations_lib
+from skeljax import readers
 
 # Fewer clips of a class than this teach little.
 _FEW_CLIPS = 10
@@ -127,7 +127,7 @@ def _warnings(
   train, val = [summary.labels for summary in seen.values()][:2]
 
   def named(labels):
-    return annotations_lib.some([class_names[i] for i in labels], _NAMES_SHOWN)
+    return readers.first_few([class_names[i] for i in labels], _NAMES_SHOWN)
 
   every = range(len(class_names))
   untrained = [label for label in every if not train.get(label)]

@@ -13,8 +13,7 @@ from data_prep import summary
 from skeljax import errors
 from skeljax import readers
 from skeljax import skeletons
-from skeljax.readers import clip_files
-from skeljax.readers import clips
+from skeljax.readers import checks
 from skeljax.readers import compressed
 
 _EVERYBODY = compressed.Selection(max_persons=None)
@@ -41,7 +40,7 @@ class Survey:
     faults: kind of fault -> position -> words.
   """
 
-  annotations: readers.Annotations
+  annotations: readers.RawDataset
   splits: tuple[str, ...]
   protocols: Mapping[str, tuple[str, str]]
   is_used: np.ndarray
@@ -59,14 +58,14 @@ class Survey:
   @property
   def is_lazy(self) -> bool:
     """Whether Beam's workers will read the clips, each by itself."""
-    return isinstance(self.annotations.items, clip_files.ClipFiles)
+    return not self.annotations.in_memory
 
   def positions(self, split: str) -> np.ndarray:
     return np.asarray(self.annotations.splits[split], np.int64)
 
 
 def look(
-  annotations: readers.Annotations,
+  annotations: readers.RawDataset,
   *,
   layout: skeletons.Layout | None,
   num_classes: int,
@@ -80,7 +79,7 @@ def look(
     layout: whose joints the clips must have, or None.
     num_classes: labels must be below it; 0 when it is not known.
     protocol: whose splits count; '' for all.
-    third_channel: see clips.check_item.
+    third_channel: see checks.check_item.
 
   Raises:
     UserError: there is no such protocol.
@@ -88,7 +87,7 @@ def look(
   splits = tuple(annotations.splits)
   if protocol:
     splits = readers.find_protocol(annotations, protocol)
-  count = len(annotations.items)
+  count = len(annotations.clips)
   result = Survey(
     annotations=annotations,
     splits=splits,
@@ -127,14 +126,13 @@ def _look_at_clip(
 ) -> None:
   """Notes what a clip is like and what is wrong with it, and frees it."""
   annotations = result.annotations
-  path, sample_id = annotations.path(position), annotations.ids[position]
-  where = f'{path}, sample {sample_id!r}'
+  clip = annotations.clips[position]
+  where = clip.where
   if result.is_lazy:
-    path = annotations.items.files[position].path
-    _note(result, position, {'label': annotations.items.files[position].label})
+    _note(result, position, {'label': clip.label})
   try:
-    item = annotations.items[position]
-    annotations.items[position] = None
+    item = {**clip.read(), 'label': clip.label}
+    annotations.release(position)
     if compressed.is_compressed(item):
       result.is_compressed[position] = True
       if item.get('keypoint') is None:
@@ -142,12 +140,10 @@ def _look_at_clip(
         return
       item = compressed.decompress_item(item, _EVERYBODY, where)
     _note(result, position, item)
-    record = clips.check_item(
-      item,
+    record = readers.check_clip(
+      dataclasses.replace(clip, read=lambda: item),
       layout=layout,
       num_classes=num_classes,
-      path=path,
-      sample_id=sample_id,
       third_channel=third_channel,
     )
   except errors.UserError as error:
@@ -170,12 +166,12 @@ def _look_at_entry(
   """Notes a clip whose keypoints lie in another file, as far as it says."""
   _note(result, position, item)
   result.has_score[position] = True
-  clips.check_label(item, num_classes, where)
-  clips.check_img_shape(item, where)
+  checks.check_label(item.get('label'), num_classes, where)
+  checks.check_img_shape(item, where)
   frames, _ = compressed.chosen_skeletons(item, _EVERYBODY, where)
   num_persons, num_frames, _ = compressed.decompressed_shape(frames, None)
   if not num_frames:
-    raise clips.ClipError(f"{where}: 'frame_inds' lists nobody.", 'empty')
+    raise readers.ClipError('empty', where, "'frame_inds' is empty.")
   result.shapes[position, :2] = num_persons, num_frames
   # The frames and boxes of two clips do not agree by chance.
   boxes = frames
@@ -197,7 +193,7 @@ def _note(result: Survey, position: int, item: Mapping[str, Any]) -> None:
   result.has_score[position] = score is not None
   result.has_img_shape[position] = item.get('img_shape') is not None
   label = item.get('label')
-  if clips.is_integer(label) and abs(label) < clips.MAX_CLASSES:
+  if checks.is_integer(label) and abs(label) < checks.MAX_CLASSES:
     result.labels[position] = label
 
 

@@ -18,14 +18,14 @@ from data_prep import scratch
 from data_prep import shards
 from data_prep import tables
 from skeljax import errors
-from skeljax.readers import annotations as annotations_lib
-from skeljax.readers import clips as clips_lib
+from skeljax import readers
+from skeljax.readers import checks
 from skeljax.readers import compressed
 from skeljax.readers import skeleton_files
 
 
 def write_scratch(
-  annotations: annotations_lib.Annotations,
+  annotations: readers.RawDataset,
   positions: Mapping[str, Sequence[int]],
   path: str,
   checks: scratch.Checks,
@@ -92,7 +92,7 @@ class _Reading:
 
   def __init__(
     self,
-    annotations: annotations_lib.Annotations,
+    annotations: readers.RawDataset,
     checks: scratch.Checks,
     directory: str,
     path: str,
@@ -112,12 +112,11 @@ class _Reading:
     self, position: int, selection: compressed.Selection
   ) -> tuple[dict[str, Any] | None, int]:
     """The row of a clip and the size of its record; no row for an empty one."""
-    item = self._annotations.items[position]
-    sample_id = self._annotations.ids[position]
-    where = f'{self._annotations.path(position)}, sample {sample_id!r}'
+    clip = self._annotations.clips[position]
+    item, sample_id, where = clip.read(), clip.id, clip.where
     _check_listed(item, where)
-    label = clips_lib.check_label(item, self._checks.num_classes, where)
-    img_shape = clips_lib.check_img_shape(item, where)
+    label = checks.check_label(clip.label, self._checks.num_classes, where)
+    img_shape = checks.check_img_shape(item, where)
     frame_inds, mask = compressed.chosen_skeletons(item, selection, where)
     num_persons, num_frames, is_cut = compressed.decompressed_shape(
       frame_inds, selection.max_persons
@@ -162,7 +161,7 @@ class _Reading:
       raise errors.UserError(
         f'--skeletons={self._directory}: the keypoints of {len(ids):,} clips of'
         f' {self._annotations.source} are not there:'
-        f' {annotations_lib.some(ids)}. The first should be in'
+        f' {readers.first_few(ids)}. The first should be in'
         f' {self._missing[ids[0]]}. Get the missing files, or take these clips'
         ' out of the splits.'
       )

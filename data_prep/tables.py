@@ -18,8 +18,8 @@ import numpy as np
 from data_prep import jobs
 from data_prep import shards
 from skeljax import errors
+from skeljax import readers
 from skeljax import skeletons
-from skeljax.readers import clips as clips_lib
 from skeljax.readers import compressed
 from skeljax.readers import skeleton_files
 
@@ -109,14 +109,22 @@ class TableReader:
     row = json.loads(data)
     where = f'{row["file"]}, sample {row["id"]!r}'
     frame_inds = np.array(row['frame_inds'], np.int64)
-    keypoint = compressed.check_keypoint(
-      self._clip(row, frame_inds, where), len(frame_inds), where
+    keypoint = compressed.clip_keypoint(
+      self._clip(row, frame_inds, where), where
     )
+    shape = keypoint.shape
+    if len(shape) != 3 or shape[0] != len(frame_inds) or shape[2] != 3:
+      raise readers.ClipError(
+        'shape',
+        where,
+        f"'keypoint' has shape {shape}. Expected [{len(frame_inds)}, joints, 3]"
+        " (x, y, score), one row per element of 'frame_inds'.",
+      )
     if row['chosen'] is not None:
       frame_inds = frame_inds[row['chosen']]
       keypoint = keypoint[row['chosen']]
     pixels, score = compressed.decompress_pose(
-      frame_inds, keypoint, None, 0, max_persons=self._table.max_persons
+      frame_inds, keypoint, self._table.max_persons
     )
     item = {
       'keypoint': pixels,
@@ -125,14 +133,12 @@ class TableReader:
       'img_shape': row['img_shape'] if all(row['img_shape']) else None,
     }
     try:
-      record = clips_lib.check_item(
-        item,
+      record = readers.check_clip(
+        readers.Clip(row['id'], row['label'], row['file'], lambda: item),
         layout=self._table.layout,
         num_classes=0,
-        path=row['file'],
-        sample_id=row['id'],
       )
-    except clips_lib.ClipError as error:
+    except readers.ClipError as error:
       if error.kind != 'empty' or not self._table.drop_empty:
         raise
       return {'id': row['id']}

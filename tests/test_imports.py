@@ -29,7 +29,7 @@ MAY_USE = {
   'skeljax.models': {'errors', 'skeletons'},
   'skeljax.inputs': {'errors', 'option', 'skeletons', 'datasets'},
   'skeljax.datasets': {'errors', 'option', 'skeletons'},
-  'skeljax.readers': {'errors', 'skeletons', 'atomic_file', 'datasets'},
+  'skeljax.readers': {'errors', 'skeletons'},
   'data_prep': {
     'errors',
     'skeletons',
@@ -46,6 +46,7 @@ MUST_NOT_USE = {
   # The host's part of the work is numpy: a JAX array there would start an
   # accelerator in every data worker.
   'skeljax.datasets': {'jax', 'flax', 'optax', 'ml_collections'},
+  'skeljax.readers': {'jax', 'flax', 'optax', 'ml_collections'},
   'skeljax.skeletons': {'jax', 'flax', 'ml_collections'},
   'skeljax.skeletons.graph': {'jax', 'flax', 'ml_collections'},
   # Pure rooms take options as arguments.

@@ -24,9 +24,9 @@ from skeljax.predict import mismatch
 from skeljax.predict import own_clips
 from skeljax.predict import ranking
 from skeljax.predict import report
-from skeljax.readers import clips as clips_lib
+from skeljax.readers import checks
+from skeljax.readers import clip_formats
 from skeljax.readers import ntu_skeleton
-from skeljax.readers.pose_tools import clip_forms
 from skeljax.training import metric_writer
 
 
@@ -34,7 +34,7 @@ def read_clips(
   paths: Sequence[str],
   expected: mismatch.Expected,
   form: str,
-  options: clip_forms.ReadOptions,
+  options: clip_formats.ReadOptions,
   *,
   per_person: bool = False,
 ) -> tuple[list[fitting.Fitted], list[report.Failure]]:
@@ -126,7 +126,7 @@ _ENUMS = (
   ),
   (
     'third_channel',
-    clips_lib.THIRD_CHANNELS,
+    checks.THIRD_CHANNELS,
     'What a third channel of keypoints is.',
   ),
 )
@@ -231,13 +231,13 @@ def _check_flags(args: flags.FlagValues) -> None:
       )
 
 
-def _read_options(args: flags.FlagValues) -> clip_forms.ReadOptions:
+def _read_options(args: flags.FlagValues) -> clip_formats.ReadOptions:
   if args.layout:
     skeletons.get_layout(args.layout)  # A mistake in it is no file's fault.
-  return clip_forms.ReadOptions(
+  return clip_formats.ReadOptions(
     tracking=args.tracking,
     coordinates=args.coordinates,
-    img_shape=clips_lib.parse_img_shape(args.img_shape),
+    img_shape=checks.parse_img_shape(args.img_shape),
     denoise=args.denoise,
     layout=args.layout,
   )

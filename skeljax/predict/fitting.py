@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from skeljax import errors
+from skeljax import readers
 from skeljax import skeletons
 from skeljax.datasets import finish
 from skeljax.datasets import records
 from skeljax.predict import mismatch
 from skeljax.predict import own_clips
-from skeljax.readers import clips
 from skeljax.readers import persons
 
 
@@ -123,23 +123,21 @@ def _check(
   if spec.project == 'none' and not expected.is_assumed:
     score_dtype = spec.score_dtype or dtype
   try:
-    return clips.check_item(
-      item,
+    return readers.check_clip(
+      readers.Clip(clip.id, None, clip.file, lambda: item),
       layout=spec.layout,
       num_classes=None,
-      path=clip.file,
-      sample_id=clip.id,
       third_channel=expected.third_channel,
       dtype=dtype,
       score_dtype=score_dtype,
     )
-  except clips.ClipError as error:
+  except readers.ClipError as error:
     if error.kind != 'empty':
       raise
-    raise clips.ClipError(
-      f'{clip.where}: nobody is seen in it (no frames, no persons, or all'
-      ' keypoints zero), so there is nothing to recognise.',
+    raise readers.ClipError(
       error.kind,
+      clip.where,
+      'contains no person: it has no frames, or all keypoints are zero.',
     ) from error
 
 

@@ -18,7 +18,7 @@ from skeljax import skeletons
 from skeljax.datasets import records
 from skeljax.datasets.spec import DataSpec
 from skeljax.predict import own_clips
-from skeljax.readers import clips
+from skeljax.readers import checks
 from skeljax.readers import compressed
 
 # A body in metres, as records.body_size measures it.
@@ -56,7 +56,7 @@ class Expected:
     is_assumed: whether a PyTorch file left some of the spec open.
     max_persons: persons of a clip that are kept; 0: all.
     max_persons_in_frame: the same in each frame of compressed clips.
-    third_channel: what a third channel is, see clips.check_item.
+    third_channel: what a third channel is, see checks.check_item.
     check_units: whether clips of another size than the training data are
       refused.
   """
@@ -146,7 +146,7 @@ def check_layout(
     raise errors.UserError(
       f'{clip.where} has {found} joints, and {source} was trained on the'
       f' {ours.num_joints} joints of layout {ours.name!r}.'
-      f' {clips.layouts_with(found)}{_advice(clip, ours, found)}'
+      f' {checks.layouts_with(found)}{_advice(clip, ours, found)}'
     )
   return ours
 
@@ -184,7 +184,7 @@ def check_dims(
   """Raises UserError for 2D keypoints where 3D is taken, or the reverse.
 
   Args:
-    record: of clips.check_item.
+    record: of checks.check_item.
     where: the clip, in words.
     expected: by the checkpoint.
   """
@@ -215,7 +215,7 @@ def refuse_missing_scores(
   """Raises UserError for a clip without the scores that the network takes.
 
   Args:
-    record: of clips.check_item.
+    record: of checks.check_item.
     where: the clip, in words.
     expected: by the checkpoint.
   """
@@ -234,7 +234,7 @@ def check_img_shape(
   """Raises UserError where the size of the picture is needed and unknown.
 
   Args:
-    record: of clips.check_item.
+    record: of checks.check_item.
     where: the clip, in words.
     expected: by the checkpoint.
   """
@@ -261,7 +261,7 @@ def check_units(
   """Raises UserError for a clip in another unit than the training data.
 
   Args:
-    record: of clips.check_item.
+    record: of checks.check_item.
     where: the clip, in words.
     expected: by the checkpoint.
   """

@@ -1,7 +1,7 @@
 """Clips of somebody's own, listed from the files that a user names.
 
 A file is what a pose tool or a data set writes for one clip (see
-skeljax.readers.pose_tools.clip_forms), or an annotation file with many clips, whose
+skeljax.readers.clip_formats), or an annotation file with many clips, whose
 labels are not needed.
 """
 
@@ -14,18 +14,18 @@ from typing import Any
 import numpy as np
 
 from skeljax import errors
-from skeljax.readers import annotations as annotations_lib
-from skeljax.readers import clips
+from skeljax import readers
+from skeljax.readers import annotation_pickle
+from skeljax.readers import checks
+from skeljax.readers import clip_formats
 from skeljax.readers import compressed
-from skeljax.readers import pickles
-from skeljax.readers.pose_tools import clip_forms
 from skeljax.readers.pose_tools import frames
 
 Item = Mapping[str, Any]
 
 # The form of annotation files, beside those of single clips.
 ANNOTATIONS = 'annotations'
-FORMS = ('auto', *clip_forms.FORMS, ANNOTATIONS)
+FORMS = ('auto', *clip_formats.FORMATS, ANNOTATIONS)
 _PICKLES = ('.pkl', '.pickle')
 
 
@@ -36,13 +36,13 @@ class OwnClip:
   Attributes:
     file: as the user names it.
     id: of the clip in an annotation file; the file's name otherwise.
-    form: its form, a name in clip_forms.FORMS or ANNOTATIONS.
+    form: its form, a name in clip_formats.FORMATS or ANNOTATIONS.
     layout: the name of its layout; '' where the file does not say.
     dtype: the type that keypoints of the whole file have; None for that of
       the clip alone.
     is_compressed: whether it lists its skeletons one by one; its persons are
       chosen in each frame then, when it is read.
-    read: the item, as clips.check_item takes it. An annotation file lets go of
+    read: the item, as readers.check_clip takes it. An annotation file lets go of
       a clip that was read, so that it can be read once.
     read_with_layout: the item with the joints of a layout that is asked for;
       None where a file has its joints and no others.
@@ -68,7 +68,7 @@ class OwnClip:
 def list_clips(
   path: str,
   form: str,
-  options: clip_forms.ReadOptions,
+  options: clip_formats.ReadOptions,
   *,
   max_persons: int = compressed.DEFAULT_MAX_PERSONS,
 ) -> list[OwnClip]:
@@ -97,14 +97,14 @@ def list_clips(
 
   def read(layout: str) -> Item:
     asked = dataclasses.replace(options, layout=layout)
-    return clip_forms.read_clip(path, form, asked)
+    return clip_formats.read_clip(path, form, asked)
 
   return [
     OwnClip(
       file=path,
       id=os.path.basename(os.path.normpath(path)),
       form=form,
-      layout=options.layout or clip_forms.layout_of(path, form),
+      layout=options.layout or clip_formats.layout_of(path, form),
       dtype=None,
       is_compressed=False,
       read=functools.partial(read, options.layout),
@@ -115,7 +115,7 @@ def list_clips(
 
 def _detect(path: str) -> str:
   try:
-    return clip_forms.detect(path)
+    return clip_formats.detect(path)
   except errors.UserError as error:
     if not os.path.isdir(path) or not os.listdir(path):
       raise
@@ -126,39 +126,42 @@ def _detect(path: str) -> str:
 
 
 def _annotated(
-  path: str, options: clip_forms.ReadOptions, max_persons: int
+  path: str, options: clip_formats.ReadOptions, max_persons: int
 ) -> list[OwnClip]:
-  annotations = pickles.read_annotations(path)
+  dataset = annotation_pickle.read_dataset(path)
   selection = compressed.Selection(max_persons=max_persons or None)
-  dtype = _stored_dtype(annotations.items)
+  dtype = _stored_dtype(clip.read() for clip in dataset.clips)
   return [
     OwnClip(
       file=path,
-      id=sample_id,
+      id=clip.id,
       form=ANNOTATIONS,
       layout=options.layout,
       dtype=dtype,
-      is_compressed=compressed.is_compressed(annotations.items[position]),
+      is_compressed=compressed.is_compressed(clip.read()),
       read=functools.partial(
-        _take, annotations, position, selection, options.img_shape
+        _take, dataset, position, selection, options.img_shape
       ),
     )
-    for position, sample_id in enumerate(annotations.ids)
+    for position, clip in enumerate(dataset.clips)
   ]
 
 
 def _take(
-  annotations: annotations_lib.Annotations,
+  dataset: readers.RawDataset,
   position: int,
   selection: compressed.Selection,
   img_shape: tuple[int, int] | None,
 ) -> Item:
-  item, annotations.items[position] = annotations.items[position], None
-  where = f'{annotations.path(position)}, sample {annotations.ids[position]!r}'
+  clip = dataset.clips[position]
+  dataset.release(position)
+  item, where = clip.read(), clip.where
   if compressed.is_compressed(item) and 'keypoint' in item:
     item = compressed.decompress_item(item, selection, where)
-  known = clips.check_img_shape(item, where)
-  shape = frames.agree(known if all(known) else None, img_shape, where)
+  known = checks.check_img_shape(item, where)
+  shape = frames.agreed_img_shape(
+    known if all(known) else None, img_shape, where
+  )
   return item if shape is None else {**item, 'img_shape': shape}
 
 
@@ -171,7 +174,7 @@ def _stored_dtype(items: Iterable[Item]) -> str | None:
     for item in items
   ]
   arrays = [array for array in arrays if isinstance(array, np.ndarray)]
-  return clips.stored_dtype(arrays) if arrays else None
+  return checks.stored_dtype(arrays) if arrays else None
 
 
 def check_files(paths: Sequence[str]) -> None:
@@ -181,6 +184,6 @@ def check_files(paths: Sequence[str]) -> None:
       'Name the files to look at, for example: python -m skeljax.predict'
       ' --checkpoint=runs/posec3d clip1.json clip2.json.'
     )
-  twice = annotations_lib.repeated([os.path.normpath(path) for path in paths])
+  twice = readers.duplicates([os.path.normpath(path) for path in paths])
   if twice:
     raise errors.UserError(f'{twice[0]} is named more than once.')

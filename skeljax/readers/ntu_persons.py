@@ -1,39 +1,39 @@
-"""Which bodies of a Kinect recording are the persons of a clip, as published.
+"""Select the persons of a Kinect recording as the published datasets do.
 
-The Kinect sees up to six bodies in a frame, gives each a number for as long as
-it follows it, and takes chairs for bodies. Two published choices are in use,
-and they do not give the same clips: mmaction2's generator goes by the place in
-a frame's list and by the energy of motion, pyskl's by the numbers, dropping
-what is too short or too wide to be a person.
+The Kinect reports up to six bodies per frame, each with an id for as long as it
+is tracked, and takes chairs for bodies. Two published selections are in use, with
+different results: mmaction2's generator uses the position in the frame's list and
+the motion energy; pyskl's uses the ids and drops bodies that are too short-lived
+or too wide to be a person.
 """
 
 import dataclasses
 
 import numpy as np
 
-# mmaction2 looks at so many places of a frame's list, and keeps so many.
+# mmaction2: bodies read per frame, and persons kept.
 _MAX_BODIES = 4
 _MAX_PERSONS = 2
 
-# pyskl: bodies of at most so many frames count as noise where there are others.
+# pyskl: bodies of at most this many frames are noise if there are others.
 _SHORT = 11
-# A frame in which a body is wider than so much of its height is invalid, ...
+# A frame is invalid if the body is wider than this fraction of its height, ...
 _WIDTH_OF_HEIGHT = 0.8
-# ... and a body with such a share of invalid frames is no person.
+# ... and a body with at least this share of invalid frames is not a person.
 _INVALID_SHARE = 0.69754
-# A frame, or a joint, whose coordinates add up to less is empty.
+# A frame, or a joint, with a smaller sum of coordinates is empty.
 _TINY = 1e-3
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Bodies:
-  """What a recording holds: S bodies, in the order of the file.
+  """The S bodies of a recording, one per frame in which it is tracked.
 
   Attributes:
-    num_frames: frames of the recording, those without a body included.
-    frame: [S] int, the frame of each body, never falling.
-    place: [S] int, its place in the list of its frame.
-    ids: its number, for as long as the Kinect follows it.
+    num_frames: frames of the recording, including those without a body.
+    frame: [S] int, the frame of each body, non-decreasing.
+    place: [S] int, its position in the list of its frame.
+    ids: its Kinect id.
     joints: [S, V, 3] float64, metres.
   """
 
@@ -45,16 +45,15 @@ class Bodies:
 
 
 def mmaction_persons(bodies: Bodies) -> np.ndarray:
-  """The two places of the list with most energy, the most energetic first.
+  """Keep the two list positions with the most motion energy, highest first.
 
-  A person is a place in the frames' lists, so two persons swap where the list
-  does.
+  A person is a position in the frames' lists, so persons swap if the list does.
 
   Returns:
-    [2, T, V, 3] float64; places where there is nobody are zero.
+    [2, T, V, 3] float64; zero where there is no body.
 
-  Source: read_xyz of mmaction2's and 2s-AGCN's generators. Of places with the
-  same energy the later one comes first; there, it depends on the processor.
+  Source: read_xyz of mmaction2's and 2s-AGCN's generators. Of equal
+  energies the later position comes first; there it depends on the processor.
   """
   keypoint = np.zeros(
     (_MAX_BODIES, bodies.num_frames, *bodies.joints.shape[1:])
@@ -68,22 +67,22 @@ def mmaction_persons(bodies: Bodies) -> np.ndarray:
 
 
 def _energy(person: np.ndarray) -> float:
-  """How much a body [T, V, 3] moves, over the frames in which it is seen."""
-  seen = person[person.sum(-1).sum(-1) != 0]
-  if not len(seen):
+  """Motion energy of a body [T, V, 3] over the frames in which it is present."""
+  present = person[person.sum(-1).sum(-1) != 0]
+  if not len(present):
     return 0.0
   # NOTE: one channel at a time, in this order: the last bit decides ties.
-  return seen[:, :, 0].std() + seen[:, :, 1].std() + seen[:, :, 2].std()
+  return sum(present[:, :, c].std() for c in range(3))
 
 
 def drop_absent(keypoint: np.ndarray) -> np.ndarray:
-  """The persons of [M, ...] whose coordinates do not add up to zero."""
+  """Keep the persons of [M, ...] whose coordinates do not sum to zero."""
   return keypoint[keypoint.sum(axis=tuple(range(1, keypoint.ndim))) != 0]
 
 
 @dataclasses.dataclass(eq=False)
 class _Track:
-  """A body with one number: where it starts, its joints, how much it moves."""
+  """The body with one id: first frame, joints, motion."""
 
   start: int
   joints: np.ndarray  # [n, V, 3] float32
@@ -95,17 +94,17 @@ class _Track:
 
 
 def pyskl_persons(bodies: Bodies) -> np.ndarray:
-  """The bodies that look like persons, put together to at most two.
+  """Keep the bodies that look like persons, merged into at most two.
 
-  Frames without a body do not count, and neither do the gaps of a body: its
-  frames follow each other from where it appears.
+  Frames without a body are removed, and so are the gaps of a body: its frames
+  are contiguous from its first.
 
   Returns:
-    [M, T', V, 3] float32, M 1 or 2; M is 0 when nobody is left, where the
-    published script stops with an error.
+    [M, T', V, 3] float32, M 1 or 2; M is 0 if no person is left, for which
+    the published script fails.
 
-  Source: ntu_preproc of pyskl. The share of width and height is taken in
-  float64, as it was under NumPy 1.
+  Source: ntu_preproc of pyskl. Width and height are compared in float64,
+  as under NumPy 1.
   """
   tracks = sorted(_tracks(bodies), key=lambda track: -track.motion)
   if len(tracks) > 1:
@@ -116,11 +115,11 @@ def pyskl_persons(bodies: Bodies) -> np.ndarray:
     return np.zeros((0, 0, *bodies.joints.shape[1:]), np.float32)
   if len(tracks) == 1:
     return tracks[0].joints[None]
-  return _put_together(tracks)
+  return _merge(tracks)
 
 
 def _tracks(bodies: Bodies) -> list[_Track]:
-  """The bodies by their numbers, in the order in which they appear."""
+  """Group the bodies by id, in order of appearance."""
   _, frame = np.unique(bodies.frame, return_inverse=True)
   joints = bodies.joints.astype(np.float32)
   rows: dict[int, list[int]] = {}
@@ -138,7 +137,7 @@ def _motion(joints: np.ndarray) -> np.float32:
 
 
 def _without_wide(tracks: list[_Track]) -> list[_Track]:
-  """The bodies that are mostly higher than wide, the liveliest first."""
+  """Keep the bodies that are mostly higher than wide, by decreasing motion."""
   kept = []
   for track in tracks:
     x, y = track.joints[..., 0], track.joints[..., 1]
@@ -152,13 +151,13 @@ def _without_wide(tracks: list[_Track]) -> list[_Track]:
   return sorted(kept, key=lambda track: -track.motion)
 
 
-def _put_together(tracks: list[_Track]) -> np.ndarray:
-  """Two persons made of bodies that do not overlap in time."""
+def _merge(tracks: list[_Track]) -> np.ndarray:
+  """Merge bodies that do not overlap in time into two persons."""
   num_frames = max(track.stop for track in tracks)
   keypoint = np.zeros(
     (_MAX_PERSONS, num_frames, *tracks[0].joints.shape[1:]), np.float32
   )
-  # What each person covers, gaps included.
+  # First and last frame of each person, including gaps.
   covered = [(tracks[0].start, tracks[0].stop), (0, 0)]
   keypoint[0, tracks[0].start : tracks[0].stop] = tracks[0].joints
   for track in tracks[1:]:
@@ -168,11 +167,11 @@ def _put_together(tracks: list[_Track]) -> np.ndarray:
         covered[person] = min(start, track.start), max(stop, track.stop)
         break
   sums = [np.abs(frame).sum() for frame in keypoint.swapaxes(0, 1)]
-  is_seen = np.flatnonzero(~(np.array(sums) < _TINY))
-  if not len(is_seen):
+  used = np.flatnonzero(~(np.array(sums) < _TINY))
+  if not len(used):
     return keypoint[:0, :0]
-  keypoint = keypoint[:, is_seen[0] : is_seen[-1] + 1]
-  # Joint 1 is the spine, which normalisation takes for the origin.
+  keypoint = keypoint[:, used[0] : used[-1] + 1]
+  # Joint 1 is the spine, the origin of the normalisation.
   first, second = (np.abs(keypoint[m, 0, 1]).sum() for m in range(2))
   if first < _TINY < second:
     keypoint = keypoint[::-1]

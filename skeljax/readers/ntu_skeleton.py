@@ -1,19 +1,18 @@
-"""Recordings of NTU RGB+D as they are downloaded: folders of .skeleton files.
+"""Read raw NTU RGB+D recordings: folders of .skeleton files.
 
 A .skeleton file is text. Its first line is the number of frames; each frame
-begins with its number of bodies; each body is a line about the body (its
-number first), a line with the number of joints, and a line a joint, of which
-the first three numbers are x, y and z in metres.
+starts with its number of bodies; each body is a line about the body (its id
+first), a line with the number of joints, and one line per joint, whose first
+three numbers are x, y and z in metres.
 
-Which bodies become persons is a choice (`denoise`), as the published data sets
-differ in it:
+`denoise` chooses the persons of a clip, as in one of the published datasets:
 
 - 'mmaction1x': mmaction2 1.x, float16, one or two persons;
 - 'mmaction0x': mmaction2 0.x and 2s-AGCN before their normalisation (which is
   --normalize=mmaction0x): float32, always two persons;
-- 'pyskl': the cleaned skeletons of pyskl, from which the published ntu60_3d.pkl
-  and ntu120_3d.pkl come: float16, one or two persons, frames without anybody
-  left out.
+- 'pyskl': the cleaned skeletons of pyskl, the source of the published
+  ntu60_3d.pkl and ntu120_3d.pkl: float16, one or two persons, frames without a
+  body removed.
 """
 
 from collections.abc import Collection, Sequence
@@ -26,42 +25,44 @@ import numpy as np
 
 from skeljax import errors
 from skeljax import skeletons
-from skeljax.datasets import class_names
-from skeljax.readers import annotations as annotations_lib
-from skeljax.readers import arrays
-from skeljax.readers import clip_files
+from skeljax.readers import checks
 from skeljax.readers import ntu_persons
 from skeljax.readers import ntu_splits
+from skeljax.readers import raw_dataset
 
 DENOISE = ('mmaction1x', 'mmaction0x', 'pyskl')
 LAYOUT = 'nturgb+d'
 _NUM_JOINTS = skeletons.LAYOUTS[LAYOUT].num_joints
 _NUM_COORDINATES = 3
-# Recordings have a few hundred; what claims far more would fill the memory.
+# Recordings have a few hundred frames; a much larger number is a mistake and
+# would fill memory.
 _MAX_FRAMES = 100_000
 
 
-def read_annotations(
+def read_dataset(
   folder: str | os.PathLike,
   *,
   denoise: str = 'mmaction1x',
   exclude: Collection[str] = (),
-) -> annotations_lib.Annotations:
-  """The recordings in a folder and its sub-folders, by name.
+  class_names_60: Sequence[str] = (),
+) -> raw_dataset.RawDataset:
+  """List the recordings in a folder and its sub-folders, by name.
 
   Args:
-    folder: holds .skeleton files, at any depth; other files do not count.
+    folder: contains .skeleton files, at any depth; other files are ignored.
     denoise: one of DENOISE.
-    exclude: names of recordings to leave out, with or without '.skeleton',
-      such as ntu_splits.load_exclude_list reads.
+    exclude: names of recordings to leave out, with or without '.skeleton', as
+      returned by ntu_splits.load_exclude_list.
+    class_names_60: class names of the dataset if all recordings are of NTU
+      RGB+D. With NTU RGB+D 120 there are none, because the splits of the two
+      differ in the number of classes.
 
   Returns:
-    Items that are read when asked for; splits as ntu_splits.splits has them;
-    the class names of NTU RGB+D where there is nothing of NTU RGB+D 120.
+    Clips and the splits of ntu_splits.splits.
 
   Raises:
-    UserError: no such folder, no recording in it, a name that does not fit,
-      or a name that occurs twice.
+    UserError: there is no such folder, no recording in it, a wrong name, or a
+      name that occurs twice.
   """
   folder = os.fspath(folder)
   _check_denoise(denoise)
@@ -72,36 +73,25 @@ def read_annotations(
   names = sorted(name for name in paths if name not in excluded)
   if not names:
     raise errors.UserError(
-      f'{folder}: the list of excluded samples names all {len(paths):,}'
-      ' recordings in it.'
+      f'{folder}: the list of excluded samples contains all {len(paths):,}'
+      ' recordings.'
     )
   parsed = [ntu_splits.parse_name(name, paths[name]) for name in names]
-  files = tuple(
-    clip_files.ClipFile(name, paths[name], n.action - 1)
-    for name, n in zip(names, parsed)
-  )
-  return annotations_lib.Annotations(
-    items=clip_files.ClipFiles(
-      files, functools.partial(_read_file, denoise=denoise)
-    ),
-    ids=tuple(names),
+  is_60 = all(n.action <= ntu_splits.NUM_ACTIONS_60 for n in parsed)
+  return raw_dataset.RawDataset(
+    clips=[
+      raw_dataset.Clip(
+        name,
+        n.action - 1,
+        paths[name],
+        functools.partial(read_clip, paths[name], denoise),
+      )
+      for name, n in zip(names, parsed)
+    ],
     splits=ntu_splits.splits(parsed),
-    label_names=_label_names(parsed),
-    unknown_ids={},
-    paths=(folder,),
-    starts=(0,),
+    class_names=tuple(class_names_60) if is_60 else (),
+    source=folder,
   )
-
-
-def _label_names(names: Sequence[ntu_splits.Name]) -> tuple[str, ...]:
-  """The 60 class names, or () where there are clips of NTU RGB+D 120.
-
-  Its splits and those of NTU RGB+D, of which there are both then, do not have
-  the same number of classes.
-  """
-  if max(name.action for name in names) > ntu_splits.NUM_ACTIONS_60:
-    return ()
-  return class_names.load_class_names('ntu60')
 
 
 def is_clip(path: str | os.PathLike) -> bool:
@@ -112,7 +102,7 @@ def is_clip(path: str | os.PathLike) -> bool:
 def read_clip(
   path: str | os.PathLike, denoise: str = 'mmaction1x'
 ) -> dict[str, Any]:
-  """The persons of one recording, whatever it is called.
+  """Read the persons of one recording, whatever its name.
 
   Args:
     path: a .skeleton file.
@@ -122,28 +112,28 @@ def read_clip(
     'keypoint' [M, T, V, 3] metres, float16 or float32 (see DENOISE).
 
   Raises:
-    ClipError: the file is damaged, or nobody is in it.
+    ClipError: the file is damaged, or has no person.
   """
   path = os.fspath(path)
   _check_denoise(denoise)
   bodies = read_bodies(path)
-  # Numbers that are none, or too large, are found when the clip is checked.
+  # checks.check_clip reports NaN and overflow.
   with np.errstate(all='ignore'):
     keypoint = _persons(bodies, denoise)
   if not keypoint.any():
-    raise arrays.clip_error(
+    raise checks.ClipError(
       'empty',
       path,
-      f'holds {_counted(len(bodies.joints), "body", "bodies")} in'
-      f' {_counted(bodies.num_frames, "frame")}, and none that is a person'
-      f' to {denoise}. Leave such recordings out: --exclude=FILE with the'
-      ' official list of samples with missing skeletons, or --drop_empty.',
+      f'{len(bodies.joints):,} bodies in {bodies.num_frames:,} frames, and none'
+      f' is a person with denoise={denoise}. Leave such recordings out:'
+      ' --exclude=FILE with the official list of missing skeletons, or'
+      ' --drop_empty.',
     )
   return {'keypoint': keypoint}
 
 
 def _persons(bodies: ntu_persons.Bodies, denoise: str) -> np.ndarray:
-  """The persons [M, T, V, 3] of a recording, in the published type."""
+  """The persons [M, T, V, 3] of a recording, in the published dtype."""
   if denoise == 'pyskl':
     return ntu_persons.pyskl_persons(bodies).astype(np.float16)
   keypoint = ntu_persons.mmaction_persons(bodies)
@@ -152,48 +142,44 @@ def _persons(bodies: ntu_persons.Bodies, denoise: str) -> np.ndarray:
   return ntu_persons.drop_absent(keypoint).astype(np.float16)
 
 
-def _read_file(file: clip_files.ClipFile, *, denoise: str) -> dict[str, Any]:
-  return read_clip(file.path, denoise)
-
-
 def _check_denoise(denoise: str) -> None:
   if denoise not in DENOISE:
     raise errors.UserError(
-      f'--denoise={denoise} is not known; it is one of {", ".join(DENOISE)}.'
+      f'--denoise={denoise}: expected one of {", ".join(DENOISE)}.'
     )
 
 
 def _find(folder: str) -> dict[str, str]:
-  """The recordings under a folder: name -> path."""
+  """Find the recordings under a folder: name -> path."""
   if not os.path.isdir(folder):
     raise errors.UserError(
       f'There is no folder {folder}. Expected the folder with the .skeleton'
       ' files of NTU RGB+D.'
     )
   paths: dict[str, str] = {}
-  seen: set[str] = set()
+  visited: set[str] = set()
   walk = os.walk(folder, followlinks=True, onerror=_cannot_be_read)
   for directory, folders, names in walk:
-    # A link to a folder above would lead round and round.
-    place = os.path.realpath(directory)
-    is_new = place not in seen
-    seen.add(place)
+    # A link to a parent folder would otherwise never end.
+    real = os.path.realpath(directory)
+    is_new = real not in visited
+    visited.add(real)
     folders[:] = sorted(f for f in folders if is_new and f[0] != '.')
     for name in sorted(names) if is_new else ():
-      # macOS leaves a hidden '._' twin beside a file that it unpacks.
+      # macOS writes a hidden '._' file next to each file that it unpacks.
       if not name.endswith(ntu_splits.ENDING) or name.startswith('.'):
         continue
       path = os.path.join(directory, name)
       stem = name.removesuffix(ntu_splits.ENDING)
       if stem in paths:
         raise errors.UserError(
-          f'{folder} holds {stem} twice: {paths[stem]} and {path}. Take one'
-          ' of them away.'
+          f'{folder} contains {stem} twice: {paths[stem]} and {path}. Remove one'
+          ' of them.'
         )
       paths[stem] = path
   if not paths:
     raise errors.UserError(
-      f'{folder} holds no .skeleton file. Unpack the archives of NTU RGB+D'
+      f'{folder} has no .skeleton file. Unpack the archives of NTU RGB+D'
       ' (nturgbd_skeletons_s001_to_s017.zip and, for NTU RGB+D 120,'
       ' nturgbd_skeletons_s018_to_s032.zip) into it.'
     )
@@ -202,38 +188,37 @@ def _find(folder: str) -> dict[str, str]:
 
 def _cannot_be_read(error: OSError) -> None:
   raise errors.UserError(
-    f'{error.filename} cannot be read: {error.strerror}. No folder of'
-    ' recordings is left out silently.'
+    f'{error.filename} cannot be read: {error.strerror}.'
   ) from error
 
 
 class _Damaged(Exception):
-  """A line of a file does not hold what it should."""
+  """A line of a file is not as expected."""
 
   def __init__(self, line: int, expected: str):
     super().__init__(line, expected)
-    self.line = line  # Counted from 0.
+    self.line = line  # From 0.
     self.expected = expected
 
 
 def read_bodies(path: str) -> ntu_persons.Bodies:
-  """All bodies that a .skeleton file holds.
+  """Read all bodies of a .skeleton file.
 
   Raises:
     ClipError: the file cannot be read, was cut short, or is damaged; names the
-      line and what was expected there.
+      line and the expectation.
   """
   try:
     with open(path, 'rb') as file:
       text = file.read()
   except OSError as error:
-    raise arrays.clip_error(
+    raise checks.ClipError(
       'file', path, f'cannot be read: {error.strerror or error}.'
     ) from error
-  # Every byte is a letter of Latin-1; what is none of a number's is found.
+  # Latin-1 decodes every byte; parsing the numbers finds wrong ones.
   lines = text.decode('latin1').rstrip().split('\n')
   if lines == ['']:
-    raise arrays.clip_error('file', path, 'is empty. Get the file again.')
+    raise checks.ClipError('file', path, 'is empty. Get the file again.')
   try:
     return _parse(lines)
   except _Damaged as error:
@@ -241,7 +226,7 @@ def read_bodies(path: str) -> ntu_persons.Bodies:
       found = f'ends after line {len(lines):,}: it was cut short'
     else:
       found = f'line {error.line + 1:,} is {lines[error.line].strip()[:40]!r}'
-    raise arrays.clip_error(
+    raise checks.ClipError(
       'skeleton file',
       path,
       f'{found}. Expected {error.expected}. Get the file again, or leave the'
@@ -250,10 +235,10 @@ def read_bodies(path: str) -> ntu_persons.Bodies:
 
 
 def _parse(lines: list[str]) -> ntu_persons.Bodies:
-  """The bodies in the lines of a file.
+  """Parse the lines of a file.
 
-  As in the published readers, what follows the third number of a joint, and
-  the second one of a body, is not looked at.
+  As in the published readers, all numbers after the third of a joint and after
+  the first of a body are ignored.
   """
   num_frames = _count(lines, 0, 'the number of frames')
   if num_frames > _MAX_FRAMES:
@@ -290,32 +275,32 @@ def _count(lines: list[str], at: int, what: str) -> int:
   except (IndexError, ValueError):
     number = -1
   if number < 0:
-    raise _Damaged(at, f'{what}, a whole number')
+    raise _Damaged(at, f'{what}, an integer')
   return number
 
 
 def _body_id(lines: list[str], at: int) -> int:
-  """The number of a body: too long for a float, so it is read as an int."""
+  """The id of a body, which is too long for a float."""
   try:
     return int(lines[at].split(None, 1)[0])
   except (IndexError, ValueError):
-    raise _Damaged(at, 'a body, its whole number first') from None
+    raise _Damaged(at, 'a body, its integer id first') from None
 
 
 def _coordinates(lines: list[str], starts: list[int]) -> np.ndarray:
-  """The joints [S, V, 3] of bodies whose first joints are at `starts`."""
+  """Parse joints [S, V, 3] of bodies whose first joints are at `starts`."""
   shape = (len(starts), _NUM_JOINTS, _NUM_COORDINATES)
   if not starts:
     return np.zeros(shape)
   rows = [line for at in starts for line in lines[at : at + _NUM_JOINTS]]
   try:
-    # Reads the text in C; the numbers are those of float().
+    # Parses in C, with the same results as float().
     numbers = np.loadtxt(
       rows, np.float64, usecols=range(_NUM_COORDINATES), comments=None, ndmin=2
     )
   except ValueError:
     numbers = np.zeros((0, 0))
-  # NOTE: loadtxt leaves out empty lines.
+  # NOTE: loadtxt skips empty lines.
   if len(numbers) != len(rows):
     raise _first_bad_joint(lines, starts)
   last = starts[-1] + _NUM_JOINTS - 1
@@ -325,7 +310,7 @@ def _coordinates(lines: list[str], starts: list[int]) -> np.ndarray:
 
 
 def _first_bad_joint(lines: list[str], starts: list[int]) -> _Damaged:
-  """Which line of a joint does not begin with three numbers."""
+  """Find the joint whose line does not start with three numbers."""
   for start in starts:
     for at in range(start, start + _NUM_JOINTS):
       parts = lines[at].split()[:_NUM_COORDINATES]
@@ -335,9 +320,5 @@ def _first_bad_joint(lines: list[str], starts: list[int]) -> _Damaged:
         is_good = False
       if not is_good:
         return _Damaged(at, 'a joint, the numbers x, y and z first')
-  # What Python takes for a number and loadtxt does not, such as '1_0'.
+  # A number that Python accepts and loadtxt does not, such as '1_0'.
   return _Damaged(starts[0], 'joints, the numbers x, y and z first')
-
-
-def _counted(number: int, one: str, many: str = '') -> str:
-  return f'{number:,} {one if number == 1 else many or one + "s"}'

@@ -1,6 +1,6 @@
-"""NTU RGB+D file names, and who trains and who tests by them.
+"""Parse NTU RGB+D file names and derive the published splits from them.
 
-A name says everything: S001C002P003R002A013 is setup 1, camera 2, subject 3,
+For example, S001C002P003R002A013 is setup 1, camera 2, subject 3,
 replication 2 and action 13. Actions 1 to 60 are NTU RGB+D, all 120 are NTU
 RGB+D 120.
 """
@@ -18,7 +18,7 @@ _NAME = re.compile(r'S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})', flags=re.ASCII)
 _LIMITS = (32, 3, 106, 2, 120)
 NUM_ACTIONS_60 = 60
 
-# Subjects that train; those of NTU RGB+D come first.
+# Training subjects.
 _TRAIN_SUBJECTS_60 = frozenset(
   (1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38)
 )
@@ -31,7 +31,7 @@ _TRAIN_CAMERAS = frozenset((2, 3))
 
 @dataclasses.dataclass(frozen=True)
 class Name:
-  """What the name of a recording says; all numbers count from 1."""
+  """The parts of a recording's name; all numbers count from 1."""
 
   setup: int
   camera: int
@@ -41,42 +41,41 @@ class Name:
 
 
 def parse_name(name: str, path: str) -> Name:
-  """What a name such as 'S001C002P003R002A013' says.
+  """Parse a name such as 'S001C002P003R002A013'.
 
   Args:
-    name: without a folder and without an ending.
+    name: without folder and ending.
     path: the file, for the error.
 
   Raises:
-    UserError: the name does not fit, or a number lies beyond those of the
-      data set.
+    UserError: the name has another format, or a number is out of range.
   """
   match = _NAME.fullmatch(name)
   numbers = [int(number) for number in match.groups()] if match else []
   fits = match and all(0 < n <= top for n, top in zip(numbers, _LIMITS))
   if not fits:
     raise errors.UserError(
-      f'{path}: {name!r} is no name of an NTU RGB+D recording. Expected'
+      f'{path}: {name!r} is not the name of an NTU RGB+D recording. Expected'
       ' SsssCcccPpppRrrrAaaa with setup 1 to 32, camera 1 to 3, subject 1 to'
       ' 106, replication 1 or 2 and action 1 to 120, as in'
-      ' S001C002P003R002A013. Recordings of your own take --source=clips with'
-      ' a list of labels.'
+      ' S001C002P003R002A013. For your own recordings use --source=clips with a'
+      ' list of labels.'
     )
   return Name(*numbers)
 
 
 def splits(names: Sequence[Name]) -> dict[str, tuple[int, ...]]:
-  """The published splits: name -> positions of its recordings in `names`.
+  """Return the published splits: name -> positions in `names`.
 
-  'ntu60_xsub_train', 'ntu60_xsub_val' and the same with xview, of actions 1 to
-  60, where there are such; 'ntu120_xsub_train' and so on with xset, of all
-  recordings, where there are actions beyond 60.
+  ntu60_xsub and ntu60_xview, each '_train' and '_val', of actions 1 to 60 if
+  there are any; ntu120_xsub and ntu120_xset of all recordings if there are
+  actions above 60.
 
   Source: cross-subject, cross-view (NTU RGB+D) and cross-setup (NTU RGB+D 120)
-  evaluation of the data sets' papers.
+  evaluation of the datasets' papers.
   """
   first = [i for i, n in enumerate(names) if n.action <= NUM_ACTIONS_60]
-  everything = range(len(names))
+  everything = list(range(len(names)))
   rules = []
   if first:
     rules += [
@@ -99,13 +98,13 @@ def splits(names: Sequence[Name]) -> dict[str, tuple[int, ...]]:
 
 
 def load_exclude_list(path: str | os.PathLike) -> frozenset[str]:
-  """The names in a list of samples with missing skeletons, as published.
+  """Read the names in a published list of samples with missing skeletons.
 
-  One name a line, with or without '.skeleton'. Lines that hold no name, such
-  as the explanation at the top of the official lists, count as comments.
+  One name per line, with or without '.skeleton'. Other lines, such as the
+  explanation at the top of the official lists, are ignored.
 
   Raises:
-    UserError: the file cannot be read, or names no recording at all.
+    UserError: the file cannot be read, or contains no name.
   """
   path = os.fspath(path)
   try:
@@ -119,13 +118,13 @@ def load_exclude_list(path: str | os.PathLike) -> frozenset[str]:
   found = frozenset(name for name in names if _NAME.fullmatch(name))
   if not found:
     raise errors.UserError(
-      f'--exclude={path} names no recording. Expected the official list of'
-      ' samples with missing skeletons: one name a line, such as'
+      f'--exclude={path} contains no name of a recording. Expected the official'
+      ' list of samples with missing skeletons, one name per line, such as'
       ' S001C002P005R002A008.'
     )
   return found
 
 
 def exclude_names(names: Iterable[str]) -> frozenset[str]:
-  """Names without blanks around them and without '.skeleton'."""
+  """Strip whitespace and '.skeleton' from names."""
   return frozenset(name.strip().removesuffix(ENDING) for name in names)

@@ -1,16 +1,15 @@
-"""Reads a pickle that may come from anybody without running anything of it.
+"""Read a pickle from an untrusted source without executing anything in it.
 
 A pickle is a program: it names functions, and unpickling calls them. Here only
-the handful of names that numpy arrays, numpy scalars and plain containers need
-is admitted, and each name stands for a small function of this module, never
-for the numpy or Python function itself. Two traps that a plain list of
-admitted names leaves open are closed as well:
+the names needed for numpy arrays, numpy scalars and plain containers are allowed,
+and each stands for a small function of this module, never for the numpy or Python
+function itself. This closes two gaps of a plain list of allowed names:
 
-- numpy's own `dtype.__setstate__` and `ndarray.__setstate__` believe what they
-  are told; a record type that claims to hold no objects turns raw bytes into
-  pointers. Arrays and types are therefore rebuilt from checked parts.
-- A pickle can set attributes on whatever it can name. What it can name here
-  refuses that.
+- `dtype.__setstate__` and `ndarray.__setstate__` of numpy trust their input; a
+  record dtype that claims to contain no objects turns raw bytes into pointers. So
+  arrays and dtypes are rebuilt from validated parts.
+- A pickle can set attributes of anything it can name. The objects that it can
+  name here refuse that.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,11 +23,11 @@ import numpy as np
 
 from skeljax import errors
 
-# Booleans, integers, floats, complex numbers, strings and Python objects, as
-# numpy spells them in a pickle. No records, no dates, no raw void.
+# dtypes of booleans, numbers, strings and Python objects in a pickle. No records,
+# dates or raw void.
 _DTYPE = re.compile(r'b1|[iufc]\d{1,2}|[SU]\d{1,6}|O8?')
 
-# How other files begin, and what to do about them.
+# First bytes of other file formats, and what to do about them.
 _OTHER_FILES = (
   (b'\x1f\x8b', 'is compressed with gzip: unpack it with gunzip first'),
   (b'PK\x03\x04', 'is a zip archive (.npz and PyTorch files are such)'),
@@ -47,19 +46,21 @@ def load(
   expected: str = 'a pickle of skeleton annotations',
   also_admit: Mapping[tuple[str, str], Callable] | None = None,
 ) -> Any:
-  """What the pickle holds: containers, strings, numbers and numpy arrays.
+  """Load a pickle of containers, strings, numbers and numpy arrays.
 
-  The arrays keep the bytes that the file held and are read-only.
+  The arrays are read-only views of the bytes in the file.
 
   Args:
     path: a pickle of any protocol, written by Python 2 or 3, numpy 1 or 2.
-    expected: what the file should have been, for the words of an error.
-    also_admit: (module, name) -> the function that stands for this name; it
-      gets what the file says and must check it, or raise UnpicklingError.
+    expected: what the file should be, for error messages.
+    also_admit: (module, name) -> function that replaces this name; it must
+      validate its arguments, which come from the file, and raise
+      UnpicklingError.
 
   Raises:
-    UserError: no such file, not a pickle, cut short, damaged, or it names
-      anything but numpy arrays and plain containers; nothing was run.
+    UserError: the file is missing, not a pickle, cut short or damaged, or
+      names anything except numpy arrays and plain containers. Nothing in it was
+      executed.
   """
   path = os.fspath(path)
   try:
@@ -83,8 +84,8 @@ def load(
     raise errors.UserError(_damaged(path, text, expected)) from error
   except MemoryError as error:
     raise errors.UserError(
-      f'{path} asks for more memory than there is: either the file is damaged'
-      ' or this machine is too small for it.'
+      f'{path} needs more memory than available: the file is damaged, or too'
+      ' large for this machine.'
     ) from error
   except (
     ArithmeticError,
@@ -95,7 +96,7 @@ def load(
     TypeError,
     ValueError,
   ) as error:
-    # Each is what some damaged byte makes the unpickler raise.
+    # Raised by the unpickler for damaged bytes.
     raise errors.UserError(_damaged(path, str(error), expected)) from error
 
 
@@ -109,20 +110,17 @@ def _refuse_other_files(path: str, start: bytes, expected: str) -> None:
 
 def _cut_short(path: str) -> str:
   return (
-    f'{path} ends in the middle of its data ({os.path.getsize(path):,} bytes):'
-    ' the file was cut short. Download or copy it again.'
+    f'{path} was cut short: it has {os.path.getsize(path):,} bytes. Download or'
+    ' copy it again.'
   )
 
 
 def _damaged(path: str, detail: str, expected: str) -> str:
-  return (
-    f'{path} is not a readable pickle: it is damaged or something else'
-    f' ({detail}). Expected {expected}.'
-  )
+  return f'{path} is damaged or not a pickle ({detail}). Expected {expected}.'
 
 
 class _Unpickler(pickle.Unpickler):
-  """The C unpickler with an own look-up of names."""
+  """The C unpickler with a restricted lookup of names."""
 
   def __init__(self, path: str, file, also_admit: Mapping):
     # Python 2 wrote array bytes as str: latin1 keeps them byte for byte.
@@ -133,21 +131,20 @@ class _Unpickler(pickle.Unpickler):
     }
 
   def find_class(self, module_name: str, global_name: str) -> Any:
-    # C code calls this for every way a pickle has of naming something.
+    # Called for every opcode that names something.
     try:
       return self._admitted[module_name, global_name]
     except KeyError:
       raise errors.UserError(
-        f'{self._path} asks for {module_name}.{global_name} while it is being'
-        ' read. Such files may hold numpy arrays, numbers, strings, lists,'
-        ' tuples, sets and dicts only; nothing was run. If you trust'
-        ' where the file comes from, load it with pickle in a script of your'
-        ' own and save it again with plain numpy arrays.'
+        f'{self._path} refers to {module_name}.{global_name}. Expected only numpy'
+        ' arrays, numbers, strings, lists, tuples, sets and dicts; nothing was'
+        ' executed. If you trust the file, load it with pickle yourself and save'
+        ' it again with plain numpy arrays.'
       ) from None
 
 
 class _Callable:
-  """Something that a pickle may call, and do nothing else with."""
+  """A function that a pickle may call, but not modify."""
 
   __slots__ = ('_function',)
 
@@ -165,7 +162,7 @@ class _Callable:
 
 
 class _Dtype:
-  """A numpy type that is being read."""
+  """A numpy dtype while it is being read."""
 
   __slots__ = ('dtype',)
 
@@ -186,7 +183,7 @@ class _Dtype:
 
 
 class _Array:
-  """A numpy array that is being read: made first, filled by __setstate__."""
+  """A numpy array while it is being read; __setstate__ fills it."""
 
   __slots__ = ('array',)
 
@@ -205,7 +202,7 @@ def _numpy_dtype(value: Any) -> np.dtype:
 
 
 def _rebuild(data: Any, dtype: np.dtype, shape: Any, is_fortran: bool):
-  """The array of `shape` over `data`, whose length is checked; no copy."""
+  """View `data` as an array of `shape`, after checking its length."""
   if type(shape) is not tuple or any(
     type(n) is not int or n < 0 for n in shape
   ):
@@ -237,7 +234,7 @@ def _rebuild(data: Any, dtype: np.dtype, shape: Any, is_fortran: bool):
 
 
 def _from_buffer(data, dtype, shape, order, axis_order=None) -> _Array:
-  """Protocol 5: the array in one call, `axis_order` for transposed ones."""
+  """Rebuild an array of protocol 5; `axis_order` is for transposed ones."""
   result = _Array()
   array = _rebuild(data, _numpy_dtype(dtype), shape, order == 'F')
   if order == 'K' and axis_order is not None:
@@ -254,14 +251,14 @@ def _scalar(dtype, data=b'') -> np.generic:
 
 
 def _encode(text, encoding='latin1') -> bytes:
-  """How protocols 0 to 2 write bytes."""
+  """Decode bytes as written by protocols 0 to 2."""
   if type(text) is not str or encoding not in ('latin1', 'latin-1'):
     raise pickle.UnpicklingError(f'bytes encoded as {encoding!r}')
   return text.encode('latin1')
 
 
 def _bytes(data=b'', encoding=None) -> bytes:
-  # Never bytes(n) with a number, which is a way to ask for memory.
+  # Never bytes(n) with a number, which would allocate memory.
   if encoding is not None:
     return _encode(data, encoding)
   if not isinstance(data, bytes | bytearray | list):
@@ -280,7 +277,7 @@ def _refuse_call(*unused_args):
 def _admitted_names() -> dict[tuple[str, str], Any]:
   names: dict[tuple[str, str], Callable] = {
     ('numpy', 'dtype'): _Dtype,
-    # Only ever an argument: the class that _reconstruct makes.
+    # Only an argument of _reconstruct.
     ('numpy', 'ndarray'): _refuse_call,
     ('_codecs', 'encode'): _encode,
     ('collections', 'OrderedDict'): dict,
@@ -309,13 +306,13 @@ _ADMITTED = _admitted_names()
 
 
 def _finish(value: Any, done: dict[int, tuple[Any, Any]]) -> Any:
-  """`value` with the arrays and types that were being read put in place.
+  """Replace the _Array and _Dtype objects in `value` by their results.
 
   Args:
-    value: what the unpickler returned; dicts and lists are changed in place.
-    done: id -> (original, result) of what was visited, so that shared and
-      circular parts are visited once; it keeps the originals alive, because
-      the id of a freed object may return.
+    value: result of the unpickler; dicts and lists are modified in place.
+    done: id -> (original, result) of visited objects, so that shared and
+      circular ones are visited once; keeps the originals alive, because the id
+      of a freed object may be reused.
   """
   kind = type(value)
   if kind is _Dtype:

@@ -1,28 +1,27 @@
-"""Who is who from frame to frame, where a pose tool does not say.
+"""Match persons from frame to frame if a pose tool gives no track ids.
 
-Greedy matching: the persons of a frame are compared with those seen last of
-every track that is still awake, and the most similar pair is joined first, as
-long as it is similar enough. What is left begins a track of its own.
+Greedy matching: the persons of a frame are compared with the last person of every
+active track, and the most similar pair is matched first, down to a threshold. The
+remaining persons start new tracks.
 
-Similarity is either of
+Similarity is one of
 
-  OKS   sum over joints i that both have of exp(-d_i^2 / (2 s^2 k_i^2)), divided
-        by their number; d_i is the distance between the two places of joint i,
-        k_i = 2 sigma_i, and s^2 the mean area of the two boxes around the
-        joints that were found, no side of which counts as less than a quarter
-        of the other
-  IoU   area of the intersection of the two boxes, divided by that of the union
+  OKS   sum over common joints i of exp(-d_i^2 / (2 s^2 k_i^2)), divided by their
+        number; d_i is the distance between the two positions of joint i,
+        k_i = 2 sigma_i, and s^2 the mean area of the two boxes around the joints
+        that were found, with no side shorter than a quarter of the other
+  IoU   area of the intersection of the two boxes divided by that of their union
 
-Trackers lose people, and a person of ten short tracks would be ten persons of
-a clip; so that tracks which follow each other share a row of its array.
+Trackers lose persons, and ten short tracks of one person would be ten persons of
+a clip. So tracks that do not overlap in time share a row of the clip's array.
 
-Sources: the object keypoint similarity and the sigmas of the COCO keypoint
-evaluation; greedy matching against the last poses and the threshold 0.3 are
-those of the tracking demo of MMPose 0.x. Deviations: COCO's s^2 is the area of
-a segmentation, which pose tools do not give; the most similar pair goes first,
-not the first person of the file, so that the order of the file decides nothing;
-tracks sleep for a third of a second before they end. Sharing rows is what pyskl
-does to the bodies of NTU RGB+D.
+Sources: object keypoint similarity and sigmas of the COCO keypoint evaluation;
+greedy matching with the last poses and the threshold 0.3 as in the tracking demo
+of MMPose 0.x. Deviations: COCO's s^2 is the area of a segmentation, which pose
+tools do not give; the most similar pair is matched first, not the first person of
+the file, so the result does not depend on the order in the file; a track may be
+missing for a third of a second. Sharing rows follows pyskl's preparation of NTU
+RGB+D.
 """
 
 from collections.abc import Sequence
@@ -31,13 +30,13 @@ from typing import Any
 from absl import logging
 import numpy as np
 
-from skeljax.readers import arrays
+from skeljax.readers import checks
 
 MODES = ('oks', 'iou', 'none')
 
 THRESHOLD = 0.3
-# Frames that a track survives unseen: a third of a second of usual video.
-MAX_SLEEP = 10
+# Frames for which a track may be missing: a third of a second at 30 per second.
+MAX_MISSED = 10
 
 COCO_SIGMAS = np.array(
   [0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072]
@@ -45,8 +44,7 @@ COCO_SIGMAS = np.array(
 )
 # For joints of other layouts.
 _SIGMA = float(COCO_SIGMAS.mean())
-# A box is at least so wide for its height, and so high for its width: somebody
-# seen from the side, or of whom only a line of joints was found, is not thin.
+# Least ratio of the sides of a box: joints on a line do not make it flat.
 _LEAST_SIDE = 0.25
 
 
@@ -56,30 +54,29 @@ def tracks(
   mode: str,
   where: str,
 ) -> list[list[int]]:
-  """The track of every person of every frame, counted from 0.
+  """Assign a track, counted from 0, to every person of every frame.
 
-  Tracks are numbered in the order in which they appear; those that appear
-  together, by falling mean score. The order of the persons in a frame changes
-  nothing, unless the mode is 'none'.
+  Tracks are numbered by their first frame, within a frame by decreasing mean
+  score. The order of the persons in a frame matters only in mode 'none'.
 
   Args:
     numbers: increasing frame numbers.
-    frames: the persons (`formats.frames.Person`) of each frame.
-    mode: 'none': the position in the frame is the track, as mmaction2's demo
-      has it. 'oks' and 'iou': the ids of the tool where every person has one;
-      one track where no frame has more than one person; greedy matching by
-      that similarity otherwise.
+    frames: the persons (`pose_tools.frames.Person`) of each frame.
+    mode: 'none': the position in the frame is the track, as in mmaction2's
+      demo. 'oks' and 'iou': the tool's ids if every person has one; a single
+      track if no frame has several persons; greedy matching by that similarity
+      otherwise.
     where: the file, for errors.
 
   Raises:
     ClipError: the mode is not known, or two persons of a frame have the same
-      id.
+      track id.
   """
   if mode not in MODES:
-    raise arrays.clip_error(
+    raise checks.ClipError(
       'tracking',
       where,
-      f'tracking is {mode!r}. Expected one of {", ".join(MODES)}.',
+      f'--tracking={mode}: expected one of {", ".join(MODES)}.',
     )
   if mode == 'none':
     return [list(range(len(persons))) for persons in frames]
@@ -94,7 +91,7 @@ def tracks(
     if any(person.track is not None for person in people):
       _log_mixed(people, mode, where)
     found = _match(numbers, sorted_frames, mode)
-  # Back to the order in which the persons came.
+  # Restore the order in the frame.
   result = []
   for rows, order in zip(found, orders):
     row = [0] * len(order)
@@ -105,12 +102,11 @@ def tracks(
 
 
 def rows(found: Sequence[Sequence[int]]) -> list[list[int]]:
-  """The row of a clip's array in which every person of every frame stands.
+  """Assign a row of the clip's array to every person of every frame.
 
-  Tracks come in the order of their numbers; each takes the first row whose last
-  track has ended before it begins, and a new one where there is none. There are
-  then as many rows as tracks go on at once, where those who are not seen for a
-  while and come back count all the time.
+  In the order of their numbers, each track takes the first row whose previous
+  track ended before it starts, or a new row. So there are as many rows as tracks
+  that overlap in time, gaps of a track included.
 
   Args:
     found: what `tracks` returned.
@@ -136,8 +132,8 @@ def rows(found: Sequence[Sequence[int]]) -> list[list[int]]:
 def _log_mixed(people: Sequence[Any], mode: str, where: str) -> None:
   without = sum(person.track is None for person in people)
   logging.warning(
-    '%s: %d of %d persons have no track id, so none is used: persons are'
-    ' matched from frame to frame by %s',
+    '%s: %d of %d persons have no track id; ignoring all ids and matching'
+    ' persons from frame to frame by %s',
     where,
     without,
     len(people),
@@ -146,7 +142,7 @@ def _log_mixed(people: Sequence[Any], mode: str, where: str) -> None:
 
 
 def _order(persons: Sequence[Any]) -> list[int]:
-  """Positions by falling mean score; equals by where they are."""
+  """Indices by decreasing mean score; ties are broken by coordinates."""
 
   def key(i):
     return -persons[i].score.mean(), persons[i].keypoint.ravel().tolist()
@@ -157,19 +153,18 @@ def _order(persons: Sequence[Any]) -> list[int]:
 def _tracks_of_ids(
   numbers: Sequence[int], frames: Sequence[Sequence[Any]], where: str
 ) -> list[list[int]]:
-  """Tracks from the ids of the tool, numbered by appearance."""
+  """Number the tool's track ids by first appearance."""
   known: dict[Any, int] = {}
   result = []
   for number, persons in zip(numbers, frames):
     ids = [person.track for person in persons]
     for i, track in enumerate(ids):
       if track in ids[:i]:
-        raise arrays.clip_error(
+        raise checks.ClipError(
           'ids',
           where,
-          f'two persons of frame {number} have the track id {track!r}.'
-          ' Expected different ones: mend the file, or leave its ids out of'
-          ' account with --tracking=none.',
+          f'two persons of frame {number} have the track id {track!r}. Expected'
+          ' unique ids: fix the file, or ignore its ids with --tracking=none.',
         )
     result.append([known.setdefault(track, len(known)) for track in ids])
   return result
@@ -178,19 +173,19 @@ def _tracks_of_ids(
 def _match(
   numbers: Sequence[int], frames: Sequence[Sequence[Any]], mode: str
 ) -> list[list[int]]:
-  """Tracks by greedy matching; see the module's docstring."""
+  """Match greedily; see the module docstring."""
   similarity = {'oks': oks, 'iou': iou}[mode]
   last: dict[int, tuple[int, Any]] = {}  # track -> frame number, person
   num_tracks = 0
   result = []
   for number, persons in zip(numbers, frames):
-    last = {k: v for k, v in last.items() if number - v[0] <= MAX_SLEEP + 1}
-    awake = list(last)
+    last = {k: v for k, v in last.items() if number - v[0] <= MAX_MISSED + 1}
+    active = list(last)
     rows = [-1] * len(persons)
-    if awake and persons:
-      values = similarity([last[track][1] for track in awake], persons)
+    if active and persons:
+      values = similarity([last[track][1] for track in active], persons)
       for a, b in _greedy_pairs(values):
-        rows[b] = awake[a]
+        rows[b] = active[a]
     for b, person in enumerate(persons):
       if rows[b] < 0:
         rows[b] = num_tracks
@@ -201,9 +196,9 @@ def _match(
 
 
 def _greedy_pairs(values: np.ndarray) -> list[tuple[int, int]]:
-  """(row, column) pairs from the largest value down, each row and column once.
+  """Pick (row, column) pairs by decreasing value, each row and column once.
 
-  Of equal values the first in reading order goes first.
+  Of equal values the first in row-major order is picked.
   """
   num_columns = values.shape[1]
   rows, columns, pairs = set(), set(), []
@@ -219,26 +214,26 @@ def _greedy_pairs(values: np.ndarray) -> list[tuple[int, int]]:
 
 
 def oks(first: Sequence[Any], second: Sequence[Any]) -> np.ndarray:
-  """Object keypoint similarity of all pairs, within [0, 1].
+  """Compute the object keypoint similarity of all pairs, in [0, 1].
 
-  Pairs that have no joint in common have similarity 0.
+  Pairs without a common joint have similarity 0.
 
   Args:
-    first: A persons (`formats.frames.Person`).
-    second: B persons with as many joints.
+    first: A persons (`pose_tools.frames.Person`).
+    second: B persons with the same number of joints.
 
   Returns:
     [A, B] float64.
 
-  Source: see the module's docstring.
+  Source: see the module docstring.
   """
-  place_a, place_b = _places(first), _places(second)
+  position_a, position_b = _positions(first), _positions(second)
   both = _found(first)[:, None] & _found(second)[None]
-  num_joints = place_a.shape[1]
+  num_joints = position_a.shape[1]
   sigma = COCO_SIGMAS if num_joints == len(COCO_SIGMAS) else _SIGMA
   area = (_areas(first)[:, None] + _areas(second)[None]) / 2
-  square = ((place_a[:, None] - place_b[None]) ** 2).sum(axis=-1)
-  # Two single joints have no area: alike only where they coincide.
+  square = ((position_a[:, None] - position_b[None]) ** 2).sum(axis=-1)
+  # Single joints have no area: they match only if they coincide.
   tiny = np.finfo(np.float64).tiny
   spread = 2 * np.maximum(area, tiny)[..., None] * (2 * sigma) ** 2
   with np.errstate(over='ignore'):
@@ -247,13 +242,13 @@ def oks(first: Sequence[Any], second: Sequence[Any]) -> np.ndarray:
 
 
 def iou(first: Sequence[Any], second: Sequence[Any]) -> np.ndarray:
-  """Intersection over union of the boxes of all pairs, within [0, 1].
+  """Compute the intersection over union of the boxes of all pairs, in [0, 1].
 
-  Boxes are the tool's where all persons have one, and those around the joints
-  that were found otherwise.
+  Uses the tool's boxes if all persons have one, otherwise boxes around the
+  joints that were found.
 
   Args:
-    first: A persons (`formats.frames.Person`).
+    first: A persons (`pose_tools.frames.Person`).
     second: B persons.
 
   Returns:
@@ -272,28 +267,30 @@ def iou(first: Sequence[Any], second: Sequence[Any]) -> np.ndarray:
   return np.divide(inside, union, out=np.zeros_like(inside), where=union > 0)
 
 
-def _places(persons: Sequence[Any]) -> np.ndarray:
-  """[A, V, 2] or [A, V, 3] where the joints are."""
-  return np.stack([p.keypoint if p.place is None else p.place for p in persons])
+def _positions(persons: Sequence[Any]) -> np.ndarray:
+  """Positions of the joints, [A, V, 2] or [A, V, 3]."""
+  return np.stack(
+    [p.keypoint if p.position is None else p.position for p in persons]
+  )
 
 
 def _found(persons: Sequence[Any]) -> np.ndarray:
-  """[A, V] whether a joint was found."""
+  """[A, V], whether a joint was found."""
   return np.stack([person.keypoint for person in persons]).any(axis=-1)
 
 
 def _boxes(persons: Sequence[Any], use_boxes: bool) -> np.ndarray:
-  """[A, 4] (x0, y0, x1, y1): the tool's, or around the joints found."""
+  """Boxes [A, 4] (x0, y0, x1, y1): the tool's, or around the joints found."""
   if use_boxes:
     return np.stack([person.box for person in persons])
-  place, found = _places(persons)[..., :2], _found(persons)[..., None]
-  low = np.where(found, place, np.inf).min(axis=1)
-  high = np.where(found, place, -np.inf).max(axis=1)
+  position, found = _positions(persons)[..., :2], _found(persons)[..., None]
+  low = np.where(found, position, np.inf).min(axis=1)
+  high = np.where(found, position, -np.inf).max(axis=1)
   return np.concatenate([low, high], axis=-1)
 
 
 def _areas(persons: Sequence[Any]) -> np.ndarray:
-  """[A] areas of the boxes around the joints, none of them a mere line."""
+  """Areas [A] of the boxes around the joints, with a least ratio of sides."""
   boxes = _boxes(persons, use_boxes=False)
   sides = np.sort(boxes[:, 2:] - boxes[:, :2], axis=-1)
   return np.maximum(sides[:, 0], _LEAST_SIDE * sides[:, 1]) * sides[:, 1]

@@ -1,11 +1,11 @@
-"""Northwestern-UCLA as CTR-GCN distributes it: a JSON file a clip.
+"""Read Northwestern-UCLA as CTR-GCN distributes it: one JSON file per clip.
 
-A file such as a01_s02_e03_v01.json is action 1, subject 2, recording 3, camera
-1; it holds {"file_name", "skeletons" [frames, 20 joints, 3], "label"}, metres,
-the label counted from 1. Actions 7 and 10 do not exist, so labels are not the
-numbers in the names.
+a01_s02_e03_v01.json is action 1, subject 2, repetition 3, camera 1; it contains
+{"file_name", "skeletons" [frames, 20 joints, 3], "label"}, in metres, with labels
+from 1. There are no actions 7 and 10, so labels differ from action numbers.
 """
 
+import functools
 import os
 import re
 from typing import Any
@@ -14,18 +14,15 @@ import numpy as np
 
 from skeljax import errors
 from skeljax import skeletons
-from skeljax.readers import annotations as annotations_lib
-from skeljax.readers import arrays
-from skeljax.readers import clip_files
-from skeljax.readers import json_files
+from skeljax.readers import checks
+from skeljax.readers import json_file
+from skeljax.readers import raw_dataset
 
 LAYOUT = 'ucla'
 _NUM_JOINTS = skeletons.LAYOUTS[LAYOUT].num_joints
-_NUM_COORDINATES = 3
 _NAME = re.compile(r'a(\d\d)_s(\d\d)_e(\d\d)_v(\d\d)', flags=re.ASCII)
-_ENDING = '.json'
 
-# Action -> class; a label is the position here.
+# Action number -> class name, in the order of the labels.
 _CLASSES = {
   1: 'pick up with one hand',
   2: 'pick up with two hands',
@@ -38,65 +35,59 @@ _CLASSES = {
   11: 'throw',
   12: 'carry',
 }
-_LABELS = {action: label for label, action in enumerate(_CLASSES)}
-_TRAIN_CAMERAS = (1, 2)
-_NUM_CAMERAS = 3
+_ACTIONS = tuple(_CLASSES)
+_CAMERA_SPLITS = {1: 'xview_train', 2: 'xview_train', 3: 'xview_val'}
 
 
-def read_annotations(folder: str | os.PathLike) -> annotations_lib.Annotations:
-  """The clips of a folder (all_sqe), by name.
+def read_dataset(folder: str | os.PathLike) -> raw_dataset.RawDataset:
+  """List the clips of a folder (all_sqe), by name.
 
   Args:
-    folder: holds the .json files; others in it do not count.
+    folder: contains the .json files; other files are ignored.
 
   Returns:
-    Items that are read when asked for; splits 'xview_train' (cameras 1 and 2)
-    and 'xview_val' (camera 3); the ten class names.
+    Splits 'xview_train' (cameras 1 and 2) and 'xview_val' (camera 3); the ten
+    class names.
 
   Raises:
-    UserError: no such folder, no clip in it, or a name that does not fit.
+    UserError: there is no such folder, no clip in it, or a wrong file name.
   """
   folder = os.fspath(folder)
-  if not os.path.isdir(folder):
-    raise errors.UserError(
-      f'There is no folder {folder}. Expected the folder all_sqe of'
-      ' Northwestern-UCLA with its .json files.'
-    )
-  paths = json_files.folder_files(folder, _ENDING)
+  paths = (
+    json_file.folder_files(folder, '.json') if os.path.isdir(folder) else []
+  )
   if not paths:
     raise errors.UserError(
-      f'{folder} holds no .json file. Expected those of Northwestern-UCLA,'
-      ' such as a01_s01_e00_v01.json.'
+      f'There is no folder {folder} with .json files. Expected all_sqe of'
+      ' Northwestern-UCLA, with files such as a01_s01_e00_v01.json.'
     )
-  files = []
+  clips = []
   splits: dict[str, list[int]] = {'xview_train': [], 'xview_val': []}
   for position, path in enumerate(paths):
     name = os.path.splitext(os.path.basename(path))[0]
     action, camera = _parse_name(name, path)
-    split = 'xview_train' if camera in _TRAIN_CAMERAS else 'xview_val'
-    splits[split].append(position)
-    files.append(clip_files.ClipFile(name, path, _LABELS[action]))
-  return annotations_lib.Annotations(
-    items=clip_files.ClipFiles(tuple(files), _read_file),
-    ids=tuple(file.id for file in files),
-    splits={split: tuple(positions) for split, positions in splits.items()},
-    label_names=tuple(_CLASSES.values()),
-    unknown_ids={},
-    paths=(folder,),
-    starts=(0,),
+    splits[_CAMERA_SPLITS[camera]].append(position)
+    label = _ACTIONS.index(action)
+    read = functools.partial(_read_labelled, path, label)
+    clips.append(raw_dataset.Clip(name, label, path, read))
+  return raw_dataset.RawDataset(
+    clips,
+    {split: tuple(positions) for split, positions in splits.items()},
+    class_names=tuple(_CLASSES.values()),
+    source=folder,
   )
 
 
 def is_clip(path: str | os.PathLike) -> bool:
-  """Whether a file looks like a clip of this form."""
+  """Whether a file looks like a clip of Northwestern-UCLA."""
   path = os.fspath(path)
-  return json_files.is_json(path) and 'skeletons' in json_files.keys(
-    json_files.head(path)
+  return json_file.is_json(path) and 'skeletons' in json_file.keys(
+    json_file.head(path)
   )
 
 
 def read_clip(path: str | os.PathLike) -> dict[str, Any]:
-  """The one person of a clip, whatever the file is called.
+  """Read the person of a clip, whatever the file name.
 
   Args:
     path: a .json file.
@@ -105,30 +96,31 @@ def read_clip(path: str | os.PathLike) -> dict[str, Any]:
     'keypoint' [1, T, V, 3] metres, float32.
 
   Raises:
-    ClipError: the file is damaged or holds something else.
+    ClipError: the file is damaged or contains something else.
   """
   return _read(os.fspath(path))[0]
 
 
-def _read_file(file: clip_files.ClipFile) -> dict[str, Any]:
-  item, label = _read(file.path)
-  # The class counted from 1; the number of the action says the same.
-  said = (file.label + 1, list(_CLASSES)[file.label])
-  if label is not None and str(label) not in map(str, said):
-    raise arrays.clip_error(
+def _read_labelled(path: str, label: int) -> dict[str, Any]:
+  item, own_label = _read(path)
+  # Either the class counted from 1 or the number of the action.
+  if own_label is not None and str(own_label) not in map(
+    str, (label + 1, _ACTIONS[label])
+  ):
+    raise checks.ClipError(
       'label',
-      file.path,
-      f"'label' is {str(label)[:40]!r}, and the name of the file says {said[0]}."
-      ' Get the file again, or take it away.',
+      path,
+      f"'label' is {str(own_label)[:40]!r}, but the file name means {label + 1}."
+      ' Get the file again, or remove it.',
     )
   return item
 
 
 def _read(path: str) -> tuple[dict[str, Any], Any]:
-  """The item of a file, and its label as it stands there."""
-  root = json_files.load(path)
+  """Read the item of a file and the label in it."""
+  root = json_file.load(path)
   if not isinstance(root, dict) or 'skeletons' not in root:
-    raise arrays.clip_error(
+    raise checks.ClipError(
       'JSON',
       path,
       "has no 'skeletons'. Expected an object with 'file_name', 'skeletons'"
@@ -139,25 +131,24 @@ def _read(path: str) -> tuple[dict[str, Any], Any]:
 
 
 def _keypoint(skeleton: Any, path: str) -> np.ndarray:
-  """The joints [T, V, 3] of a list of lists of lists."""
+  """Convert nested lists to joints [T, V, 3]."""
   try:
     keypoint = np.array(skeleton)
   except ValueError:  # Lists of different lengths.
     keypoint = np.zeros(0)
-  shape = (_NUM_JOINTS, _NUM_COORDINATES)
-  if keypoint.shape[1:] != shape or keypoint.dtype.kind not in 'fiu':
-    raise arrays.clip_error(
+  if keypoint.shape[1:] != (_NUM_JOINTS, 3) or keypoint.dtype.kind not in 'fiu':
+    raise checks.ClipError(
       'joints',
       path,
-      f"'skeletons' is not a list of frames with {_NUM_JOINTS} joints of"
-      f' {_NUM_COORDINATES} numbers each{_first_odd(skeleton)}.',
+      f"'skeletons' is not a list of frames with {_NUM_JOINTS} joints of 3"
+      f' numbers each{_first_odd(skeleton)}.',
     )
-  with np.errstate(over='ignore'):  # What overflows is found when checked.
+  with np.errstate(over='ignore'):  # checks.check_clip reports overflow.
     return keypoint.astype(np.float32)
 
 
 def _first_odd(skeleton: Any) -> str:
-  """Which frame has other joints, in words."""
+  """Name the first frame with another number of joints."""
   if not isinstance(skeleton, list):
     return ''
   if not skeleton:
@@ -170,14 +161,14 @@ def _first_odd(skeleton: Any) -> str:
 
 
 def _parse_name(name: str, path: str) -> tuple[int, int]:
-  """Action and camera of a file's name."""
+  """Return action and camera of a file name."""
   match = _NAME.fullmatch(name)
   action, _, _, camera = map(int, match.groups()) if match else (0,) * 4
-  if action not in _CLASSES or not 0 < camera <= _NUM_CAMERAS:
+  if action not in _CLASSES or camera not in _CAMERA_SPLITS:
     raise errors.UserError(
-      f'{path}: {name!r} is no name of a Northwestern-UCLA clip. Expected'
+      f'{path}: {name!r} is not the name of a Northwestern-UCLA clip. Expected'
       ' aAA_sSS_eEE_vVV with one of its ten actions and camera 1, 2 or 3, as in'
-      ' a01_s01_e00_v01. Clips of your own take --source=clips with a list of'
+      ' a01_s01_e00_v01. For your own clips use --source=clips with a list of'
       ' labels.'
     )
   return action, camera

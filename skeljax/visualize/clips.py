@@ -14,6 +14,7 @@ from skeljax import skeletons
 from skeljax.datasets import class_names as class_names_lib
 from skeljax.datasets import prepared
 from skeljax.datasets import records
+from skeljax.readers import annotation_pickle
 from skeljax.readers import compressed
 
 
@@ -68,49 +69,45 @@ def from_annotations(
   """Read a clip from an annotation file.
 
   Args:
-    path: pickle, see readers.read_annotations.
+    path: pickle, see annotation_pickle.read_dataset.
     layout: layout of its keypoints.
     wanted: id or number of the clip; the first by default.
     split: search in this split only.
     class_names: a known list or a text file; by default those of the file.
-    third_channel: see readers.check_item.
+    third_channel: see readers.check_clip.
 
   Raises:
     UserError: the file, split or clip does not exist or is invalid.
   """
-  annotations = readers.read_annotations(path)
-  positions, source = range(len(annotations.items)), annotations.source
+  dataset = annotation_pickle.read_dataset(path)
+  positions, source = range(len(dataset.clips)), dataset.source
   if split:
-    if split not in annotations.splits:
+    if split not in dataset.splits:
       raise errors.UserError(
         f'{source} has no split {split!r}, only'
-        f' {", ".join(annotations.splits) or "unsplit clips"}. Omit --split to'
+        f' {", ".join(dataset.splits) or "unsplit clips"}. Omit --split to'
         ' search all clips.'
       )
-    positions = annotations.splits[split]
+    positions = dataset.splits[split]
     source = f'{source}, split {split!r}'
-  position = positions[
-    choose([annotations.ids[p] for p in positions], wanted, source)
-  ]
-  item, sample_id = annotations.items[position], annotations.ids[position]
-  where = f'{annotations.path(position)}, sample {sample_id!r}'
+  clips = [dataset.clips[p] for p in positions]
+  clip = clips[choose([c.id for c in clips], wanted, source)]
+  item, where = clip.read(), clip.where
   if np.shape(item.get('keypoint'))[1:2] == (0,):
     raise errors.UserError(
       f"{where}: 'keypoint' has shape {np.shape(item['keypoint'])}, so no"
       ' frames. Choose another clip with --clip.'
     )
   if compressed.is_compressed(item) and 'keypoint' in item:
-    item = compressed.decompress_item(item, compressed.Selection(), where)
-  names = annotations.label_names
+    clip = compressed.decompressed(clip, compressed.Selection())
+  names = dataset.class_names
   if class_names:
     names = class_names_lib.load_class_names(class_names)
-  record = readers.check_item(
-    item,
+  record = readers.check_clip(
+    clip,
     layout=layout,
     # Own recordings have no label, or -1.
-    num_classes=None if item.get('label') in (None, -1) else len(names),
-    path=annotations.path(position),
-    sample_id=sample_id,
+    num_classes=None if clip.label in (None, -1) else len(names),
     third_channel=third_channel,
   )
   return _clip(record, layout, names)

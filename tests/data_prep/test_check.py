@@ -122,7 +122,7 @@ def rename_all(value):
       change(4, label=2),
       "sample 'clip4': 'label' is 2. Expected 0 to 1, as there are 2 classes",
     ),
-    (change(4, label='sit'), "'label' is 'sit'. Expected a whole number"),
+    (change(4, label='sit'), "'label' is 'sit'. Expected an integer"),
     (change(0, total_frames=99), "'total_frames' is 99 and 'keypoint' has 5"),
     (
       split('xsub_val', ['clip4', 'ghost', 'gone']),

@@ -13,10 +13,9 @@ from data_prep import clip_tables
 from data_prep import scratch
 from data_prep import shards
 from skeljax import errors
+from skeljax import readers
 from skeljax import skeletons
 from skeljax.datasets import records
-from skeljax.readers import annotations as annotations_lib
-from skeljax.readers import clip_files
 from skeljax.readers import compressed
 
 _LAYOUT = skeletons.get_layout('coco')
@@ -31,21 +30,33 @@ def _read(file):
   return {'keypoint': _keypoint(file.row)}
 
 
+@dataclasses.dataclass(frozen=True)
+class _File:
+  """Where a clip is: what the functions below read."""
+
+  id: str
+  path: str
+  row: int
+
+
+# Clips are pickled, so their functions are found by name.
+_READ = {'read': None}
+
+
+def _read_file(file):
+  return _READ['read'](file)
+
+
 def _annotations(read=_read, num_clips=40, **changes):
-  files = [
-    clip_files.ClipFile(f'wäve/{i}.ü', f'in/{i}', label=i % 3, row=i)
-    for i in range(num_clips)
-  ]
-  files = [dataclasses.replace(file, **changes) for file in files]
-  return annotations_lib.Annotations(
-    items=clip_files.ClipFiles(files, read),
-    ids=[file.id for file in files],
-    splits={},
-    label_names=(),
-    unknown_ids={},
-    paths=('in',),
-    starts=(0,),
-  )
+  _READ['read'] = read
+  clips = []
+  for i in range(num_clips):
+    file = _File(f'wäve/{i}.ü', f'in/{i}', i)
+    clip = readers.Clip(
+      file.id, i % 3, file.path, functools.partial(_read_file, file)
+    )
+    clips.append(dataclasses.replace(clip, **changes))
+  return readers.RawDataset(clips, splits={}, source='in')
 
 
 @pytest.fixture

@@ -266,11 +266,11 @@ def _missing(files):
   'damage, words',
   [
     (_no_keypoint, "has no 'keypoint', only 'kp'"),
-    (_short, 'with the 40 skeletons'),
+    (_short, 'Expected [40, joints, 3]'),
     (_other_joints, "'keypoint' has 12 joints and layout 'coco' has 17"),
     (_other_frames, "'frame_inds' are not those of the annotations"),
-    (_not_finite, "'keypoint' holds 1 NaN"),
-    (_hostile, 'nothing was run'),
+    (_not_finite, "'keypoint' contains 1 NaN"),
+    (_hostile, 'nothing was executed'),
     (_missing, 'the keypoints of 1 clips'),
   ],
 )
@@ -287,7 +287,9 @@ def test_files_that_cannot_be_used_are_named(damage, words, files, make, run):
 def test_a_bundle_that_lacks_a_clip_is_named(files, make, run):
   path = files.bundles()
   files.put('part1.pkl', {'other': {}})
-  with pytest.raises(errors.UserError, match='part1.pkl.*clip1.*not in it'):
+  with pytest.raises(
+    errors.UserError, match='part1.pkl.*clip1.*the clip is missing'
+  ):
     run(make(path))
 
 
@@ -329,7 +331,9 @@ def test_whole_clips_and_a_table_do_not_mix(files, make, run):
   files.items['clip2'].pop('keypoint')
   files.items['clip2'].pop('frame_inds')
   path = files.inline()
-  with pytest.raises(errors.UserError, match='clip2.*four axes'):
+  with pytest.raises(
+    errors.UserError, match='clip2.*Expected .persons, frames'
+  ):
     run(make(path, skeletons=''))
 
 

@@ -120,9 +120,11 @@ def test_the_order_of_the_list_changes_nothing(folder, prepare_clips):
   header, *lines = (folder / 'labels.csv').read_text().splitlines()
   (folder / 'turned.csv').write_text('\n'.join([header, *lines[::-1]]))
   first, second = read('labels.csv'), read('turned.csv')
-  assert first.items.files == second.items.files
+  assert [(c.id, c.label) for c in first.clips] == [
+    (c.id, c.label) for c in second.clips
+  ]
   assert first.splits == second.splits
-  assert first.label_names == second.label_names
+  assert first.class_names == second.class_names
 
 
 def test_sub_folders_are_classes_where_there_is_no_list(tmp_path, log):
@@ -135,12 +137,12 @@ def test_sub_folders_are_classes_where_there_is_no_list(tmp_path, log):
 
   found = own_data.read_annotations(str(tmp_path))
 
-  assert found.label_names == ('sit', 'wave')
-  assert len(found.items) == 14
-  assert found.items[0]['frame_dir'] == 'sit/0.npz'
-  assert [found.items[i]['label'] for i in (0, 4)] == [0, 1]
+  assert found.class_names == ('sit', 'wave')
+  assert len(found.clips) == 14
+  assert found.clips[0].id == 'sit/0.npz'
+  assert [found.clips[i].label for i in (0, 4)] == [0, 1]
   # 0.2 of 14 clips are 3: one of 4 and two of 10.
-  assert [found.items.files[i].label for i in found.splits['val']] == [0, 1, 1]
+  assert [found.clips[i].label for i in found.splits['val']] == [0, 1, 1]
   assert '1 clips of' in log() and 'left out: loose.npz' in log()
 
 
@@ -205,7 +207,7 @@ def test_folders_without_clips_are_explained(tmp_path):
 
 def test_a_list_that_is_not_named_is_said_aloud(folder, log):
   found = own_data.read_annotations(str(folder))
-  assert found.label_names == ('day0', 'day1')
+  assert found.class_names == ('day0', 'day1')
   assert 'the labels are the names of the sub-folders. Did you mean' in log()
   assert f'--labels={folder}/labels.csv?' in log()
 
@@ -244,8 +246,8 @@ def test_a_clip_of_another_form_is_told_apart(folder):
   found = own_data.read_annotations(
     str(folder), labels=str(folder / 'labels.csv')
   )
-  with pytest.raises(errors.UserError, match='form ntu, and .* read as array'):
-    _ = found.items[30]
+  with pytest.raises(errors.UserError, match='format ntu, expected array'):
+    found.clips[30].read()
 
 
 def test_empty_clips_are_named_or_dropped(folder, prepare_clips, log):

@@ -117,9 +117,9 @@ def test_a_published_source_is_checked_and_prepared(
     clips = dataset.source(split)
     for i in range(len(clips)):
       record = clips[i]
-      item = annotations.items[record['position']]
-      assert record['id'] == annotations.ids[record['position']]
-      assert record['label'] == item['label']
+      clip = annotations.clips[record['position']]
+      item = clip.read()
+      assert (record['id'], record['label']) == (clip.id, clip.label)
       np.testing.assert_array_equal(record['keypoint'], item['keypoint'])
 
 

@@ -51,12 +51,12 @@ def load_clips(family: str, seed: int) -> Clips:
   folder = os.environ.get('SKELJAX_TEST_DATA')
   path = pathlib.Path(folder or '.') / 'nw_ucla_3d.pkl'
   if folder and path.is_file():
-    from skeljax.readers import pickles
+    from skeljax.readers import annotation_pickle
 
     layout = 'ucla'
     items = [
       (item['keypoint'], item['label'])
-      for item in pickles.read_annotations(str(path)).items
+      for item in annotation_pickle.read_dataset(str(path)).items
       if item['label'] < networks.NUM_CLASSES
     ]
   else:

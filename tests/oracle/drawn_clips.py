@@ -58,7 +58,7 @@ def draw(
   if rng.rand() < 0.5:
     seen &= rng.rand(*shape) > 0.1  # Single joints.
   if rng.rand() < 0.05:
-    seen[:] = False  # Nobody at all.
+    seen[:] = False  # No person in any frame.
 
   height, width = (1080, 1920) if rng.rand() < 0.5 else rng.randint(99, 2200, 2)
   scale = [width, height] if num_channels == 2 else [1.0, 1.0, 1.0]

@@ -1,7 +1,7 @@
 """Random 2D annotations for heatmaps, and mmaction2's PoseC3D transforms.
 
 `draw` makes annotations with what breaks things: persons and joints that are
-missing, points with score 0, points outside the picture, groups of points too
+missing, points with score 0, points outside the image, groups of points too
 small to be cut out, clips of one frame. `Injected` makes the published random
 transforms take decisions that were drawn elsewhere. `Decisions` compares
 volumes and counts where whole numbers were decided differently.
@@ -38,7 +38,7 @@ LENGTHS = (1, 2, 9, 16, 17, 40, 100)
 
 
 def draw(rng, dtype='float16', score_dtype='float16', number=None, nan=False):
-  """An annotation; `number` goes round the kinds and lengths, None draws."""
+  """An annotation; `number` cycles through the kinds and lengths, None draws."""
   number = rng.randint(1000) if number is None else number
   kind = KINDS[number % len(KINDS)]
   num_persons = rng.randint(1, 4)
@@ -155,8 +155,8 @@ class Injected:
 
   Args:
     aspect: [10], the candidates' width / height.
-    area: [10], the candidates' fractions of the picture.
-    offset: [2], where the crop lies in what room it has, x and y in [0, 1).
+    area: [10], the candidates' fractions of the image.
+    offset: [2], position of the crop as a fraction of its range, x and y.
     is_flipped: whether the clip is mirrored.
   """
 
@@ -194,7 +194,7 @@ class Decisions:
 
   # How near to an integer what is rounded to it must lie to be excused.
   NEAR = 1e-4
-  # Value of a blob at the edge of its window.
+  # Value of a Gaussian at the edge of its window.
   EDGE = np.exp(-4.5) + 1e-5
 
   def __init__(self):
@@ -208,7 +208,7 @@ class Decisions:
     record('whole numbers', 'decided', self.total)
     record('whole numbers', 'decided differently', self.different)
 
-  def compare_volumes(self, ours, theirs, points, stream, sigma, told):
+  def compare_volumes(self, ours, theirs, points, stream, sigma, name):
     """Equal within 1e-5 but at the edges of windows that may be either.
 
     Args:
@@ -216,13 +216,13 @@ class Decisions:
       theirs: [T, H, W, C].
       points: [M, T, V, 3] that were drawn: x, y, score.
       stream: 'keypoint' or 'limb'.
-      sigma: of the blobs.
-      told: what to say of the clip.
+      sigma: of the Gaussians.
+      name: the clip in error messages.
 
     Returns:
       The greatest difference elsewhere.
     """
-    assert ours.shape == theirs.shape, told
+    assert ours.shape == theirs.shape, name
     ends = [(v, v) for v in range(points.shape[2])]
     if stream == 'limb':
       ends = SKELETONS
@@ -236,14 +236,14 @@ class Decisions:
       high = np.maximum(start, end)[..., :2] + 3 * sigma
       edges = np.concatenate([low, high], axis=-1)  # [M, T, C, 4]
       near = np.abs(edges - np.round(edges)) < self.NEAR
-      # Whether it is a limb or the blob of a very short one.
+      # Whether it is a limb, or the Gaussian of a very short one.
       length = np.linalg.norm((end - start)[..., :2], axis=-1)
       is_short = np.abs(length - 1) < self.NEAR
       excused = (near.any(-1) | is_short).any(0)[:, None, None, :]
       excused = excused & ((difference <= self.EDGE) | is_short.any())
       where = np.argwhere(is_wrong & ~excused)
       assert not len(where), (
-        f'{told}: {len(where)} of {is_wrong.size} differ, the first at '
+        f'{name}: {len(where)} of {is_wrong.size} differ, the first at '
         f'(t, y, x, c) = {where[0]}: {ours[tuple(where[0])]} and '
         f'{theirs[tuple(where[0])]}'
       )

@@ -1,6 +1,6 @@
-"""Compressed Kinetics-400 skeletons, against PoseDataset and DecompressPose.
+"""Compressed Kinetics-400 skeletons, compared with PoseDataset and DecompressPose.
 
-No arithmetic but sums that decide about an order: all is equal bit by bit.
+The only arithmetic are sums that decide an order, so the results are identical.
 """
 
 import pickle
@@ -20,12 +20,12 @@ NUM_JOINTS = 17
 
 
 def draw_skeletons(rng, num_skeletons, num_frames):
-  """Frames, boxes and keypoints as published; ties among the scores."""
+  """Random frames, boxes and keypoints, with ties among the scores."""
   keypoint = rng.uniform(0, 500, (num_skeletons, NUM_JOINTS, 3))
   keypoint[..., 2] = rng.uniform(0, 1, keypoint.shape[:2]).round(
     rng.integers(1, 4)
   )
-  # Twins: the same scores, at other places.
+  # Twins: equal scores at other positions.
   keypoint[1::4, :, 2] = keypoint[: len(keypoint[1::4]), :, 2]
   return dict(
     frame_inds=np.sort(rng.integers(0, num_frames, num_skeletons)).astype(
@@ -36,9 +36,8 @@ def draw_skeletons(rng, num_skeletons, num_frames):
   )
 
 
-@pytest.mark.parametrize('squeeze', [True, False])
 @pytest.mark.parametrize('max_persons', [1, 3, 10])
-def test_decompressed_skeletons_are_equal(squeeze, max_persons, oracle_seed):
+def test_decompressed_skeletons_are_equal(max_persons, oracle_seed):
   rng = np.random.default_rng(oracle_seed)
   num_cut = 0
   for number in range(40):
@@ -50,24 +49,23 @@ def test_decompressed_skeletons_are_equal(squeeze, max_persons, oracle_seed):
       item['anno_inds'] = item['box_score'] >= threshold
       if not item['anno_inds'].any():
         continue
-    theirs = transforms.DecompressPose(squeeze, max_persons).transform(item)
-    pixels, score = compressed.decompress_pose(
-      **clip,
-      total_frames=num_frames,
-      box_threshold=threshold,
-      squeeze=squeeze,
+    theirs = transforms.DecompressPose(True, max_persons).transform(item)
+    selection = compressed.Selection(
+      valid_ratio=float(threshold is not None),
+      box_threshold=threshold or compressed.DEFAULT_BOX_THRESHOLD,
       max_persons=max_persons,
     )
-    for ours, field in ((pixels, 'keypoint'), (score, 'keypoint_score')):
-      assert ours.dtype == theirs[field].dtype
-      np.testing.assert_array_equal(ours, theirs[field])
-    assert pixels.shape[1] == theirs['total_frames']
+    ours = compressed.decompress_item(clip, selection, 'clip')
+    for field in ('keypoint', 'keypoint_score'):
+      assert ours[field].dtype == theirs[field].dtype
+      np.testing.assert_array_equal(ours[field], theirs[field])
+    assert ours['total_frames'] == theirs['total_frames']
     num_cut += 'num_person' in theirs
   assert num_cut
 
 
 def write_files(folder, seed):
-  """A table of contents, ann.pkl, and one pickle of keypoints a clip."""
+  """Write compressed annotations, ann.pkl, and one keypoint pickle per clip."""
   rng = np.random.default_rng(seed)
   (folder / 'skeletons').mkdir()
   annotations = []

@@ -1,9 +1,8 @@
-"""Raw NTU RGB+D and BABEL, against the generators that mmaction2 ships.
+"""Raw NTU RGB+D and BABEL, compared with mmaction2's generators.
 
-They lie beside the package, not in it: gen_ntu_rgbd_raw.py is run on the same
-.skeleton files, and of babel2mma2.py, which converts as it is imported, the
-one function. Nothing is computed but sums and spreads that decide about an
-order: all is equal bit by bit.
+These are scripts outside of the package: gen_ntu_rgbd_raw.py runs on the same
+.skeleton files; of babel2mma2.py, which converts on import, only the function is
+run. Sums and standard deviations only decide an order, so the results are identical.
 """
 
 import importlib.util
@@ -14,8 +13,8 @@ import mmaction
 import numpy as np
 import pytest
 
-from skeljax.readers import npy_arrays
 from skeljax.readers import ntu_skeleton
+from skeljax.readers import stgcn_npy
 from tests import recordings
 
 TOOLS = pathlib.Path(mmaction.__file__).parent / '.mim/tools/data/skeleton'
@@ -59,12 +58,12 @@ def test_folders_are_what_the_published_script_makes_of_them(
   ignored.write_text('\n'.join(names[::7]))
   generator.gendata(str(folder), str(tmp_path), str(ignored), task)
   theirs = pickle.loads((tmp_path / f'{task}_3d.pkl').read_bytes())
-  ours = ntu_skeleton.read_annotations(folder, exclude=names[::7])
+  ours = ntu_skeleton.read_dataset(folder, exclude=names[::7])
   by_id = {item['frame_dir']: item for item in theirs['annotations']}
   assert set(ours.ids) == set(by_id)
-  for sample_id, item in zip(ours.ids, ours.items):
-    published = by_id[sample_id]
-    assert item['label'] == published['label']
+  for clip in ours.clips:
+    item, published = clip.read(), by_id[clip.id]
+    assert clip.label == published['label']
     assert item['keypoint'].dtype == published['keypoint'].dtype
     np.testing.assert_array_equal(item['keypoint'], published['keypoint'])
     assert item['keypoint'].shape[1] == published['total_frames']
@@ -128,11 +127,12 @@ def test_babel_is_what_the_published_converter_makes_of_it(
   np.save(tmp_path / 'train_ntu_sk_120.npy', x)
   (tmp_path / 'train_label_120.pkl').write_bytes(pickle.dumps(y))
   theirs = babel_function()(x, y)
-  ours = npy_arrays.read_annotations(tmp_path)
+  ours = stgcn_npy.read_dataset(tmp_path)
   assert ours.splits == {'babel120_train': range(count)}
-  for item, published in zip(ours.items, theirs):
-    assert item['frame_dir'] == published['frame_dir']
-    assert item['label'] == published['label']
+  for clip, published in zip(ours.clips, theirs):
+    item = clip.read()
+    assert clip.id == published['frame_dir']
+    assert clip.label == published['label']
     assert item['keypoint'].shape[1] == published['total_frames']
     assert item['keypoint'].dtype == published['keypoint'].dtype
     np.testing.assert_array_equal(item['keypoint'], published['keypoint'])

@@ -1,4 +1,4 @@
-"""From raw .skeleton files to a trained model, by the way of any user."""
+"""From raw .skeleton files to a trained model, with the public commands."""
 
 import numpy as np
 

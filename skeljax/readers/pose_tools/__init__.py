@@ -1,1 +1,1 @@
-"""What pose estimators write: MMPose, OpenPose, AlphaPose, Ultralytics, MediaPipe."""
+"""Readers of the files that pose estimators write."""

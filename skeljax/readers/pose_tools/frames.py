@@ -1,8 +1,7 @@
-"""From what a pose tool saw in each frame to one clip.
+"""Convert the persons that a pose tool found in each frame to one clip.
 
-Every tool says the same things in its own words: which frame, which persons,
-where their joints are and how sure it is. The readers put them into `Person`s;
-here they become the arrays of a clip, one row a person.
+The reader of a tool returns `PoseFrames`; `in_pixels` and `clip` make arrays of
+them, after matching persons from frame to frame.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,21 +11,21 @@ from typing import Any
 from absl import logging
 import numpy as np
 
-from skeljax.readers import arrays
+from skeljax.readers import checks
 from skeljax.readers import tracking as tracking_lib
 
-# A frame number so far behind the last one is a time stamp or a mistake: at 30
-# frames a second, five minutes in which nobody is seen.
+# The longest gap between frame numbers, five minutes at 30 frames per second; a
+# longer one means time stamps or a mistake.
 MAX_GAP = 10_000
-# So many numbers a clip may have: 256 MB of float32, 100 persons through ten
-# minutes of video. Thousands of frames with hundreds of short tracks are more.
+# The most numbers in a clip: 256 MB of float32, 100 persons for ten minutes.
+# Thousands of frames with hundreds of short tracks would be more.
 _MAX_NUMBERS = 1 << 26
-# Coordinates beyond this are no places, and some of their squares no numbers.
+# Larger coordinates are not positions, and their squares overflow.
 _LARGEST = 1e15
-# A clip within so many pixels is given in fractions of the picture.
-_PIXELS = 2.0
-# Joints of somebody at the edge may lie so far outside, as a fraction.
-_LEAST_FRACTION = -0.5
+# A clip within so many pixels is in fractions of the image.
+_MAX_FRACTION = 2.0
+# Joints of a person at the border may be this far outside, as a fraction.
+_MIN_FRACTION = -0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,19 +33,19 @@ class Person:
   """One person in one frame.
 
   Attributes:
-    keypoint: [V, C] float64; a joint that was not found is zero.
-    score: [V] float64, 0 for a joint that was not found.
-    box: (x0, y0, x1, y1) as the tool gives it, or None.
-    track: the tool's id of the person, the same in all frames, or None.
-    place: [V, 2] where the joints are in the picture, where that is not what
-      `keypoint` says; for tracking.
+    keypoint: [V, C] float64; zero for a missing joint.
+    score: [V] float64, 0 for a missing joint.
+    box: (x0, y0, x1, y1) of the tool, or None.
+    track: track id of the tool, or None.
+    position: [V, 2] of the joints in the image, for tracking, if `keypoint` is
+      something else.
   """
 
   keypoint: np.ndarray
   score: np.ndarray
   box: np.ndarray | None = None
   track: int | str | None = None
-  place: np.ndarray | None = None
+  position: np.ndarray | None = None
 
 
 def person(
@@ -56,21 +55,20 @@ def person(
   *,
   box: np.ndarray | None = None,
   track: int | str | None = None,
-  place: np.ndarray | None = None,
+  position: np.ndarray | None = None,
 ) -> Person:
-  """A person, after joints without numbers have become absent ones.
+  """Create a Person; set missing joints to zero.
 
-  A joint with a coordinate or a score that is NaN (null in the file), a joint
-  at exactly zero in all coordinates and one with a score of 0 or less was not
-  found: its coordinates and its score become zero.
+  A joint is missing if a coordinate or its score is NaN (null in the file), if
+  all its coordinates are exactly zero, or if its score is 0 or less.
 
   Args:
-    keypoint: [V, C], NaN for what the file leaves out.
-    score: [V], or None where the tool gives none.
-    where: the file and the frame, for errors.
+    keypoint: [V, C], NaN for values that the file leaves out.
+    score: [V], or None if the tool gives none.
+    where: file and frame, for errors.
     box: (x0, y0, x1, y1).
-    track: the tool's id; a negative one means that it has none.
-    place: [V, 2] where the joints are in the picture.
+    track: track id of the tool; None or a negative number for none.
+    position: see Person.
 
   Raises:
     ClipError: a number is infinite, or joints and scores differ in number.
@@ -78,49 +76,49 @@ def person(
   if score is None:
     score = np.ones(len(keypoint))
   if score.shape != keypoint.shape[:1]:
-    raise arrays.clip_error(
+    raise checks.ClipError(
       'joints',
       where,
       f'a person has {len(keypoint)} joints and scores of shape {score.shape}.'
-      ' Expected one score for each joint.',
+      ' Expected one score per joint.',
     )
-  # A sum is not small where a part of it is not: one look in the usual case.
+  # The sum is checked first because it is fast; it is NaN for missing joints.
   if not np.abs(keypoint).sum() + np.abs(score).sum() < _LARGEST:
     if (np.abs(keypoint) >= _LARGEST).any() or (score >= _LARGEST).any():
-      raise arrays.clip_error(
+      raise checks.ClipError(
         'infinity',
         where,
-        'a joint lies at infinity, or has an infinite score. Expected finite'
-        ' numbers, or null for a joint that was not found.',
+        'a coordinate or score is infinite. Expected finite numbers, or null for'
+        ' a missing joint.',
       )
-  # NOTE: NaN is not above 0, so that what holds one was not found.
+  # NOTE: comparisons with NaN are False.
   found = (np.abs(keypoint).sum(axis=-1) > 0) & (score > 0)
   if not found.all():
     score = np.where(found, score, 0)
     keypoint = np.where(found[:, None], keypoint, 0)
-    if place is not None:
-      place = np.where(found[:, None], place, 0)
+    if position is not None:
+      position = np.where(found[:, None], position, 0)
   if isinstance(track, int) and track < 0:
     track = None
   if box is not None and not np.isfinite(box).all():
     box = None
-  return Person(keypoint, score, box, track, place)
+  return Person(keypoint, score, box, track, position)
 
 
+# Frame number -> persons. Frames without a person are included.
 Frames = Mapping[int, Sequence[Person]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Seen:
-  """What a file says.
+class PoseFrames:
+  """The content of the output of a pose tool.
 
   Attributes:
-    frames: frame number -> persons; frames without anybody count as well.
-    img_shape: (height, width) of the picture, where the file says it.
-    is_fraction: whether x and y are fractions of the picture's width and
-      height; None where the numbers have to tell: a clip within two pixels is
-      none.
-    joint_names: in the order of the joints, or () where the file has none.
+    frames: frame number -> persons, including frames without a person.
+    img_shape: (height, width) of the images, if the file contains it.
+    is_fraction: whether x and y are fractions of the image's width and height;
+      None to infer it: they are if all are below two.
+    joint_names: in the order of the joints, or () if the file has none.
   """
 
   frames: Frames
@@ -136,58 +134,64 @@ def clip(
   tracking: str = 'oks',
   img_shape: tuple[int, int] | None = None,
 ) -> dict[str, Any]:
-  """The item of a clip: who was seen where in which frame.
+  """Return the item of a clip.
 
-  The clip lasts from the lowest frame number to the highest; a number that is
-  missing in between is a frame in which nobody was seen. Persons stand in the
-  rows of `tracking.rows`, in the order of their appearance. 2D clips have
-  scores: where a tool gives none, 1 for a joint that was found.
+  The clip extends from the lowest to the highest frame number; missing numbers
+  are frames without a person. `tracking.rows` assigns persons to rows. 2D clips
+  have scores: 1 for a joint that was found if the tool gives none.
 
   Args:
-    frames: frame number -> persons; frames without anybody count as well.
+    frames: frame number -> persons.
     where: the file, for errors.
     tracking: see `tracking.tracks`.
-    img_shape: (height, width) of the picture in pixels, where it is known.
+    img_shape: (height, width) in pixels, if known.
 
   Returns:
     'keypoint' [M, T, V, C] float32, 'total_frames' T, for 2D 'keypoint_score'
-    [M, T, V] float32, and 'img_shape' where it is known.
+    [M, T, V] float32, and 'img_shape' if known.
 
   Raises:
-    ClipError: nobody is seen, persons have different numbers of joints,
-      numbers of frames are too far apart, or two persons of a frame have the
-      same id.
+    ClipError: there is no person, persons have different numbers of joints, a
+      gap between frame numbers is too large, or a track id occurs twice in a
+      frame.
   """
   numbers = sorted(frames)
-  _check_gaps(numbers, where)
-  seen = [[p for p in frames[n] if p.keypoint.any()] for n in numbers]
-  if not any(seen):
-    raise arrays.clip_error(
+  for before, after in zip(numbers, numbers[1:]):
+    if after - before > MAX_GAP:
+      raise checks.ClipError(
+        'frame numbers',
+        where,
+        f'frame {after} follows frame {before}, a gap of more than {MAX_GAP:,}'
+        ' frames. Expected consecutive frame numbers, not time stamps.',
+      )
+  persons = [[p for p in frames[n] if p.keypoint.any()] for n in numbers]
+  if not any(persons):
+    raise checks.ClipError(
       'empty',
       where,
-      f'nobody is seen in any of its {len(numbers):,} frames. Take the clip'
-      ' out, or lower the threshold of the pose tool.',
+      f'no person in any of its {len(numbers):,} frames. Remove the clip, or'
+      ' lower the threshold of the pose tool.',
     )
-  num_joints, num_channels = _check_shapes(numbers, seen, where)
-  tracks = tracking_lib.tracks(numbers, seen, tracking, where)
+  num_joints, num_channels = _common_shape(numbers, persons, where)
+  tracks = tracking_lib.tracks(numbers, persons, tracking, where)
   rows = tracking_lib.rows(tracks)
   num_persons = 1 + max(max(row, default=0) for row in rows)
   num_frames = numbers[-1] - numbers[0] + 1
   shape = (num_persons, num_frames, num_joints)
   if np.prod(shape, dtype=np.int64) * num_channels > _MAX_NUMBERS:
-    raise arrays.clip_error(
+    raise checks.ClipError(
       'size',
       where,
-      f'{num_persons:,} persons are tracked through {num_frames:,} frames, too'
-      ' much for a clip. Cut the video into clips of one action each, or take'
-      ' the persons as the file lists them: --tracking=none.',
+      f'{num_persons:,} persons in {num_frames:,} frames are too much for a clip.'
+      ' Cut the video into clips of one action each, or keep the persons in the'
+      ' order of the file: --tracking=none.',
     )
   keypoint = np.zeros((*shape, num_channels), np.float32)
   score = np.zeros(shape, np.float32)
-  for number, persons, row in zip(numbers, seen, rows):
-    for person, m in zip(persons, row):
-      keypoint[m, number - numbers[0]] = person.keypoint
-      score[m, number - numbers[0]] = person.score
+  for number, frame, row in zip(numbers, persons, rows):
+    for p, m in zip(frame, row):
+      keypoint[m, number - numbers[0]] = p.keypoint
+      score[m, number - numbers[0]] = p.score
   item = {'keypoint': keypoint, 'total_frames': num_frames}
   if num_channels == 2:
     item['keypoint_score'] = score
@@ -196,131 +200,122 @@ def clip(
   return item
 
 
-def _check_gaps(numbers: Sequence[int], where: str) -> None:
-  for before, after in zip(numbers, numbers[1:]):
-    if after - before > MAX_GAP:
-      raise arrays.clip_error(
-        'frame numbers',
-        where,
-        f'frame {after} follows frame {before}, with {after - before - 1:,}'
-        f' frames of nobody between them (at most {MAX_GAP:,} are accepted).'
-        ' Expected frames that count up by one: a time stamp is none.',
-      )
-
-
-def _check_shapes(
-  numbers: Sequence[int], seen: Sequence[Sequence[Person]], where: str
+def _common_shape(
+  numbers: Sequence[int], persons: Sequence[Sequence[Person]], where: str
 ) -> tuple[int, int]:
-  """The shape [V, C] that all persons have."""
-  shape, first = None, 0
-  for number, persons in zip(numbers, seen):
-    for person in persons:
+  """Return the shape [V, C] of all persons."""
+  shape: Any = None
+  first = 0
+  for number, frame in zip(numbers, persons):
+    for p in frame:
       if shape is None:
-        shape, first = person.keypoint.shape, number
-      elif person.keypoint.shape != shape:
-        raise arrays.clip_error(
+        shape, first = p.keypoint.shape, number
+      elif p.keypoint.shape != shape:
+        raise checks.ClipError(
           'joints',
           where,
-          f'a person of frame {number} has {_words(person.keypoint.shape)} and'
-          f' one of frame {first} has {_words(shape)}. All must have the'
-          ' same: write the file with one model.',
+          'a person of frame {} has {} joints with {} coordinates and one of'
+          ' frame {} has {} with {}. Write the file with one model.'.format(
+            number, *p.keypoint.shape, first, *shape
+          ),
         )
   return shape
 
 
-def _words(shape: tuple[int, int]) -> str:
-  return f'{shape[0]} joints with {shape[1]} coordinates'
-
-
 def in_pixels(
-  seen: Seen, where: str, img_shape: tuple[int, int] | None
+  found: PoseFrames, where: str, img_shape: tuple[int, int] | None
 ) -> tuple[Frames, tuple[int, int] | None]:
-  """Frames whose joints are in pixels, and the size of the picture if known.
-
-  3D coordinates are left as they are.
+  """Convert fractions of the image to pixels; 3D coordinates are unchanged.
 
   Args:
-    seen: what the file says.
+    found: content of the file.
     where: the file, for errors.
-    img_shape: (height, width) as the user says it, or None.
+    img_shape: (height, width) given by the user, or None.
+
+  Returns:
+    The frames, and the image size if known.
 
   Raises:
-    ClipError: the file and the user do not agree about the picture, or
-      fractions of a picture of unknown size would have to become pixels.
+    ClipError: the file has another image size, or fractions cannot be converted
+      because it is not known.
   """
-  img_shape = agree(seen.img_shape, img_shape, where)
-  is_fraction = seen.is_fraction
+  img_shape = agreed_img_shape(found.img_shape, img_shape, where)
+  is_fraction = found.is_fraction
   if is_fraction is None:
-    is_fraction = _are_fractions(seen.frames, where)
+    is_fraction = _are_fractions(found.frames, where)
   if not is_fraction:
-    return seen.frames, img_shape
+    return found.frames, img_shape
   if not img_shape:
-    guessed = ' (all lie within two pixels)' if seen.is_fraction is None else ''
-    raise arrays.clip_error(
+    raise checks.ClipError(
       'img_shape',
       where,
-      f'its coordinates are fractions of a picture{guessed} whose size the'
-      ' file does not say. Give it as --img_shape=HEIGHTxWIDTH in pixels, for'
-      ' example --img_shape=1080x1920.',
+      'its coordinates are fractions of an image of unknown size (or pixels'
+      f' below {_MAX_FRACTION:g}). Give the size, for example'
+      ' --img_shape=1080x1920 (HEIGHTxWIDTH).',
     )
-  if seen.is_fraction is None:
+  if found.is_fraction is None:
     logging.log_first_n(
       logging.INFO,
-      '%s: all coordinates lie within two, so that they are taken for fractions'
-      ' of a picture of %s',
+      '%s: all coordinates are below %g; taken for fractions of an image of %s',
       1,
       where,
+      _MAX_FRACTION,
       _size(img_shape),
     )
   scale = np.array([img_shape[1], img_shape[0]], np.float64)
   frames = {
     number: [_scaled(p, scale) for p in persons]
-    for number, persons in seen.frames.items()
+    for number, persons in found.frames.items()
   }
   return frames, img_shape
 
 
 def _are_fractions(frames: Frames, where: str) -> bool:
-  """Whether a clip is too small for pixels.
+  """Whether all coordinates of a 2D clip are too small for pixels.
 
   Raises:
-    ClipError: it is, and lies around the middle of the picture.
+    ClipError: they are, and are centred on the image.
   """
-  people = [p.keypoint for persons in frames.values() for p in persons]
-  seen = [keypoint for keypoint in people if keypoint.any()]
-  is_3d = any(keypoint.shape[1] != 2 for keypoint in seen)
-  if not seen or is_3d or max(np.abs(k).max() for k in seen) >= _PIXELS:
+  keypoints = [
+    p.keypoint
+    for persons in frames.values()
+    for p in persons
+    if p.keypoint.any()
+  ]
+  is_3d = any(keypoint.shape[1] != 2 for keypoint in keypoints)
+  largest = max((np.abs(k).max() for k in keypoints), default=np.inf)
+  if is_3d or largest >= _MAX_FRACTION:
     return False
-  least = min(keypoint.min() for keypoint in seen)
-  if least < _LEAST_FRACTION:
-    raise arrays.clip_error(
+  least = min(keypoint.min() for keypoint in keypoints)
+  if least < _MIN_FRACTION:
+    raise checks.ClipError(
       'fractions',
       where,
-      f'all of its coordinates lie within {_PIXELS:g} and reach down to'
-      f' {least:.3g}. Expected pixels, or fractions of the picture from 0 to 1:'
-      ' OpenPose writes these with --keypoint_scale 0 and 3.',
+      f'all coordinates are within {_MAX_FRACTION:g}, the lowest is {least:.3g}.'
+      ' Expected pixels, or fractions of the image from 0 to 1, as OpenPose'
+      ' writes them with --keypoint_scale 0 and 3.',
     )
   return True
 
 
-def agree(
+def agreed_img_shape(
   in_file: tuple[int, int] | None,
-  wanted: tuple[int, int] | None,
+  given: tuple[int, int] | None,
   where: str,
 ) -> tuple[int, int] | None:
-  """The size of the picture that file and user say, or None.
+  """Return the image size of the file or the one given by the user, or None.
 
   Raises:
-    ClipError: they say different ones.
+    ClipError: they differ.
   """
-  if in_file and wanted and tuple(in_file) != tuple(wanted):
-    raise arrays.clip_error(
+  if in_file and given and tuple(in_file) != tuple(given):
+    raise checks.ClipError(
       'img_shape',
       where,
-      f'its picture is {_size(in_file)} and --img_shape says {_size(wanted)}.'
-      ' Leave the flag out for this file.',
+      f'its images are {_size(in_file)}, but --img_shape={_size(given)}. Leave'
+      ' the flag out for this file.',
     )
-  return in_file or wanted
+  return in_file or given
 
 
 def _scaled(p: Person, scale: np.ndarray) -> Person:
@@ -329,4 +324,4 @@ def _scaled(p: Person, scale: np.ndarray) -> Person:
 
 
 def _size(img_shape: Sequence[int]) -> str:
-  return f'{img_shape[0]}x{img_shape[1]} (height x width)'
+  return f'{img_shape[0]}x{img_shape[1]}'

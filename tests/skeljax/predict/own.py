@@ -15,7 +15,7 @@ from skeljax.predict import checkpoint
 from skeljax.predict import fitting
 from skeljax.predict import mismatch
 from skeljax.predict import own_clips
-from skeljax.readers.pose_tools import clip_forms
+from skeljax.readers import clip_formats
 
 
 def narrow(config) -> config_dict.ConfigDict:
@@ -75,7 +75,7 @@ def fitted(loaded, path, ids) -> list[dict]:
   listed = own_clips.list_clips(
     path,
     'auto',
-    clip_forms.ReadOptions(),
+    clip_formats.ReadOptions(),
     max_persons=expected.max_persons_in_frame,
   )
   found = [fitting.fit(c, expected) for c in listed if c.id in ids]

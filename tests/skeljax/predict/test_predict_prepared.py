@@ -14,7 +14,7 @@ from data_prep import sources
 from skeljax.datasets import prepared
 from skeljax.predict import fitting
 from skeljax.predict import own_clips
-from skeljax.readers.pose_tools import clip_forms
+from skeljax.readers import clip_formats
 from tests.skeljax.predict import own
 
 
@@ -59,7 +59,7 @@ def test_files_of_a_pose_tool_become_the_records_of_the_prepared_dataset(
   dataset = prepared.open_dataset(str(tmp_path / 'prepared'), 'own')
   config = own.narrow(stgcn_mmaction1x.get_config('dims=2'))
   loaded = own.untrained(config, dataset.spec)
-  read = clip_forms.ReadOptions(img_shape=(240, 320))
+  read = clip_formats.ReadOptions(img_shape=(240, 320))
   found = []
   for name in names[2:]:
     [clip] = own_clips.list_clips(str(tmp_path / name), 'auto', read)

@@ -15,7 +15,7 @@ from skeljax.datasets.spec import DataSpec
 from skeljax.predict import fitting
 from skeljax.predict import mismatch
 from skeljax.predict import own_clips
-from skeljax.readers.pose_tools import clip_forms
+from skeljax.readers import clip_formats
 
 FRAMES = 5
 # A body in metres, about 0.5 from its middle.
@@ -96,7 +96,7 @@ def fit(loaded, path, **options):
     is_assumed=loaded.is_assumed,
     max_persons=0 if takes_volumes else loaded.spec.num_persons,
   )
-  read = clip_forms.ReadOptions(
+  read = clip_formats.ReadOptions(
     layout=options.pop('layout', ''), img_shape=options.pop('img_shape', None)
   )
   [clip] = own_clips.list_clips(path, 'auto', read)

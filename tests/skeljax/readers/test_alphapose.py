@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from skeljax import errors
-from skeljax.readers.pose_tools import clip_forms
+from skeljax.readers import clip_formats
 
 
 def result(x, image, num_joints=17, score=0.5, **fields):
@@ -33,8 +33,8 @@ def write(tmp_path, content, name='alphapose-results.json'):
 
 
 def read(path, **options):
-  return clip_forms.read_clip(
-    path, 'alphapose', clip_forms.ReadOptions(**options)
+  return clip_formats.read_clip(
+    path, 'alphapose', clip_formats.ReadOptions(**options)
   )
 
 
@@ -45,7 +45,7 @@ def fails(path, **options):
 
 
 def test_the_default_form_with_tracks(tmp_path):
-  # Nobody is seen in frame 1, so that the file does not have it; frame 10 does
+  # Frame 1 has no person, so it is not in the file; frame 10 does
   # not come before frame 2.
   content = [
     result(10, '0.jpg', idx=3),
@@ -55,8 +55,8 @@ def test_the_default_form_with_tracks(tmp_path):
     result(14, '2.jpg', idx=3),
   ]
   path = write(tmp_path, content)
-  assert clip_forms.detect(path) == 'alphapose'
-  assert clip_forms.layout_of(path) == 'coco'
+  assert clip_formats.detect(path) == 'alphapose'
+  assert clip_formats.layout_of(path) == 'coco'
   item = read(path)
   assert item['total_frames'] == 11
   x = item['keypoint'][:, :, 0, 0]
@@ -102,20 +102,20 @@ def test_the_forms_with_openposes_joints(tmp_path, persons, numbers):
     for t in range(3)
   }
   path = write(tmp_path, content)
-  assert clip_forms.detect(path) == 'alphapose'
-  assert clip_forms.layout_of(path) == 'openpose-18'
+  assert clip_formats.detect(path) == 'alphapose'
+  assert clip_formats.layout_of(path) == 'openpose-18'
   item = read(path)
   np.testing.assert_array_equal(item['keypoint'][0, :, 0, 0], [10, 11, 12])
 
 
 def test_halpes_joints_begin_with_cocos(tmp_path):
   path = write(tmp_path, [result(10, '0.jpg', num_joints=136)])
-  assert clip_forms.layout_of(path) == ''
+  assert clip_formats.layout_of(path) == ''
   assert read(path)['keypoint'].shape == (1, 1, 136, 2)
   assert read(path, layout='coco')['keypoint'].shape == (1, 1, 17, 2)
 
 
-def test_unicode_names_of_pictures(tmp_path):
+def test_unicode_names_of_images(tmp_path):
   content = [result(10, '動画_0007.png'), result(11, '動画_0008.png')]
   assert read(write(tmp_path, content, '結果.json'))['total_frames'] == 2
 
@@ -125,15 +125,15 @@ def test_unicode_names_of_pictures(tmp_path):
   [
     ('[{"image_id": "0.jpg", "keyp', 'is not valid JSON'),
     ('"x"', "Expected AlphaPose's list of persons"),
-    ([], 'nobody is seen'),
-    ({}, 'nobody is seen'),
+    ([], 'no person'),
+    ({}, 'no person'),
     ([7], 'element 0: found 7'),
     ([{'image_id': '0.jpg'}], "Expected an object with 'image_id' and 'keyp"),
     ([result(1, 'a.jpg')], "the name 'a.jpg' has no frame number"),
     ([result(1, None)], "'image_id' is missing"),
     ([result(1, -3)], "'image_id' is -3"),
     ([result(1, '0.jpg'), result(1, '00.jpg')], 'frame 0 occurs twice'),
-    ([result(1, '0.jpg', keypoints=[1] * 50)], "'keypoints' holds 50 numbers"),
+    ([result(1, '0.jpg', keypoints=[1] * 50)], "'keypoints' has 50 numbers"),
     ([result(1, '0.jpg', keypoints=['1'] * 51)], 'Expected a list of numbers'),
     ([result(1, '0.jpg', idx='a')], "'idx' is 'a'"),
     (
@@ -153,5 +153,5 @@ def test_unicode_names_of_pictures(tmp_path):
 )
 def test_what_is_wrong_is_explained(tmp_path, content, words):
   path = write(tmp_path, content)
-  told = fails(path)
-  assert words in told and path in told
+  message = fails(path)
+  assert words in message and path in message

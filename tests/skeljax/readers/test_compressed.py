@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from skeljax import errors
-from skeljax.readers import clips
+from skeljax.readers import checks
 from skeljax.readers import compressed
 from skeljax.readers import skeleton_files
+from tests import items
 
 WHERE = "a.pkl, sample 'x'"
 
@@ -40,8 +41,6 @@ def test_persons_of_a_frame_keep_their_order_and_empty_frames_vanish():
   pixels, score = compressed.decompress_pose(
     np.array([1, 1, 4, 9, 9, 9]),
     skeletons_of([0.1, 0.9, 0.2, 0.5, 0.3, 0.4]),
-    None,
-    10,
   )
   expected = np.array([[0.1, 0.2, 0.5], [0.9, 0, 0.3], [0, 0, 0.4]])
   np.testing.assert_array_equal(score[..., 0], expected.astype(np.float16))
@@ -50,22 +49,11 @@ def test_persons_of_a_frame_keep_their_order_and_empty_frames_vanish():
   assert pixels.dtype == score.dtype == np.float16
 
 
-def test_without_squeeze_frames_keep_their_numbers():
-  _, score = compressed.decompress_pose(
-    np.array([1, 3]), skeletons_of([0.5, 0.25]), None, 5, squeeze=False
-  )
-  assert score[0, :, 0].tolist() == [0, 0.5, 0, 0.25, 0]
-  with pytest.raises(errors.UserError, match='reaches 3, and the clip has 3'):
-    compressed.decompress_pose(
-      np.array([1, 3]), skeletons_of([0.5, 0.25]), None, 3, squeeze=False
-    )
-
-
 def test_a_cut_sorts_every_frame_by_score_and_the_first_of_equals_wins():
   keypoint = skeletons_of([0.1, 0.5, 0.5, 0.2, 0.7])
   keypoint[:, 0, 0] = 1, 2, 3, 4, 5
   pixels, score = compressed.decompress_pose(
-    np.array([0, 0, 0, 6, 6]), keypoint, None, 9, max_persons=2
+    np.array([0, 0, 0, 6, 6]), keypoint, max_persons=2
   )
   assert pixels[:, :, 0, 0].tolist() == [[2, 5], [3, 4]]
   np.testing.assert_array_equal(
@@ -75,25 +63,24 @@ def test_a_cut_sorts_every_frame_by_score_and_the_first_of_equals_wins():
 
 def test_as_many_persons_as_are_wanted_are_not_sorted():
   _, score = compressed.decompress_pose(
-    np.array([0, 0]), skeletons_of([0.25, 0.5]), None, 1, max_persons=2
+    np.array([0, 0]), skeletons_of([0.25, 0.5]), max_persons=2
   )
   assert score[:, 0, 0].tolist() == [0.25, 0.5]
 
 
 def test_empty_places_never_win_over_persons():
   _, score = compressed.decompress_pose(
-    np.array([0, 0, 1]), skeletons_of([0.1, 0.2, -0.5]), None, 2, max_persons=1
+    np.array([0, 0, 1]), skeletons_of([0.1, 0.2, -0.5]), max_persons=1
   )
   assert score[0, :, 0].tolist() == [np.float16(0.2), -0.5]
 
 
-def test_boxes_are_cut_in_the_type_of_their_scores():
-  box_score = np.array([0.6, 0.5996, 0.61], np.float16)
-  pixels, _ = compressed.decompress_pose(
-    np.arange(3), skeletons_of([1, 2, 3]), box_score, 3, box_threshold=0.6
-  )
-  # float16 0.6 is 0.60009, and it is what 0.6 is compared as.
-  assert pixels[0, :, 0, 0].tolist() == [1, 3]
+def test_boxes_are_compared_in_the_dtype_of_their_scores():
+  # float16 0.6 is 0.60009, and 0.6 is compared as float16, too.
+  item = draw_item(box_score=np.array([0.6, 0.5996, 0.61] * 4, np.float16))
+  selection = compressed.Selection(valid_ratio=0.5, box_threshold=0.6)
+  _, mask = compressed.chosen_skeletons(item, selection, WHERE)
+  assert mask.tolist() == [True, False, True] * 4
 
 
 def test_everybody_is_there_when_nobody_is_cut():
@@ -124,8 +111,8 @@ def test_a_clip_without_a_box_above_the_threshold_is_empty():
   selection = compressed.Selection(valid_ratio=0.5)
   whole = compressed.decompress_item(item, selection, WHERE)
   assert whole['keypoint'].shape == (0, 0, 4, 2)
-  with pytest.raises(clips.ClipError) as caught:
-    clips.check_item(whole, layout=None, num_classes=1, path='a.pkl')
+  with pytest.raises(checks.ClipError) as caught:
+    items.check(whole, layout=None, num_classes=1, path='a.pkl')
   assert caught.value.kind == 'empty'
 
 
@@ -159,24 +146,24 @@ def test_whole_clips_are_not_taken_for_compressed_ones():
   [
     (dict(frame_inds=[0] * 12), "'frame_inds' is a list"),
     (dict(frame_inds=np.zeros((12, 1), int)), 'shape \\(12, 1\\)'),
-    (dict(frame_inds=np.zeros(12)), 'whole number a skeleton'),
+    (dict(frame_inds=np.zeros(12)), 'one integer per skeleton'),
     (dict(frame_inds=np.arange(12)[::-1]), 'is 10 at skeleton 1'),
     (dict(frame_inds=np.arange(12) - 1), 'is -1 at skeleton 0'),
     (
       dict(frame_inds=np.arange(11), box_score=np.ones(11)),
-      'with the 11 skeletons',
+      'Expected .11, joints, 3.',
     ),
     (dict(keypoint=np.zeros((12, 4, 2))), 'shape \\(12, 4, 2\\)'),
     (dict(keypoint=np.zeros((12, 12))), 'shape \\(12, 12\\)'),
     (dict(keypoint='none'), "'keypoint' is a str"),
     (dict(box_score=None), "'box_score' is missing"),
-    (dict(box_score=np.zeros(3)), 'one score for each skeleton'),
+    (dict(box_score=np.zeros(3)), 'one score per element'),
   ],
 )
 def test_parts_that_do_not_fit_are_explained(fields, words):
   selection = compressed.Selection(valid_ratio=0.1, box_threshold=0.5)
   item = draw_item(box_score=np.ones(12, np.float16)) | fields
-  with pytest.raises(clips.ClipError, match=words) as caught:
+  with pytest.raises(checks.ClipError, match=words) as caught:
     compressed.decompress_item(item, selection, WHERE)
   assert str(caught.value).startswith(WHERE)
 
@@ -185,7 +172,7 @@ def test_parts_that_do_not_fit_are_explained(fields, words):
   'fields, words',
   [
     (dict(valid=None), "'valid' is missing"),
-    (dict(valid={0.5: 3}), 'here for 0.7'),
+    (dict(valid={0.5: 3}), 'here 0.7'),
     (dict(valid=[3]), "'valid' is \\[3\\]"),
     (dict(valid={0.7: 'many'}), 'number of frames'),
     (dict(total_frames=0), "'total_frames' is 0"),
@@ -193,7 +180,7 @@ def test_parts_that_do_not_fit_are_explained(fields, words):
 )
 def test_a_ratio_that_cannot_be_taken_is_explained(fields, words):
   selection = compressed.Selection(valid_ratio=0.5, box_threshold=0.7)
-  with pytest.raises(clips.ClipError, match=words) as caught:
+  with pytest.raises(checks.ClipError, match=words) as caught:
     compressed.is_valid(draw_item(**fields), selection, WHERE)
   assert str(caught.value).startswith(WHERE)
 
@@ -214,8 +201,8 @@ def test_selections_that_mean_nothing_are_explained(values, words):
 def test_numbers_beyond_float16_are_found():
   item = draw_item(keypoint=np.full((12, 4, 3), 1e5, np.float32))
   whole = compressed.decompress_item(item, compressed.Selection(), WHERE)
-  with pytest.raises(clips.ClipError, match='65504'):
-    clips.check_item(whole, layout=None, num_classes=1, path='a.pkl')
+  with pytest.raises(checks.ClipError, match='65504'):
+    items.check(whole, layout=None, num_classes=1, path='a.pkl')
 
 
 def test_a_clip_has_a_file_of_its_own_or_a_bundle():
@@ -228,7 +215,7 @@ def test_a_clip_has_a_file_of_its_own_or_a_bundle():
   'sample_id', ['../x', '/etc/x', 'a/../../x', 'a\\..\\x']
 )
 def test_ids_do_not_lead_out_of_the_directory(sample_id):
-  with pytest.raises(errors.UserError, match='leads out of the directory'):
+  with pytest.raises(errors.UserError, match='outside of the directory'):
     skeleton_files.skeleton_file('d', sample_id, {})
 
 
@@ -246,8 +233,8 @@ class Hostile:
 @pytest.mark.parametrize(
   'value, words',
   [
-    (Hostile(), 'nothing was run'),
-    ([1, 2], 'holds a list'),
+    (Hostile(), 'nothing was executed'),
+    ([1, 2], 'contains a list'),
   ],
 )
 def test_files_of_skeletons_hold_a_dict_and_nothing_is_run(
@@ -271,8 +258,11 @@ def test_missing_and_damaged_files_of_skeletons_are_named(tmp_path):
 
 
 def test_a_clip_that_its_bundle_lacks_is_named():
-  for root, words in (({}, 'is not in it'), ({'x': 3}, 'is of type int')):
+  for root, words in (
+    ({}, 'the clip is missing'),
+    ({'x': 3}, 'the clip is a int'),
+  ):
     with pytest.raises(errors.UserError, match=words):
       skeleton_files.clip_of_bundle(root, 'x', 'part.pkl')
-  with pytest.raises(clips.ClipError, match="has no 'keypoint', only 'kp'"):
+  with pytest.raises(checks.ClipError, match="has no 'keypoint', only 'kp'"):
     compressed.clip_keypoint({'kp': 1}, WHERE)

@@ -10,8 +10,9 @@ import pytest
 from skeljax import errors
 from skeljax import readers
 from skeljax import skeletons
-from skeljax.readers import arrays
+from skeljax.readers import checks
 from skeljax.readers import kinetics_skeleton
+from tests import items
 
 LAYOUT = skeletons.get_layout(kinetics_skeleton.LAYOUT)
 
@@ -51,7 +52,7 @@ def test_positions_become_pixels_of_340_by_256(tmp_path):
   assert item['keypoint_score'].shape == (1, 1, 18)
   assert item['keypoint'][0, 0, 7].tolist() == [85, 128]
   assert item['keypoint_score'][0, 0, 7] == 0.75
-  record = readers.check_item(
+  record = items.check(
     {**item, 'label': 3}, layout=LAYOUT, num_classes=400, path='a.json'
   )
   assert record['keypoint'].dtype == record['keypoint_score'].dtype == 'float32'
@@ -61,8 +62,8 @@ def test_positions_too_large_are_left_to_the_check(tmp_path):
   with warnings.catch_warnings():
     warnings.simplefilter('error')
     item = read(tmp_path, clip([skeleton(1e300, 0.5, 0.75)]))
-  with pytest.raises(arrays.ClipError, match='infinity'):
-    readers.check_item(
+  with pytest.raises(checks.ClipError, match='infinity'):
+    items.check(
       {**item, 'label': 3}, layout=LAYOUT, num_classes=400, path='a.json'
     )
 
@@ -158,7 +159,7 @@ def test_every_coordinate_of_six_decimals_survives():
 
 
 def write_folder(folder, *, entries=None, splits=('train', 'val')):
-  """Two clips a split, one of which shows nobody."""
+  """Two clips per split, one of them without a person."""
   for split in splits:
     listed = {}
     for name, label, is_seen in ((f'-{split}0', 1, True), ('_ü', 0, False)):
@@ -176,25 +177,22 @@ def write_folder(folder, *, entries=None, splits=('train', 'val')):
     write(folder / f'kinetics_{split}_label.json', listed)
 
 
-def test_a_folder_gives_both_splits_without_clips_of_nobody(tmp_path):
+def test_clips_without_a_person_are_left_out_of_both_splits(tmp_path):
   write_folder(tmp_path)
-  found = pickle.loads(
-    pickle.dumps(kinetics_skeleton.read_annotations(tmp_path))
-  )
+  found = pickle.loads(pickle.dumps(kinetics_skeleton.read_dataset(tmp_path)))
   assert found.ids == ('-train0', '-val0')
   assert readers.protocol_splits(found, '') == (range(0, 1), range(1, 2))
-  assert found.label_names == ('abseiling', 'zumba')
-  item = found.items[1]
-  assert item['frame_dir'] == '-val0'
-  assert item['label'] == 1
-  readers.check_item(item, layout=LAYOUT, num_classes=2, path=found.path(1))
+  assert found.class_names == ('abseiling', 'zumba')
+  clip = found.clips[1]
+  assert (clip.id, clip.label) == ('-val0', 1)
+  readers.check_clip(clip, layout=LAYOUT, num_classes=2)
 
 
 def test_clips_that_are_listed_and_not_there_are_reported(tmp_path):
   gone = {'has_skeleton': True, 'label': 'zumba', 'label_index': 1}
   hidden = {'has_skeleton': False, 'label': 'zumba', 'label_index': 1}
-  write_folder(tmp_path, entries={'gone': gone, 'nobody': hidden})
-  found = kinetics_skeleton.read_annotations(tmp_path)
+  write_folder(tmp_path, entries={'gone': gone, 'empty': hidden})
+  found = kinetics_skeleton.read_dataset(tmp_path)
   assert found.unknown_ids == {'train': ('gone',), 'val': ('gone',)}
   with pytest.raises(errors.UserError, match='lists 1 ids .* has: gone'):
     readers.protocol_splits(found, '')
@@ -204,7 +202,7 @@ def test_clips_that_are_listed_and_not_there_are_reported(tmp_path):
 def test_classes_without_a_name_give_no_names(label, tmp_path):
   entry = {'has_skeleton': False, 'label': 'tap dancing', 'label_index': label}
   write_folder(tmp_path, entries={'x': entry})
-  assert kinetics_skeleton.read_annotations(tmp_path).label_names == ()
+  assert kinetics_skeleton.read_dataset(tmp_path).class_names == ()
 
 
 @pytest.mark.parametrize(
@@ -222,34 +220,34 @@ def test_classes_without_a_name_give_no_names(label, tmp_path):
 def test_entries_of_the_list_that_do_not_fit_are_named(entry, tmp_path):
   write_folder(tmp_path, entries={'odd': entry})
   with pytest.raises(errors.UserError, match="label.json, clip 'odd': expec"):
-    kinetics_skeleton.read_annotations(tmp_path)
+    kinetics_skeleton.read_dataset(tmp_path)
 
 
 def test_folders_that_do_not_fit_are_explained(tmp_path):
-  with pytest.raises(errors.UserError, match='Expected the folders kinetics_t'):
-    kinetics_skeleton.read_annotations(tmp_path)
+  with pytest.raises(errors.UserError, match='Expected kinetics_train and'):
+    kinetics_skeleton.read_dataset(tmp_path)
   write_folder(tmp_path, splits=('val',))
-  assert set(kinetics_skeleton.read_annotations(tmp_path).splits) == {'val'}
+  assert set(kinetics_skeleton.read_dataset(tmp_path).splits) == {'val'}
   write(tmp_path / 'kinetics_val' / 'more.json', clip([]))
-  with pytest.raises(errors.UserError, match='more.json: .* does not name'):
-    kinetics_skeleton.read_annotations(tmp_path)
+  with pytest.raises(errors.UserError, match='more.json: .* has no entry'):
+    kinetics_skeleton.read_dataset(tmp_path)
   write(tmp_path / 'kinetics_val_label.json', [])
   with pytest.raises(errors.UserError, match='lists no clips'):
-    kinetics_skeleton.read_annotations(tmp_path)
+    kinetics_skeleton.read_dataset(tmp_path)
   (tmp_path / 'kinetics_val_label.json').unlink()
   with pytest.raises(errors.UserError, match='val_label.json: cannot be read'):
-    kinetics_skeleton.read_annotations(tmp_path)
+    kinetics_skeleton.read_dataset(tmp_path)
 
 
 def test_a_label_that_the_list_contradicts_is_an_error(tmp_path):
   write_folder(tmp_path)
-  found = kinetics_skeleton.read_annotations(tmp_path)
+  found = kinetics_skeleton.read_dataset(tmp_path)
   write(
     tmp_path / 'kinetics_train/-train0.json',
     clip([skeleton(0.5, 0.5, 0.5)], label_index=7),
   )
-  with pytest.raises(arrays.ClipError, match='7 here and 1 in the list'):
-    _ = found.items[0]
+  with pytest.raises(checks.ClipError, match='7 here and 1 in the label file'):
+    _ = found.clips[0].read()
 
 
 def changed(**fields):
@@ -269,9 +267,9 @@ def with_skeleton(**fields):
     ('{"data": [', 'JSON', 'may have been cut short'),
     ('[]', 'JSON', "no list 'data'"),
     ({'data': {}}, 'JSON', "no list 'data'"),
-    (clip(), 'empty', 'nobody is seen in its 0 frames'),
-    (clip([], []), 'empty', 'nobody is seen in its 2 frames'),
-    (clip([skeleton(0.5, 0.5, 0)]), 'empty', 'nobody is seen'),
+    (clip(), 'empty', 'no person in its 0 frames'),
+    (clip([], []), 'empty', 'no person in its 2 frames'),
+    (clip([skeleton(0.5, 0.5, 0)]), 'empty', 'no person'),
     ({'data': ['frame']}, 'frame numbers', "'frame_index' is None"),
     (changed(frame_index=-1), 'frame numbers', "'frame_index' is -1"),
     (changed(frame_index=1.5), 'frame numbers', "'frame_index' is 1.5"),
@@ -287,7 +285,7 @@ def with_skeleton(**fields):
   ],
 )
 def test_damaged_clips_say_what_is_wrong(content, kind, words, tmp_path):
-  with pytest.raises(arrays.ClipError, match=words) as caught:
+  with pytest.raises(checks.ClipError, match=words) as caught:
     read(tmp_path, content)
   assert caught.value.kind == kind
   assert str(tmp_path / 'a.json') in str(caught.value)
@@ -317,7 +315,7 @@ def test_whatever_is_odd_is_a_clip_or_a_clip_error(tmp_path):
     path = write(tmp_path / 'a.json', json.dumps(content))
     try:
       item = kinetics_skeleton.read_clip(path)
-    except arrays.ClipError as error:
+    except checks.ClipError as error:
       assert str(path) in str(error)
       count += 1
     else:
@@ -329,7 +327,7 @@ def test_whatever_is_odd_is_a_clip_or_a_clip_error(tmp_path):
 def test_a_frame_that_occurs_twice_is_an_error(tmp_path):
   content = clip([skeleton(0.5, 0.5, 0.5)])
   content['data'] *= 2
-  with pytest.raises(arrays.ClipError, match='0 occurs more than once'):
+  with pytest.raises(checks.ClipError, match='0 occurs more than once'):
     read(tmp_path, content)
 
 

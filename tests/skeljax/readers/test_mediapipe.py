@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from skeljax import errors
-from skeljax import readers
 from skeljax import skeletons
-from skeljax.readers.pose_tools import clip_forms
+from skeljax.readers import clip_formats
+from tests import items
 
 LAYOUT = skeletons.get_layout('mediapipe')
 SHAPE = (200, 400)
@@ -44,8 +44,8 @@ def write(tmp_path, content, name='clip.json'):
 
 
 def read(path, **options):
-  return clip_forms.read_clip(
-    path, 'mediapipe', clip_forms.ReadOptions(**options)
+  return clip_formats.read_clip(
+    path, 'mediapipe', clip_formats.ReadOptions(**options)
   )
 
 
@@ -57,8 +57,8 @@ def fails(path, **options):
 
 def test_image_landmarks_become_pixels(tmp_path):
   path = write(tmp_path, [frame(0.25), None, frame(0.5)])
-  assert clip_forms.detect(path) == 'mediapipe'
-  assert clip_forms.layout_of(path) == 'mediapipe'
+  assert clip_formats.detect(path) == 'mediapipe'
+  assert clip_formats.layout_of(path) == 'mediapipe'
   item = read(path, img_shape=SHAPE)
   assert item['keypoint'].shape == (1, 3, 33, 2)
   np.testing.assert_array_equal(
@@ -68,7 +68,7 @@ def test_image_landmarks_become_pixels(tmp_path):
     item['keypoint_score'][0, :, 0], [0.75, 0, 0.75]
   )
   assert item['img_shape'] == SHAPE
-  record = readers.check_item(item, layout=LAYOUT, num_classes=None, path=path)
+  record = items.check(item, layout=LAYOUT, num_classes=None, path=path)
   assert record['keypoint'].shape == (1, 3, 33, 2)
 
 
@@ -79,11 +79,11 @@ def test_world_landmarks_stay_metres(tmp_path):
     item['keypoint'][0, :, 32], [[0.75, 1, -0.5], [1, 1, -0.5]]
   )
   assert 'keypoint_score' not in item
-  record = readers.check_item(item, layout=LAYOUT, num_classes=None, path=path)
+  record = items.check(item, layout=LAYOUT, num_classes=None, path=path)
   assert record['keypoint'].shape == (1, 2, 33, 3)
 
 
-def test_world_landmarks_are_tracked_by_their_place_in_the_picture(tmp_path):
+def test_world_landmarks_are_tracked_by_their_place_in_the_image(tmp_path):
   # Two persons of the same pose, who differ in their place alone, and whom the
   # second frame lists the other way round.
   near, far = frame(0.0)['pose_world_landmarks'][0], world_pose(0.0)
@@ -133,7 +133,7 @@ def test_every_dress_holds_the_same(tmp_path, dress, is_lines):
   else:
     path = write(tmp_path, content)
   if 'numbers' not in dress:
-    assert clip_forms.detect(path) == 'mediapipe'
+    assert clip_formats.detect(path) == 'mediapipe'
   item = read(path, img_shape=SHAPE)
   np.testing.assert_array_equal(
     item['keypoint'][0, :, [0, 32]], [[[100, 100]] * 2, [[200, 100]] * 2]
@@ -141,18 +141,18 @@ def test_every_dress_holds_the_same(tmp_path, dress, is_lines):
   np.testing.assert_array_equal(item['keypoint_score'], 0.75)
 
 
-@pytest.mark.parametrize('nobody', [None, [], {}, {'pose_landmarks': None}])
-def test_frames_in_which_nobody_is_seen(tmp_path, nobody):
-  path = write(tmp_path, [nobody, frame(0.25), nobody])
+@pytest.mark.parametrize('empty', [None, [], {}, {'pose_landmarks': None}])
+def test_frames_without_a_person(tmp_path, empty):
+  path = write(tmp_path, [empty, frame(0.25), empty])
   item = read(path, img_shape=SHAPE)
   np.testing.assert_array_equal(item['keypoint'][0, :, 0, 0], [0, 100, 0])
-  told = fails(write(tmp_path, [nobody, nobody]), img_shape=SHAPE)
-  assert 'nobody is seen in any of its 2 frames' in told
+  message = fails(write(tmp_path, [empty, empty]), img_shape=SHAPE)
+  assert 'no person in any of its 2 frames' in message
 
 
 def test_one_frame_is_a_clip(tmp_path):
   path = write(tmp_path, frame(0.25))
-  assert clip_forms.detect(path) == 'mediapipe'
+  assert clip_formats.detect(path) == 'mediapipe'
   keypoint = read(path, img_shape=SHAPE)['keypoint']
   np.testing.assert_array_equal(keypoint[0, :, 0, 0], [100])
 
@@ -171,17 +171,19 @@ def test_frame_numbers_where_there_are_some(tmp_path):
     [{'imageWidth': 400, 'imageHeight': 200, **frame(0.25)}],
   ],
 )
-def test_the_size_of_the_picture_may_be_in_the_file(tmp_path, content):
+def test_the_size_of_the_image_may_be_in_the_file(tmp_path, content):
   path = write(tmp_path, content)
   item = read(path)
   np.testing.assert_array_equal(item['keypoint'][0, 0, 0], [100, 100])
   assert item['img_shape'] == (200, 400)
-  assert '--img_shape says 9x9' in fails(path, img_shape=(9, 9))
+  assert '--img_shape=9x9' in fails(path, img_shape=(9, 9))
 
 
-def test_image_landmarks_need_the_size_of_the_picture(tmp_path):
-  told = fails(write(tmp_path, [frame(0.25)]))
-  assert 'fractions of a picture' in told and '--img_shape=1080x1920' in told
+def test_image_landmarks_need_the_image_size(tmp_path):
+  message = fails(write(tmp_path, [frame(0.25)]))
+  assert (
+    'fractions of an image' in message and '--img_shape=1080x1920' in message
+  )
 
 
 def test_landmarks_without_a_visibility_have_the_score_1(tmp_path):
@@ -192,22 +194,26 @@ def test_landmarks_without_a_visibility_have_the_score_1(tmp_path):
 
 def test_the_kind_of_bare_landmarks_is_checked(tmp_path):
   image = write(tmp_path, [BARE, BARE])
-  told = fails(image, coordinates='world')
-  assert 'look like image landmarks' in told and '--coordinates=image' in told
+  message = fails(image, coordinates='world')
+  assert (
+    'look like image landmarks' in message and '--coordinates=image' in message
+  )
   world = write(tmp_path, [world_pose(0.5)] * 2, 'world.json')
-  told = fails(world, img_shape=SHAPE)
-  assert 'look like world landmarks' in told and '--coordinates=world' in told
+  message = fails(world, img_shape=SHAPE)
+  assert (
+    'look like world landmarks' in message and '--coordinates=world' in message
+  )
   assert read(world, coordinates='world')['keypoint'].shape == (1, 2, 33, 3)
 
 
 def test_the_other_kind_is_named_where_one_is_missing(tmp_path):
   path = write(tmp_path, [{'pose_world_landmarks': [world_pose(0.5)]}])
-  told = fails(path, img_shape=SHAPE)
-  assert 'has world landmarks and no image landmarks' in told
-  assert '--coordinates=world' in told
+  message = fails(path, img_shape=SHAPE)
+  assert 'has world landmarks and no image landmarks' in message
+  assert '--coordinates=world' in message
   path = write(tmp_path, [{'pose_landmarks': [BARE]}])
   assert 'has image landmarks and no world' in fails(path, coordinates='world')
-  assert 'Expected image or world' in fails(path, coordinates='pixel')
+  assert 'expected image or world' in fails(path, coordinates='pixel')
 
 
 def with_landmark(value):
@@ -219,7 +225,7 @@ def with_landmark(value):
   [
     ('[{"pose_landmarks": [[{"x": 0.5', 'is not valid JSON'),
     ('{"pose_landmarks": []}\n{"pose_land\n', 'is not valid JSON'),
-    ('3', 'Expected a list with an entry for each frame'),
+    ('3', 'Expected a list with one entry per frame'),
     ([3], 'found 3. Expected the landmarks of a frame, or null'),
     ([{'hands': []}], "Expected an object with 'pose_landmarks'"),
     ([{'frame': -1, **frame(0.5)}], "'frame' is -1"),
@@ -229,25 +235,25 @@ def with_landmark(value):
       [{'frame': 1, **frame(0.5)}, {'frame': 10**9, **frame(0.5)}],
       'frame 1000000000 follows frame 1',
     ),
-    ([{'pose_landmarks': [BARE[:32]]}], '32 of them. Expected 33'),
-    ([{'pose_landmarks': [3]}], 'no list. Expected 33'),
+    ([{'pose_landmarks': [BARE[:32]]}], '32 landmarks. Expected the 33'),
+    ([{'pose_landmarks': [3]}], 'no list. Expected the 33'),
     ([{'pose_landmarks': 3}], 'found 3. Expected the landmarks of the persons'),
-    ([{'pose_landmarks': {'points': []}}], 'no list. Expected 33'),
+    ([{'pose_landmarks': {'points': []}}], 'no list. Expected the 33'),
     (with_landmark({'x': 1}), "Expected a landmark with 'x', 'y'"),
     (with_landmark([1, 2]), "Expected a landmark with 'x', 'y'"),
     (with_landmark(landmark('1', 2, 3)), 'Expected a list of numbers'),
-    (with_landmark(landmark(float('inf'), 2, 3)), 'lies at infinity'),
+    (with_landmark(landmark(float('inf'), 2, 3)), 'is infinite'),
     (
       {'width': '400', 'height': 200, 'frames': []},
-      "the width of the picture is '400'",
+      "the image width is '400'",
     ),
-    ([[[[[[BARE]]]]]], '1 of them. Expected 33'),
+    ([[[[[[BARE]]]]]], '1 landmarks. Expected the 33'),
   ],
 )
 def test_what_is_wrong_is_explained(tmp_path, content, words):
   path = write(tmp_path, content)
-  told = fails(path, img_shape=SHAPE)
-  assert words in told and path in told
+  message = fails(path, img_shape=SHAPE)
+  assert words in message and path in message
 
 
 def test_null_coordinates_are_joints_that_were_not_found(tmp_path):
@@ -259,4 +265,4 @@ def test_null_coordinates_are_joints_that_were_not_found(tmp_path):
 
 def test_unicode_names(tmp_path):
   path = write(tmp_path, [frame(0.25)], 'ゆっくり歩く.json')
-  assert clip_forms.detect(path) == 'mediapipe'
+  assert clip_formats.detect(path) == 'mediapipe'

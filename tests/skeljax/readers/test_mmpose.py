@@ -7,7 +7,7 @@ import pytest
 
 from skeljax import errors
 from skeljax import skeletons
-from skeljax.readers.pose_tools import clip_forms
+from skeljax.readers import clip_formats
 
 COCO_NAMES = [
   name.replace(' ', '_') for name in skeletons.LAYOUTS['coco'].joints
@@ -52,7 +52,9 @@ def write(tmp_path, content, name='clip.json'):
 
 
 def read(path, **options):
-  return clip_forms.read_clip(path, 'mmpose', clip_forms.ReadOptions(**options))
+  return clip_formats.read_clip(
+    path, 'mmpose', clip_formats.ReadOptions(**options)
+  )
 
 
 def fails(path, **options):
@@ -64,8 +66,8 @@ def fails(path, **options):
 def test_the_frames_of_the_inferencer(tmp_path):
   content = video([instance(10), instance(400)], [], [instance(402)])
   path = write(tmp_path, content)
-  assert clip_forms.detect(path) == 'mmpose'
-  assert clip_forms.layout_of(path) == 'coco'
+  assert clip_formats.detect(path) == 'mmpose'
+  assert clip_formats.layout_of(path) == 'coco'
   item = read(path)
   np.testing.assert_array_equal(
     item['keypoint'][:, :, 16, 0], [[26, 0, 0], [416, 0, 418]]
@@ -81,8 +83,8 @@ def test_the_predictions_of_the_demos_are_the_same(tmp_path):
   names = {str(v): name for v, name in enumerate(COCO_NAMES)}
   meta = {'dataset_name': 'coco', 'keypoint_id2name': names}
   path = write(tmp_path, {'meta_info': meta, 'instance_info': frames})
-  assert clip_forms.detect(path) == 'mmpose'
-  assert clip_forms.layout_of(path) == 'coco'
+  assert clip_formats.detect(path) == 'mmpose'
+  assert clip_formats.layout_of(path) == 'coco'
   plain = read(write(tmp_path, frames, 'plain.json'))
   np.testing.assert_array_equal(read(path)['keypoint'], plain['keypoint'])
 
@@ -90,7 +92,7 @@ def test_the_predictions_of_the_demos_are_the_same(tmp_path):
 def test_17_joints_of_another_name_are_not_taken_for_cocos(tmp_path):
   meta = {'keypoint_id2name': {str(v): f'paw_{v}' for v in range(17)}}
   content = {'meta_info': meta, 'instance_info': video([instance(10)])}
-  assert clip_forms.layout_of(write(tmp_path, content)) == ''
+  assert clip_formats.layout_of(write(tmp_path, content)) == ''
 
 
 def test_frames_may_come_in_any_order(tmp_path):
@@ -101,17 +103,17 @@ def test_frames_may_come_in_any_order(tmp_path):
   )
 
 
-def test_a_picture_is_a_clip_of_one_frame_and_a_folder_a_clip(tmp_path):
+def test_an_image_is_a_clip_of_one_frame_and_a_folder_a_clip(tmp_path):
   folder = tmp_path / 'frames'
   folder.mkdir()
   write(folder, [instance(10)], 'img_00009.json')
   write(folder, [instance(12)], 'img_00010.json')
-  assert clip_forms.detect(str(folder)) == 'mmpose'
-  assert clip_forms.layout_of(str(folder)) == 'coco'
+  assert clip_formats.detect(str(folder)) == 'mmpose'
+  assert clip_formats.layout_of(str(folder)) == 'coco'
   keypoint = read(str(folder))['keypoint']
   np.testing.assert_array_equal(keypoint[0, :, 0, 0], [10, 12])
   one = str(folder / 'img_00010.json')
-  assert clip_forms.detect(one) == 'mmpose'
+  assert clip_formats.detect(one) == 'mmpose'
   np.testing.assert_array_equal(read(one)['keypoint'][0, :, 0, 0], [12])
 
 
@@ -130,10 +132,10 @@ def test_poses_in_3d_have_no_scores(tmp_path):
   item = read(write(tmp_path, video([one])))
   assert item['keypoint'].shape == (1, 1, 17, 3)
   assert 'keypoint_score' not in item
-  # Metres are no fractions of a picture, nor are the joints those of COCO.
+  # Metres are no fractions of an image, nor are the joints those of COCO.
   one['keypoints'] = [[0.1 * v, -0.2, 0.3] for v in range(17)]
   path = write(tmp_path, video([one]))
-  assert clip_forms.layout_of(path) == ''
+  assert clip_formats.layout_of(path) == ''
   item = read(path, img_shape=(480, 640))
   np.testing.assert_array_equal(
     item['keypoint'][0, 0, 3], np.float32([0.3, -0.2, 0.3])
@@ -143,7 +145,7 @@ def test_poses_in_3d_have_no_scores(tmp_path):
 @pytest.mark.parametrize('num_joints', [26, 133, 136])
 def test_cocos_joints_of_more_are_taken_when_asked_for(tmp_path, num_joints):
   path = write(tmp_path, video([instance(10, num_joints)]))
-  assert clip_forms.layout_of(path) == ''
+  assert clip_formats.layout_of(path) == ''
   assert read(path)['keypoint'].shape == (1, 1, num_joints, 2)
   item = read(path, layout='coco')
   np.testing.assert_array_equal(item['keypoint'][0, 0, :, 0], np.arange(10, 27))
@@ -168,8 +170,8 @@ def test_coco_annotations_are_the_frames_of_a_video(tmp_path):
     'categories': [{'keypoints': COCO_NAMES}],
   }
   path = write(tmp_path, content)
-  assert clip_forms.detect(path) == 'mmpose'
-  assert clip_forms.layout_of(path) == 'coco'
+  assert clip_formats.detect(path) == 'mmpose'
+  assert clip_formats.layout_of(path) == 'coco'
   item = read(path)
   np.testing.assert_array_equal(
     item['keypoint'][0, :, 0], [[10, 100], [0, 0], [30, 100]]
@@ -178,11 +180,11 @@ def test_coco_annotations_are_the_frames_of_a_video(tmp_path):
   np.testing.assert_array_equal(item['keypoint_score'][0, :, 5], [1, 0, 1])
   assert item['img_shape'] == (480, 640)
   assert read(path, img_shape=(480, 640))['img_shape'] == (480, 640)
-  told = fails(path, img_shape=(1080, 1920))
-  assert 'its picture is 480x640' in told and '1080x1920' in told
+  message = fails(path, img_shape=(1080, 1920))
+  assert 'its images are 480x640' in message and '1080x1920' in message
 
 
-def test_frame_ids_of_coco_pictures_come_before_their_names(tmp_path):
+def test_frame_ids_of_coco_images_come_before_their_names(tmp_path):
   content = {
     'images': [image(1, '7.jpg', frame_id=0), image(2, '6.jpg', frame_id=1)],
     'annotations': [annotation(10, 1), annotation(20, 2)],
@@ -191,7 +193,7 @@ def test_frame_ids_of_coco_pictures_come_before_their_names(tmp_path):
   np.testing.assert_array_equal(keypoint[0, :, 0, 0], [10, 20])
 
 
-def test_pictures_without_anybody_are_frames(tmp_path):
+def test_images_without_a_person_are_frames(tmp_path):
   content = {
     'images': [image(i, f'{i}.jpg') for i in range(4)],
     'annotations': [annotation(10, 1)],
@@ -204,7 +206,7 @@ def test_coco_results(tmp_path):
   content = [annotation(10, 4, score=0.5), annotation(12, 5, score=0.5)]
   content[1]['keypoints'][2::3] = [0.25] * 17
   path = write(tmp_path, content)
-  assert clip_forms.detect(path) == 'mmpose'
+  assert clip_formats.detect(path) == 'mmpose'
   item = read(path)
   np.testing.assert_array_equal(item['keypoint'][0, :, 0, 0], [10, 12])
   np.testing.assert_array_equal(item['keypoint_score'][0, :, 0], [1, 0.25])
@@ -215,11 +217,11 @@ def test_coco_results(tmp_path):
   [
     ('[{"frame_id": 0, "instances": [', 'is not valid JSON'),
     ('', 'is not valid JSON'),
-    ('[' * 100_000, 'lists within lists deeper than'),
+    ('[' * 100_000, 'nested too deeply'),
     ('7', "Expected a list of frames, or an object with 'instance_info'"),
     ({}, "Expected a list of frames, or an object with 'instance_info'"),
-    ([], 'nobody is seen'),
-    (video([], []), 'nobody is seen in any of its 2 frames'),
+    ([], 'no person'),
+    (video([], []), 'no person in any of its 2 frames'),
     ([7], "element 0: found 7. Expected a frame, an object with 'frame_id'"),
     ([{'instances': []}], "'frame_id' is missing"),
     ([{'frame_id': -1, 'instances': []}], "'frame_id' is -1"),
@@ -242,7 +244,7 @@ def test_coco_results(tmp_path):
     ),
     (
       video([instance(1, keypoint_scores=[0] * 17)]),
-      'nobody is seen in any of its 1 frames',
+      'no person in any of its 1 frames',
     ),
     (video([instance(1, bbox=[[1, 2]])]), "'bbox' is a list of 1 lists"),
     (video([instance(1, track_id='a')]), "'track_id' is 'a'"),
@@ -257,7 +259,7 @@ def test_coco_results(tmp_path):
     ),
     (
       {'images': [], 'annotations': [annotation(1, -5)]},
-      "'image_id' is -5. Expected the number of the frame",
+      "'image_id' is -5. Expected the frame number",
     ),
     (
       {'images': [image(1, '1.jpg')], 'annotations': [annotation(1, 2)]},
@@ -276,16 +278,16 @@ def test_coco_results(tmp_path):
         'images': [image(1, '1.jpg'), image(2, '2.jpg', height=9)],
         'annotations': [],
       },
-      'its pictures have different sizes, (480, 640) and (9, 640)',
+      'its images have different sizes, (480, 640) and (9, 640)',
     ),
     (
       {'images': [image(1, '1.jpg', height=0)], 'annotations': []},
-      'the height of the picture is 0',
+      'the image height is 0',
     ),
     ({'images': 3, 'annotations': []}, "Expected lists 'images' and"),
     ({'images': [3], 'annotations': []}, "Expected an object with an 'id'"),
     ([annotation(1, 'x')], "'image_id' is 'x'"),
-    ([annotation(1, 1, keypoints=[1] * 50)], "'keypoints' holds 50 numbers"),
+    ([annotation(1, 1, keypoints=[1] * 50)], "'keypoints' has 50 numbers"),
     (
       [annotation(1, 1), {'image_id': 2}],
       'element 1: found an object with the',
@@ -294,8 +296,8 @@ def test_coco_results(tmp_path):
 )
 def test_what_is_wrong_is_explained(tmp_path, content, words):
   path = write(tmp_path, content)
-  told = fails(path)
-  assert words in told and path in told
+  message = fails(path)
+  assert words in message and path in message
 
 
 def test_null_and_nan_are_joints_that_were_not_found(tmp_path):
@@ -328,11 +330,11 @@ def test_deep_lists_within_a_value(tmp_path):
 def test_a_unicode_name_and_a_byte_order_mark(tmp_path):
   text = '\ufeff' + json.dumps(video([instance(10)]))
   path = write(tmp_path, text, 'Kniebeuge – 深蹲.json')
-  assert clip_forms.detect(path) == 'mmpose'
+  assert clip_formats.detect(path) == 'mmpose'
   assert read(path)['keypoint'].shape == (1, 1, 17, 2)
 
 
 def test_text_that_is_not_utf8(tmp_path):
   path = tmp_path / 'clip.json'
   path.write_bytes(b'[{"frame_id": 0, "name": "\xff\xfe"}]')
-  assert 'is not a text file in UTF-8' in fails(str(path))
+  assert 'is not a UTF-8 text file' in fails(str(path))

@@ -12,12 +12,13 @@ from skeljax import errors
 from skeljax import readers
 from skeljax import skeletons
 from skeljax.datasets import normalize_3d
-from skeljax.readers import arrays
+from skeljax.readers import checks
 from skeljax.readers import ntu_skeleton
 from skeljax.readers import ntu_splits
 from tests import recordings
 
 LAYOUT = skeletons.get_layout('nturgb+d')
+NAMES = tuple(f'action {i}' for i in range(60))
 GOLDEN = pathlib.Path(__file__).parent / 'golden' / 'ntu_persons.npz'
 GOLDEN_SEED = 5
 
@@ -131,7 +132,9 @@ def test_persons_are_those_of_pyskl_bit_by_bit(kind, tmp_path):
   golden = np.load(GOLDEN)[f'pyskl_{kind}']
   path = recordings.write(tmp_path, frames=recordings.draw(kind, GOLDEN_SEED))
   if not len(golden):
-    with pytest.raises(arrays.ClipError, match='none that is a person to pys'):
+    with pytest.raises(
+      checks.ClipError, match='none is a person with denoise=pys'
+    ):
       ntu_skeleton.read_clip(path, 'pyskl')
     return
   keypoint = ntu_skeleton.read_clip(path, 'pyskl')['keypoint']
@@ -179,12 +182,11 @@ def test_splits_and_labels_come_from_the_names(tmp_path):
   (tmp_path / 'README.txt').write_text('Not a recording.')
   (tmp_path / '._S001C001P001R001A001.skeleton').write_text('of macOS')
   (tmp_path / 'more' / 'round').symlink_to(tmp_path)
-  found = ntu_skeleton.read_annotations(tmp_path)
+  found = ntu_skeleton.read_dataset(tmp_path, class_names_60=NAMES)
   ids = sorted(name[-20:] for name in clips)
   assert list(found.ids) == ids
-  assert [item['label'] for item in found.items] == [0, 59, 11, 10]
-  assert len(found.label_names) == 60
-  assert found.label_names[10] == 'reading'
+  assert [clip.label for clip in found.clips] == [0, 59, 11, 10]
+  assert found.class_names == NAMES
   assert readers.protocols(list(found.splits)) == {
     'ntu60_xsub': ('ntu60_xsub_train', 'ntu60_xsub_val'),
     'ntu60_xview': ('ntu60_xview_train', 'ntu60_xview_val'),
@@ -204,9 +206,9 @@ def test_ntu120_joins_where_there_are_actions_beyond_60(tmp_path):
     'S032C003P106R002A120',  # the other way round
   ):
     recordings.write(tmp_path, name)
-  found = ntu_skeleton.read_annotations(tmp_path)
+  found = ntu_skeleton.read_dataset(tmp_path, class_names_60=NAMES)
   splits = found.splits
-  assert not found.label_names  # 60 or 120: the choice of splits decides.
+  assert not found.class_names  # 60 or 120: it depends on the split.
   assert splits['ntu60_xsub_train'] == (0,)
   assert splits['ntu60_xview_val'] == (0,)
   assert splits['ntu120_xsub_train'] == (0, 1)
@@ -227,26 +229,23 @@ def test_excluded_recordings_are_left_out(tmp_path):
   )
   exclude = ntu_splits.load_exclude_list(listing)
   assert exclude == {gone, also, 'S009C001P001R001A009'}
-  found = ntu_skeleton.read_annotations(tmp_path, exclude=exclude)
+  found = ntu_skeleton.read_dataset(tmp_path, exclude=exclude)
   assert found.ids == (kept,)
-  found = ntu_skeleton.read_annotations(
+  found = ntu_skeleton.read_dataset(
     tmp_path, exclude=[f'{gone}.skeleton', f'{also}\n']
   )
   assert found.ids == (kept,)
-  with pytest.raises(errors.UserError, match='names all 3 recordings'):
-    ntu_skeleton.read_annotations(tmp_path, exclude=[kept, gone, also])
+  with pytest.raises(errors.UserError, match='contains all 3 recordings'):
+    ntu_skeleton.read_dataset(tmp_path, exclude=[kept, gone, also])
 
 
 def test_items_are_read_only_when_asked_for_and_travel_to_workers(tmp_path):
   recordings.write(tmp_path)
   recordings.write(tmp_path, 'S001C001P001R001A001', content='damaged')
-  found = ntu_skeleton.read_annotations(tmp_path, denoise='mmaction0x')
-  item = pickle.loads(pickle.dumps(found)).items[1]
-  assert item['frame_dir'] == recordings.NAME
-  assert item['label'] == 12
-  record = readers.check_item(
-    item, layout=LAYOUT, num_classes=60, path=found.path(1)
-  )
+  found = ntu_skeleton.read_dataset(tmp_path, denoise='mmaction0x')
+  clip = pickle.loads(pickle.dumps(found)).clips[1]
+  assert (clip.id, clip.label) == (recordings.NAME, 12)
+  record = readers.check_clip(clip, layout=LAYOUT, num_classes=60)
   assert record['keypoint'].shape == (2, 3, 25, 3)
 
 
@@ -267,7 +266,7 @@ def test_names_that_do_not_fit_are_named(name, tmp_path):
   recordings.write(tmp_path)
   recordings.write(tmp_path, name)
   with pytest.raises(errors.UserError) as caught:
-    ntu_skeleton.read_annotations(tmp_path)
+    ntu_skeleton.read_dataset(tmp_path)
   assert str(tmp_path / f'{name}.skeleton') in str(caught.value)
   # One file of any name can be read.
   item = ntu_skeleton.read_clip(tmp_path / f'{name}.skeleton')
@@ -278,9 +277,9 @@ def test_the_same_recording_in_two_folders_is_an_error(tmp_path):
   recordings.write(tmp_path / 'a')
   recordings.write(tmp_path / 'b')
   with pytest.raises(
-    errors.UserError, match=f'holds {recordings.NAME} twice: .*a/.*b/'
+    errors.UserError, match=f'contains {recordings.NAME} twice: .*a/.*b/'
   ):
-    ntu_skeleton.read_annotations(tmp_path)
+    ntu_skeleton.read_dataset(tmp_path)
 
 
 def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
@@ -295,16 +294,16 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
 
   monkeypatch.setattr(os, 'scandir', refuse)
   with pytest.raises(errors.UserError, match='/b cannot be read: Permission'):
-    ntu_skeleton.read_annotations(tmp_path)
+    ntu_skeleton.read_dataset(tmp_path)
 
 
 def test_folders_without_recordings_are_explained(tmp_path):
   with pytest.raises(errors.UserError, match='no .skeleton file. Unpack'):
-    ntu_skeleton.read_annotations(tmp_path)
+    ntu_skeleton.read_dataset(tmp_path)
   with pytest.raises(errors.UserError, match='There is no folder'):
-    ntu_skeleton.read_annotations(tmp_path / 'nowhere')
+    ntu_skeleton.read_dataset(tmp_path / 'nowhere')
   with pytest.raises(errors.UserError, match='one of mmaction1x, mmaction0x'):
-    ntu_skeleton.read_annotations(tmp_path, denoise='mine')
+    ntu_skeleton.read_dataset(tmp_path, denoise='mine')
 
 
 def test_is_clip_goes_by_the_ending(tmp_path):

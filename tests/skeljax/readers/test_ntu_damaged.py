@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from skeljax import readers
 from skeljax import skeletons
-from skeljax.readers import arrays
+from skeljax.readers import checks
 from skeljax.readers import ntu_skeleton
+from tests import items
 from tests import recordings
 
 LAYOUT = skeletons.get_layout('nturgb+d')
@@ -34,7 +34,7 @@ def replaced(line, by, num_frames=2):
     (replaced(2, 'one'), 'skeleton file', "line 2 is 'one'.*number of bodies"),
     (replaced(2, '1.0'), 'skeleton file', "line 2 is '1.0'"),
     (replaced(2, '-1'), 'skeleton file', "line 2 is '-1'"),
-    (replaced(3, 'nobody 0 1'), 'skeleton file', "line 3 is 'nobody.*a body"),
+    (replaced(3, 'body 0 1'), 'skeleton file', "line 3 is 'body.*a body"),
     (replaced(3, ''), 'skeleton file', "line 3 is ''"),
     (replaced(4, '20'), 'skeleton file', "line 4 is '20'.*25, the number of j"),
     (replaced(5, '1 2'), 'skeleton file', "line 5 is '1 2'.*x, y and z first"),
@@ -59,14 +59,14 @@ def replaced(line, by, num_frames=2):
 def test_damaged_files_say_which_line_is_wrong(text, kind, words, tmp_path):
   path = recordings.write(tmp_path, content=text)
   for denoise in ntu_skeleton.DENOISE:
-    with pytest.raises(arrays.ClipError, match=words) as caught:
+    with pytest.raises(checks.ClipError, match=words) as caught:
       ntu_skeleton.read_clip(path, denoise)
     assert caught.value.kind == kind
     assert str(path) in str(caught.value)
 
 
 def test_a_missing_file_is_named(tmp_path):
-  with pytest.raises(arrays.ClipError, match='gone.skeleton: cannot be read'):
+  with pytest.raises(checks.ClipError, match='gone.skeleton: cannot be read'):
     ntu_skeleton.read_clip(tmp_path / 'gone.skeleton')
 
 
@@ -84,7 +84,8 @@ def test_negative_numbers_of_bodies_are_numbers(tmp_path):
 
 
 @pytest.mark.parametrize(
-  'value, words', [('nan', 'holds 2 NaN'), ('1e30', 'beyond it were lost')]
+  'value, words',
+  [('nan', 'contains 2 NaN'), ('1e30', 'larger values were lost')],
 )
 def test_numbers_that_cannot_be_kept_are_left_to_the_check(
   value, words, tmp_path
@@ -101,8 +102,8 @@ def test_numbers_that_cannot_be_kept_are_left_to_the_check(
   item = ntu_skeleton.read_clip(
     recordings.write(tmp_path, content='\n'.join(lines))
   )
-  with pytest.raises(arrays.ClipError, match=words):
-    readers.check_item(item, layout=LAYOUT, num_classes=None, path='x')
+  with pytest.raises(checks.ClipError, match=words):
+    items.check(item, layout=LAYOUT, num_classes=None, path='x')
 
 
 @pytest.mark.parametrize('kind', ['gaps', 'swapping'])
@@ -123,7 +124,7 @@ def test_any_damage_is_a_clip_or_an_error_that_names_the_file(kind, tmp_path):
     for denoise in ntu_skeleton.DENOISE:
       try:
         keypoint = ntu_skeleton.read_clip(path, denoise)['keypoint']
-      except arrays.ClipError as error:
+      except checks.ClipError as error:
         assert str(path) in str(error)
       else:
         assert keypoint.ndim == 4 and keypoint.shape[2:] == (25, 3)

@@ -69,5 +69,5 @@ def test_a_list_that_names_nothing_is_an_error(tmp_path):
   with pytest.raises(errors.UserError, match='missing.txt cannot be read'):
     ntu_splits.load_exclude_list(listing)
   listing.write_text('<html>Not found</html>')
-  with pytest.raises(errors.UserError, match='names no recording'):
+  with pytest.raises(errors.UserError, match='contains no name'):
     ntu_splits.load_exclude_list(listing)

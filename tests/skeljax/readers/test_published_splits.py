@@ -7,6 +7,7 @@ import pytest
 
 from skeljax import errors
 from skeljax import readers
+from skeljax.readers import annotation_pickle
 
 # Data set -> its splits, and --protocol -> (training, validation).
 PUBLISHED = {
@@ -56,7 +57,7 @@ def write(path, splits):
     annotations=annotations,
   )
   path.write_bytes(pickle.dumps(content))
-  return readers.read_annotations(path)
+  return annotation_pickle.read_dataset(path)
 
 
 @pytest.mark.parametrize('dataset', DATASETS)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from skeljax import errors
-from skeljax import readers
 from skeljax import skeletons
-from skeljax.readers import clips
+from skeljax.readers import annotation_pickle
+from skeljax.readers import checks
 from skeljax.readers import compressed
 from skeljax.readers import skeleton_files
 
@@ -18,7 +18,7 @@ _KEYPOINT = np.ones((1, 2, 17, 2), np.float16)
 def _dataset(tmp_path, items):
   path = tmp_path / 'a.pkl'
   path.write_bytes(pickle.dumps({'split': {}, 'annotations': items}))
-  return readers.read_annotations(path)
+  return annotation_pickle.read_dataset(path)
 
 
 def test_a_clip_can_be_read_in_another_process(tmp_path):
@@ -26,7 +26,7 @@ def test_a_clip_can_be_read_in_another_process(tmp_path):
   dataset = _dataset(tmp_path, [item])
   clip = pickle.loads(pickle.dumps(dataset.clips[0]))
   assert (clip.id, clip.label, clip.path) == ('x', 3, str(tmp_path / 'a.pkl'))
-  record = clips.check_clip(
+  record = checks.check_clip(
     clip, layout=skeletons.get_layout('coco'), num_classes=4
   )
   assert (record['id'], record['label']) == ('x', 3)

@@ -1,4 +1,4 @@
-"""What is written in the form of a pose tool is what is read from it."""
+"""Clips written in the format of a pose tool are read back unchanged."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 import numpy as np
 
-from skeljax.readers.pose_tools import clip_forms
+from skeljax.readers import clip_formats
 
 SHAPE = (480, 640)
 
@@ -106,13 +106,13 @@ FORMS = {writer: writer.__name__ for writer in WRITERS} | {coco: 'mmpose'}
   seed=st.integers(0, 1000),
 )
 def test_every_form_gives_back_what_was_written(writer, seen, first, seed):
-  # Somebody is seen in the first and in the last frame: AlphaPose says nothing
+  # The first and last frame have a person: AlphaPose says nothing
   # of frames without anybody.
   seen[0].add(2)
   seen[-1].add(3)
   rng = np.random.default_rng(seed)
   keypoint = rng.uniform(3, 480, (5, len(seen), 17, 2)).astype(np.float32)
-  # Whoever appears together is numbered by falling score.
+  # Persons of the same frame are numbered by decreasing score.
   surely = np.linspace(0.9, 0.1, 5)[:, None, None]
   score = (surely + rng.uniform(0, 0.1, keypoint.shape[:3])).astype(np.float32)
   score[1:, :, 3] = 0
@@ -128,9 +128,9 @@ def test_every_form_gives_back_what_was_written(writer, seen, first, seed):
   frames = {n: [(int(m), p) for m, p in frames[n]] for n in frames}
   with tempfile.TemporaryDirectory() as folder:
     path = writer(folder, frames)
-    options = clip_forms.ReadOptions(img_shape=SHAPE)
-    item = clip_forms.read_clip(path, FORMS[writer], options)
-    assert clip_forms.layout_of(path, FORMS[writer]) in (
+    options = clip_formats.ReadOptions(img_shape=SHAPE)
+    item = clip_formats.read_clip(path, FORMS[writer], options)
+    assert clip_formats.layout_of(path, FORMS[writer]) in (
       ('', 'coco') if writer is openpose else ('coco',)
     )
   order = list(dict.fromkeys(m for tracks in seen for m in sorted(tracks)))

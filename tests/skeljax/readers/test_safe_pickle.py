@@ -134,11 +134,11 @@ def test_object_arrays_hold_only_plain_objects(tmp_path):
 @pytest.mark.parametrize(
   'content, words',
   [
-    (b'Pid\n.', 'not a readable pickle'),
-    (b'\x80\x02\x82\x07.', 'not a readable pickle'),
-    (b'\x80\x63.', 'not a readable pickle'),
-    (b'hello, this is text\n', 'not a readable pickle'),
-    (b'\x80\x04.', 'not a readable pickle'),
+    (b'Pid\n.', 'is damaged or not a pickle'),
+    (b'\x80\x02\x82\x07.', 'is damaged or not a pickle'),
+    (b'\x80\x63.', 'is damaged or not a pickle'),
+    (b'hello, this is text\n', 'is damaged or not a pickle'),
+    (b'\x80\x04.', 'is damaged or not a pickle'),
     (b'', 'is empty. Get the file again'),
     (
       gzip.compress(b'x', mtime=0),
@@ -183,8 +183,8 @@ def test_the_words_for_a_file_cut_short(tmp_path):
   with pytest.raises(errors.UserError) as raised:
     safe_pickle.load(path)
   assert str(raised.value) == (
-    f'{path} ends in the middle of its data ({len(content) - 20} bytes): the'
-    ' file was cut short. Download or copy it again.'
+    f'{path} was cut short: it has {len(content) - 20} bytes. Download or copy'
+    ' it again.'
   )
 
 
@@ -213,14 +213,14 @@ def test_out_of_band_buffers_are_refused(tmp_path):
     pickle.dumps(np.arange(9), protocol=5, buffer_callback=buffers.append)
   )
   assert buffers
-  with pytest.raises(errors.UserError, match='not a readable pickle'):
+  with pytest.raises(errors.UserError, match='is damaged or not a pickle'):
     safe_pickle.load(path)
 
 
 def test_deep_nesting_is_an_error_and_no_crash(tmp_path):
   path = tmp_path / 'x.pkl'
   path.write_bytes(b'\x80\x02' + b']' * 100_000 + b'a' * 99_999 + b'.')
-  with pytest.raises(errors.UserError, match='not a readable pickle'):
+  with pytest.raises(errors.UserError, match='is damaged or not a pickle'):
     safe_pickle.load(path)
 
 

@@ -121,8 +121,8 @@ def test_a_track_sleeps_through_a_third_of_a_second_and_no_longer():
   two = [square(0), square(100)]
   one = [square(100)]
   for unseen, expected in (
-    (tracking.MAX_SLEEP, 0),
-    (tracking.MAX_SLEEP + 1, 2),
+    (tracking.MAX_MISSED, 0),
+    (tracking.MAX_MISSED + 1, 2),
   ):
     rows = track(two, *[one] * unseen, two)
     assert rows[-1] == [expected, 1]
@@ -136,7 +136,7 @@ def test_tracks_that_appear_together_are_numbered_by_score():
 
 
 def test_ids_of_the_tool_decide_where_everybody_has_one():
-  # They change places; only the ids tell.
+  # They swap positions; only the ids show it.
   rows = track(
     [square(0, track=7), square(50, track=3, score=0.4)],
     [square(0, track=3), square(50, track=7)],
@@ -167,7 +167,7 @@ def test_two_persons_of_a_frame_with_one_id_are_refused():
 
 
 def test_an_unknown_mode_is_refused():
-  with pytest.raises(errors.UserError, match='Expected one of oks, iou, none'):
+  with pytest.raises(errors.UserError, match='expected one of oks, iou, none'):
     track([square(0)], mode='sort')
 
 
@@ -180,7 +180,7 @@ def test_a_track_takes_the_first_row_that_is_free():
 
 
 def test_who_comes_back_finds_their_row_empty():
-  # Nobody takes the row of track 0 while it is not seen.
+  # The row of track 0 stays reserved while it is missing.
   assert tracking.rows([[0, 1], [1], [1, 2], [0, 1]]) == [
     [0, 1],
     [1],
@@ -197,7 +197,7 @@ def test_places_in_the_frame_stay_rows():
 
 
 def test_a_person_whom_tracking_loses_keeps_the_row():
-  # Somebody jumps beyond every similarity, beside another one who stays.
+  # One person jumps too far to match, the other one stays.
   stays = square(300, score=0.4)
   people = [[square(x), stays] for x in (0, 100, 200)]
   found = track(*people)

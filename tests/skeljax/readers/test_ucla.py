@@ -11,8 +11,10 @@ import pytest
 from skeljax import errors
 from skeljax import readers
 from skeljax import skeletons
-from skeljax.readers import arrays
+from skeljax.readers import annotation_pickle
+from skeljax.readers import checks
 from skeljax.readers import ucla_json
+from tests import items
 
 LAYOUT = skeletons.get_layout(ucla_json.LAYOUT)
 NAME = 'a08_s02_e01_v03'
@@ -44,16 +46,14 @@ def test_labels_and_splits_come_from_the_names(tmp_path):
   for name, label in labels.items():
     write(tmp_path, name, label=label)
   (tmp_path / 'README').write_text('not a clip')
-  found = pickle.loads(pickle.dumps(ucla_json.read_annotations(tmp_path)))
+  found = pickle.loads(pickle.dumps(ucla_json.read_dataset(tmp_path)))
   assert found.ids == tuple(labels)
-  assert [item['label'] for item in found.items] == [0, 5, 6, 7, 8, 9]
+  assert [clip.label for clip in found.clips] == [0, 5, 6, 7, 8, 9]
   assert readers.protocol_splits(found, 'xview') == ((0, 1, 4, 5), (2, 3))
-  assert len(found.label_names) == 10
-  assert found.label_names[6] == 'donning'
-  for position, item in enumerate(found.items):
-    readers.check_item(
-      item, layout=LAYOUT, num_classes=10, path=found.path(position)
-    )
+  assert len(found.class_names) == 10
+  assert found.class_names[6] == 'donning'
+  for clip in found.clips:
+    readers.check_clip(clip, layout=LAYOUT, num_classes=10)
 
 
 def test_names_give_the_labels_and_splits_of_the_annotation_file(tmp_path):
@@ -61,13 +61,13 @@ def test_names_give_the_labels_and_splits_of_the_annotation_file(tmp_path):
   path = pathlib.Path(folder) / 'nw_ucla_3d.pkl'
   if not path.exists():
     pytest.skip('SKELJAX_TEST_DATA names no folder with nw_ucla_3d.pkl')
-  known = readers.read_annotations(path)
-  for item in known.items:
+  known = annotation_pickle.read_dataset(path)
+  for item in (clip.read() for clip in known.clips):
     write(tmp_path, item['frame_dir'], label=item['label'] + 1)
-  found = ucla_json.read_annotations(tmp_path)
-  assert found.label_names == known.label_names
-  labels = dict(zip(known.ids, (item['label'] for item in known.items)))
-  assert {file.id: file.label for file in found.items.files} == labels
+  found = ucla_json.read_dataset(tmp_path)
+  assert found.class_names == known.class_names
+  labels = {clip.id: clip.label for clip in known.clips}
+  assert {clip.id: clip.label for clip in found.clips} == labels
   for split, positions in known.splits.items():
     ids = {found.ids[p] for p in found.splits[split]}
     assert ids == {known.ids[p] for p in positions}
@@ -76,9 +76,9 @@ def test_names_give_the_labels_and_splits_of_the_annotation_file(tmp_path):
 @pytest.mark.parametrize('label', [6, 9, '6', 7.5, True, [7]])
 def test_a_label_that_the_name_contradicts_is_an_error(label, tmp_path):
   write(tmp_path, label=label)
-  found = ucla_json.read_annotations(tmp_path)
-  with pytest.raises(arrays.ClipError, match='name of the file says 7'):
-    _ = found.items[0]
+  found = ucla_json.read_dataset(tmp_path)
+  with pytest.raises(checks.ClipError, match='file name means 7'):
+    _ = found.clips[0].read()
   # One file alone needs no label.
   ucla_json.read_clip(tmp_path / f'{NAME}.json')
 
@@ -87,7 +87,7 @@ def test_a_label_that_the_name_contradicts_is_an_error(label, tmp_path):
 def test_the_name_decides_where_the_label_agrees_or_is_missing(label, tmp_path):
   """Class 7 of ten is action 8: both numbers name it."""
   write(tmp_path, label=label)
-  assert ucla_json.read_annotations(tmp_path).items[0]['label'] == 6
+  assert ucla_json.read_dataset(tmp_path).clips[0].label == 6
 
 
 @pytest.mark.parametrize(
@@ -98,18 +98,20 @@ def test_names_that_do_not_fit_are_named(name, tmp_path):
   write(tmp_path)
   path = write(tmp_path, name)
   with pytest.raises(
-    errors.UserError, match='is no name of a Northw'
+    errors.UserError, match='is not the name of a Northw'
   ) as caught:
-    ucla_json.read_annotations(tmp_path)
+    ucla_json.read_dataset(tmp_path)
   assert str(path) in str(caught.value)
   assert ucla_json.read_clip(path)['keypoint'].shape == (1, 2, 20, 3)
 
 
 def test_folders_without_clips_are_explained(tmp_path):
-  with pytest.raises(errors.UserError, match='holds no .json file'):
-    ucla_json.read_annotations(tmp_path)
+  with pytest.raises(
+    errors.UserError, match='There is no folder .* with .json files'
+  ):
+    ucla_json.read_dataset(tmp_path)
   with pytest.raises(errors.UserError, match='There is no folder'):
-    ucla_json.read_annotations(tmp_path / 'nowhere')
+    ucla_json.read_dataset(tmp_path / 'nowhere')
 
 
 @pytest.mark.parametrize(
@@ -130,7 +132,7 @@ def test_folders_without_clips_are_explained(tmp_path):
 )
 def test_joints_that_do_not_fit_are_explained(skeletons, words, tmp_path):
   path = write(tmp_path, skeletons=skeletons)
-  with pytest.raises(arrays.ClipError, match=words) as caught:
+  with pytest.raises(checks.ClipError, match=words) as caught:
     ucla_json.read_clip(path)
   assert caught.value.kind == 'joints'
   assert str(path) in str(caught.value)
@@ -143,13 +145,13 @@ def test_joints_that_do_not_fit_are_explained(skeletons, words, tmp_path):
     ('{"skeletons": [[[1, 2', 'cut short'),
     ('[]', "no 'skeletons'"),
     ('{"label": 1}', "no 'skeletons'"),
-    ('[' * 100_000, 'deeper than any'),
+    ('[' * 100_000, 'nested too deeply'),
   ],
 )
 def test_damaged_files_are_named(text, words, tmp_path):
   path = write(tmp_path)
   path.write_text(text)
-  with pytest.raises(arrays.ClipError, match=words) as caught:
+  with pytest.raises(checks.ClipError, match=words) as caught:
     ucla_json.read_clip(path)
   assert str(path) in str(caught.value)
 
@@ -165,7 +167,7 @@ def test_whatever_is_odd_in_a_joint_is_a_clip_or_a_clip_error(tmp_path):
       path = write(tmp_path, skeletons=frames)
       try:
         item = ucla_json.read_clip(path)
-      except arrays.ClipError as error:
+      except checks.ClipError as error:
         assert str(path) in str(error)
       else:
         assert item['keypoint'].shape == (1, 2, 20, 3)
@@ -174,8 +176,8 @@ def test_whatever_is_odd_in_a_joint_is_a_clip_or_a_clip_error(tmp_path):
 def test_numbers_that_cannot_be_kept_are_left_to_the_check(tmp_path):
   frame = [[1e300, 0, float('nan')], *FRAME[1:]]
   item = ucla_json.read_clip(write(tmp_path, skeletons=[frame]))
-  with pytest.raises(arrays.ClipError, match='NaN'):
-    readers.check_item(item, layout=LAYOUT, num_classes=None, path='x')
+  with pytest.raises(checks.ClipError, match='NaN'):
+    items.check(item, layout=LAYOUT, num_classes=None, path='x')
 
 
 def test_is_clip_looks_at_the_beginning(tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from skeljax import errors
-from skeljax.readers.pose_tools import clip_forms
+from skeljax.readers import clip_formats
 
 
 def detection(x, num_joints=17, **fields):
@@ -46,8 +46,8 @@ def write_labels(folder, files):
 
 
 def read(path, **options):
-  return clip_forms.read_clip(
-    path, 'ultralytics', clip_forms.ReadOptions(**options)
+  return clip_formats.read_clip(
+    path, 'ultralytics', clip_formats.ReadOptions(**options)
   )
 
 
@@ -74,8 +74,8 @@ def test_the_summaries_of_all_frames(tmp_path, form):
     path = write(tmp_path, [json.dumps(frame, indent=2) for frame in FRAMES])
   else:
     path = write(tmp_path, FRAMES)
-  assert clip_forms.detect(path) == 'ultralytics'
-  assert clip_forms.layout_of(path) == 'coco'
+  assert clip_formats.detect(path) == 'ultralytics'
+  assert clip_formats.layout_of(path) == 'coco'
   item = read(path)
   # Person 0 is the first of the first frame: they are equally sure.
   np.testing.assert_array_equal(
@@ -93,9 +93,9 @@ def test_one_summary_is_a_clip_of_one_frame_and_a_folder_a_clip(tmp_path):
   folder.mkdir()
   one = write(folder, json.dumps([detection(10)], indent=2), 'video_2.json')
   write(folder, [detection(12)], 'video_3.json')
-  assert clip_forms.detect(one) == 'ultralytics'
+  assert clip_formats.detect(one) == 'ultralytics'
   assert read(one)['keypoint'].shape == (1, 1, 17, 2)
-  assert clip_forms.detect(str(folder)) == 'ultralytics'
+  assert clip_formats.detect(str(folder)) == 'ultralytics'
   keypoint = read(str(folder))['keypoint']
   np.testing.assert_array_equal(keypoint[0, :, 0, 0], [10, 12])
 
@@ -116,7 +116,7 @@ def test_joints_without_scores_have_the_score_1(tmp_path):
   assert (item['keypoint_score'] == 1).all()
 
 
-def test_normalised_summaries_need_the_size_of_the_picture(tmp_path):
+def test_normalised_summaries_need_the_image_size(tmp_path):
   one = detection(0)
   one['keypoints']['x'] = [0.25] * 17
   one['keypoints']['y'] = [0.5] * 17
@@ -146,8 +146,8 @@ def test_label_files(tmp_path, more, expected, size):
       'walk_10.txt': [line(0.51, first, size), line(0.11, second, size)],
     },
   )
-  assert clip_forms.detect(path) == 'ultralytics'
-  assert clip_forms.layout_of(path) == 'coco'
+  assert clip_formats.detect(path) == 'ultralytics'
+  assert clip_formats.layout_of(path) == 'coco'
   item = read(path, img_shape=(200, 400))
   assert item['keypoint'].shape == (2, 10, 17, 2)
   x = item['keypoint'][:, [0, 9], 0, 0]
@@ -160,10 +160,10 @@ def test_label_files(tmp_path, more, expected, size):
   assert not item['keypoint_score'][0, 1:9].any()
 
 
-def test_label_files_need_the_size_of_the_picture(tmp_path):
+def test_label_files_need_the_image_size(tmp_path):
   path = write_labels(tmp_path / 'labels', {'walk_1.txt': [line(0.1)]})
-  told = fails(path)
-  assert 'fractions of a picture' in told and '--img_shape' in told
+  message = fails(path)
+  assert 'fractions of an image' in message and '--img_shape' in message
 
 
 @pytest.mark.parametrize(
@@ -173,13 +173,13 @@ def test_label_files_need_the_size_of_the_picture(tmp_path):
     (line(0.1, '1 2 3'), 'line 1: has 59 values'),
     ('0 person', 'line 1: has 2 values. Expected numbers'),
     (line(0.1).replace('0.75', 'x', 1), 'Expected numbers'),
-    (line(0.1).replace('0.75', 'inf', 1), 'lies at infinity'),
+    (line(0.1).replace('0.75', 'inf', 1), 'is infinite'),
   ],
 )
 def test_a_wrong_line_is_explained(tmp_path, text, words):
   path = write_labels(tmp_path / 'labels', {'walk_1.txt': [text]})
-  told = fails(path, img_shape=(200, 400))
-  assert words in told and 'walk_1.txt' in told
+  message = fails(path, img_shape=(200, 400))
+  assert words in message and 'walk_1.txt' in message
 
 
 def test_empty_folders_and_files_without_number(tmp_path):
@@ -188,7 +188,7 @@ def test_empty_folders_and_files_without_number(tmp_path):
   path = write_labels(tmp_path / 'b', {'classes.txt': [line(0.1)]})
   assert "the name 'classes.txt' has no frame number" in fails(path)
   path = write_labels(tmp_path / 'c', {'walk_1.txt': []})
-  assert 'nobody is seen' in fails(path, img_shape=(200, 400))
+  assert 'no person' in fails(path, img_shape=(200, 400))
 
 
 @pytest.mark.parametrize(
@@ -196,10 +196,10 @@ def test_empty_folders_and_files_without_number(tmp_path):
   [
     ('[[{"name": "person", ', 'is not valid JSON'),
     ('[[]]\n[[{]]\n', 'is not valid JSON'),
-    ({}, 'Expected a list with a list for each frame'),
-    ([], 'nobody is seen'),
-    ([[], []], 'nobody is seen in any of its 2 frames'),
-    ([[], 7], 'frame 1: found 7. Expected the list of the persons of a frame'),
+    ({}, 'Expected a list with one list per frame'),
+    ([], 'no person'),
+    ([[], []], 'no person in any of its 2 frames'),
+    ([[], 7], 'frame 1: found 7. Expected the list of persons of a frame'),
     ([['x']], "Expected an object whose 'keypoints' have 'x' and 'y'"),
     ([[{'keypoints': [1, 2]}]], "whose 'keypoints' have 'x' and 'y'"),
     ([['[']], 'Expected an object whose'),
@@ -216,11 +216,11 @@ def test_empty_folders_and_files_without_number(tmp_path):
 )
 def test_what_is_wrong_is_explained(tmp_path, content, words):
   path = write(tmp_path, content)
-  told = fails(path)
-  assert words in told and path in told
+  message = fails(path)
+  assert words in message and path in message
 
 
 def test_unicode_names(tmp_path):
   path = write(tmp_path, FRAMES, 'ходьба 歩.json')
-  assert clip_forms.detect(path) == 'ultralytics'
+  assert clip_formats.detect(path) == 'ultralytics'
   assert read(path)['total_frames'] == 3

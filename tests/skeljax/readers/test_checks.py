@@ -8,7 +8,8 @@ import pytest
 from skeljax import errors
 from skeljax import readers
 from skeljax import skeletons
-from skeljax.readers import clips
+from skeljax.readers import checks
+from tests import items
 
 NTU = skeletons.get_layout('nturgb+d')
 COCO = skeletons.get_layout('coco')
@@ -35,7 +36,7 @@ def item_2d(**fields):
 
 
 def check(item, layout=NTU, num_classes=60, **options):
-  return readers.check_item(
+  return items.check(
     item, layout=layout, num_classes=num_classes, path='ntu.pkl', **options
   )
 
@@ -96,9 +97,9 @@ def test_stored_types(source, asked, stored):
 
 def test_common_type_of_a_data_set():
   half, single = np.ones(1, 'f2'), np.ones(1, 'f4')
-  assert clips.stored_dtype([half, half]) == 'float16'
-  assert clips.stored_dtype([half, single]) == 'float32'
-  assert clips.stored_dtype([np.ones(1, int)]) == 'float32'
+  assert checks.stored_dtype([half, half]) == 'float16'
+  assert checks.stored_dtype([half, single]) == 'float32'
+  assert checks.stored_dtype([np.ones(1, int)]) == 'float32'
 
 
 def put(value, place=(0, 2, 7, 1), dtype=np.float32):
@@ -113,8 +114,8 @@ def put(value, place=(0, 2, 7, 1), dtype=np.float32):
     (
       dict(keypoint=np.ones((4, 25, 3))),
       'shape',
-      r"'keypoint' has shape \(4, 25, 3\). Expected four axes \[persons,"
-      r' frames, joints, channels\]; one person still needs an axis',
+      r"'keypoint' has shape \(4, 25, 3\). Expected \[persons, frames,"
+      r' joints, channels\]; for one person use keypoint\[None\]',
     ),
     (
       dict(keypoint=np.ones((1, 4, 25, 5))),
@@ -130,19 +131,19 @@ def put(value, place=(0, 2, 7, 1), dtype=np.float32):
     (
       dict(keypoint=np.ones((1, 4, 34, 3))),
       'joints',
-      'No known layout has 34 joints: describe yours in a layout file',
+      'No known layout has 34 joints: describe yours in a file',
     ),
     (
       dict(keypoint=put(np.nan)),
       'NaN',
-      "'keypoint' holds 1 NaN, first at person 0, frame 2, joint 7. Missing"
+      "'keypoint' contains 1 NaN, first at person 0, frame 2, joint 7. Missing"
       ' joints must be zero: use numpy.nan_to_num',
     ),
     (
       dict(keypoint=put(np.inf, dtype=np.float16)),
       'overflow',
-      'holds infinity, first at person 0, frame 2, joint 7. float16 ends at'
-      ' 65504: numbers beyond it were lost when the file was written',
+      'contains infinity, first at person 0, frame 2, joint 7. float16 ends at'
+      ' 65504: larger values were lost when the file was written',
     ),
     (dict(keypoint=put(-np.inf)), 'infinity', 'Expected finite numbers'),
     (
@@ -153,15 +154,15 @@ def put(value, place=(0, 2, 7, 1), dtype=np.float32):
     (
       dict(keypoint=np.zeros((2, 4, 25, 3))),
       'empty',
-      r"'keypoint' holds nobody: its shape is \(2, 4, 25, 3\), and all of it is"
-      ' zero. Take the clip out of the splits',
+      r"'keypoint' of shape \(2, 4, 25, 3\) contains no person, only"
+      ' zeros. Take the clip out of the splits',
     ),
     (
       dict(keypoint=np.zeros((1, 0, 25, 3)), total_frames=0),
       'empty',
-      r'shape is \(1, 0, 25, 3\)',
+      r'shape \(1, 0, 25, 3\)',
     ),
-    (dict(keypoint=np.zeros((0, 4, 25, 3))), 'empty', 'holds nobody'),
+    (dict(keypoint=np.zeros((0, 4, 25, 3))), 'empty', 'contains no person'),
     (
       dict(keypoint=np.array([[1], [2, 3]], dtype=object)),
       'not numbers',
@@ -171,9 +172,9 @@ def put(value, place=(0, 2, 7, 1), dtype=np.float32):
     (dict(keypoint=np.array('x')), 'not numbers', 'dtype <U1'),
     (dict(label=60), 'label', 'is 60. Expected 0 to 59, as there are 60'),
     (dict(label=-1), 'label', 'is -1. Expected 0 to 59'),
-    (dict(label='sit'), 'label', "'label' is 'sit'. Expected a whole number"),
-    (dict(label=True), 'label', 'is True. Expected a whole number'),
-    (dict(label=1.0), 'label', 'is 1.0. Expected a whole number'),
+    (dict(label='sit'), 'label', "'label' is 'sit'. Expected an integer"),
+    (dict(label=True), 'label', 'is True. Expected an integer'),
+    (dict(label=1.0), 'label', 'is 1.0. Expected an integer'),
     (dict(label=None), 'label', "'label' is missing"),
     (
       dict(total_frames=5),
@@ -204,17 +205,17 @@ def test_refused_clips(fields, kind, words):
     (
       dict(keypoint_score=np.full((2, 4, 17), np.nan)),
       'NaN',
-      "'keypoint_score' holds 136 NaN, first at person 0, frame 0, joint 0",
+      "'keypoint_score' contains 136 NaN, first at person 0, frame 0, joint 0",
     ),
     (
       dict(keypoint=np.ones((2, 4, 17, 3))),
       'third channel',
-      'Scores belong to 2D keypoints: leave the third channel out',
+      'Scores belong to 2D keypoints: remove the third channel',
     ),
   ],
 )
 def test_refused_scores(fields, kind, words):
-  with pytest.raises(clips.ClipError, match=words) as raised:
+  with pytest.raises(checks.ClipError, match=words) as raised:
     check(item_2d(**fields), COCO)
   assert raised.value.kind == kind
 
@@ -222,16 +223,18 @@ def test_refused_scores(fields, kind, words):
 def test_float16_overflow_when_a_data_set_is_float16():
   item = item_3d(keypoint=put(70_000.0))
   assert check(item)['keypoint'].max() == 70_000
-  with pytest.raises(clips.ClipError, match='reaches 70000, beyond 65504, the'):
+  with pytest.raises(
+    checks.ClipError, match='reaches 70000, beyond 65504, the'
+  ):
     check(item, dtype='float16')
 
 
 def test_labels_without_a_known_number_of_classes():
   assert check(item_3d(label=np.int64(999)), num_classes=0)['label'] == 999
-  with pytest.raises(clips.ClipError, match='is -2. Expected 0 or more'):
+  with pytest.raises(checks.ClipError, match='is -2. Expected 0 or more'):
     check(item_3d(label=-2), num_classes=0)
   for label in (10**6, 2**70):
-    with pytest.raises(clips.ClipError, match='and less than 1,000,000'):
+    with pytest.raises(checks.ClipError, match='and less than 1,000,000'):
       check(item_3d(label=label), num_classes=0)
 
 
@@ -246,7 +249,7 @@ def with_third(third):
 def test_a_third_channel_that_looks_like_a_score_must_be_named():
   item, score = with_third(None)
   with pytest.raises(
-    clips.ClipError,
+    checks.ClipError,
     match='--third_channel=score or --third_channel=coordinate',
   ):
     check(item, COCO)
@@ -286,12 +289,8 @@ def test_unknown_meaning_of_the_third_channel():
 
 def test_compressed_kinetics_is_told_apart():
   item = dict(frame_dir='k', label=1, frame_inds=np.arange(3), total_frames=3)
-  with pytest.raises(clips.ClipError, match="no 'keypoint'.*Kinetics-400"):
+  with pytest.raises(checks.ClipError, match="no 'keypoint'.*Kinetics-400"):
     check(item)
-
-
-def test_an_id_from_the_file_keeps_its_key():
-  assert check(item_3d(filename='other'))['id'] == 'other'
 
 
 def moving(*speeds):
@@ -338,6 +337,6 @@ def test_half_precision_does_not_overflow_the_energy():
 
 
 def test_errors_can_be_pickled_like_other_exceptions():
-  error = clips.ClipError('a.pkl: holds NaN', 'NaN')
+  error = checks.ClipError('NaN', 'a.pkl', 'contains NaN')
   again = pickle.loads(pickle.dumps(error))
-  assert (str(again), again.kind) == ('a.pkl: holds NaN', 'NaN')
+  assert (str(again), again.kind) == ('a.pkl: contains NaN', 'NaN')

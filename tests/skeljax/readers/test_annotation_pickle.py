@@ -7,8 +7,7 @@ import pytest
 
 from skeljax import errors
 from skeljax import readers
-from skeljax.readers import annotations as annotations_lib
-from skeljax.readers import pickles
+from skeljax.readers import annotation_pickle
 
 
 def item(name, **fields):
@@ -22,7 +21,7 @@ def write(path, value):
 
 
 def read(tmp_path, value):
-  return readers.read_annotations(write(tmp_path / 'a.pkl', value))
+  return annotation_pickle.read_dataset(write(tmp_path / 'a.pkl', value))
 
 
 def data_set(split, names='abcd', **fields):
@@ -36,15 +35,15 @@ def test_splits_keep_the_order_of_the_annotations(tmp_path):
 
   assert list(result.ids) == ['a', 'b', 'c', 'd']
   assert readers.protocol_splits(result, 'xsub') == ((1, 3), (0, 2))
-  assert [i['frame_dir'] for i in result.items] == ['a', 'b', 'c', 'd']
-  assert result.label_names == ()
+  assert [c.read()['frame_dir'] for c in result.clips] == ['a', 'b', 'c', 'd']
+  assert result.class_names == ()
   assert not result.unknown_ids
-  assert result.path(3) == str(tmp_path / 'a.pkl')
+  assert result.clips[3].path == str(tmp_path / 'a.pkl')
 
 
-def test_items_may_be_dropped_one_by_one(tmp_path):
+def test_released_clips_stay_in_their_splits(tmp_path):
   result = read(tmp_path, data_set({'train': ['a'], 'val': ['b']}))
-  result.items[0] = None
+  result.release(0)
   assert result.ids[0] == 'a'
   assert readers.protocol_splits(result, '') == ((0,), (1,))
 
@@ -52,8 +51,8 @@ def test_items_may_be_dropped_one_by_one(tmp_path):
 def test_class_names_of_the_file(tmp_path):
   names = np.array(['sit', 'stand'])
   result = read(tmp_path, data_set({'train': ['a']}, label_names=names))
-  assert result.label_names == ('sit', 'stand')
-  assert read(tmp_path, data_set({}, label_names=None)).label_names == ()
+  assert result.class_names == ('sit', 'stand')
+  assert read(tmp_path, data_set({}, label_names=None)).class_names == ()
 
 
 def test_filename_of_the_first_annotation_decides_about_ids(tmp_path):
@@ -76,25 +75,25 @@ def test_one_plain_list_for_each_split(tmp_path):
   train = write(tmp_path / 'a.pkl', [item('a'), item('b')])
   val = write(tmp_path / 'b.pkl', [item('c', filename='x')])
   for source in (f'train={train},val={val}', {'train': train, 'val': val}):
-    result = readers.read_annotations(source)
+    result = annotation_pickle.read_dataset(source)
 
     assert list(result.ids) == ['a', 'b', 'x']
     train_positions, val_positions = readers.protocol_splits(result, '')
     assert (list(train_positions), list(val_positions)) == ([0, 1], [2])
-    assert [result.path(i) for i in range(3)] == [str(train)] * 2 + [str(val)]
+    assert [clip.path for clip in result.clips] == [str(train)] * 2 + [str(val)]
     assert result.source == f'{train} + {val}'
 
 
 def test_a_path_with_an_equals_sign_is_a_path(tmp_path, monkeypatch):
   write(tmp_path / 'lr=0.1', data_set({'train': ['a']}))
   monkeypatch.chdir(tmp_path)
-  assert readers.read_annotations('lr=0.1').paths == ('lr=0.1',)
+  assert annotation_pickle.read_dataset('lr=0.1').source == 'lr=0.1'
 
 
 @pytest.mark.parametrize('text', ['train=a.pkl,b.pkl', 'train=a,train=b'])
 def test_mistyped_list_of_files(text):
   with pytest.raises(errors.UserError, match=r'train=TRAIN.pkl,val=VAL.pkl'):
-    pickles.split_paths(text)
+    readers.split_paths(text)
 
 
 @pytest.mark.parametrize(
@@ -110,14 +109,10 @@ def test_mistyped_list_of_files(text):
   ],
 )
 def test_protocols(names, protocol, expected):
-  annotations = annotations_lib.Annotations(
-    items=[{}, {}],
-    ids=['a', 'b'],
+  annotations = readers.RawDataset(
+    clips=[readers.Clip(name, 0, 'x.pkl', dict) for name in 'ab'],
     splits={name: (0,) if 'train' in name else (1,) for name in names},
-    label_names=(),
-    unknown_ids={},
-    paths=('x.pkl',),
-    starts=(0,),
+    source='x.pkl',
   )
   assert readers.find_protocol(annotations, protocol) == expected
   assert readers.protocol_splits(annotations, protocol) == ((0,), (1,))
@@ -131,7 +126,7 @@ def test_protocols(names, protocol, expected):
       'xview',
       r"a.pkl has no protocol 'xview'. Choose --protocol=xsub or no --protocol"
       r' \(plain train and val\). Its splits are xsub_train, xsub_val, train,'
-      r' val; a protocol P needs P_train with P_val or P_test',
+      r' val; protocol P needs P_train with P_val or P_test',
     ),
     (
       {n: ['a'] for n in ('x_train', 'x_val', 'y_train', 'y_val')},
@@ -141,14 +136,14 @@ def test_protocols(names, protocol, expected):
     (
       {'training': ['a'], 'validation': ['b']},
       '',
-      'No two of its splits make a protocol. Its splits are training,'
+      'No two of its splits form a protocol. Its splits are training,'
       ' validation',
     ),
     (
       {'train': ['a', 'z', 'y', 'x', 'w'], 'val': ['b']},
       '',
       "a.pkl: split 'train' lists 4 ids that no annotation has: z, y, x and 1"
-      ' more. Take them out of the split, or add their annotations',
+      ' more. Remove them from the split, or add their annotations',
     ),
     ({'train': ['a'], 'val': []}, '', "split 'val' is empty"),
   ],
@@ -161,7 +156,9 @@ def test_splits_that_cannot_be_trained_on(tmp_path, split, protocol, words):
 
 def test_two_clips_of_one_id_in_a_split(tmp_path):
   value = data_set({'train': ['a'], 'val': ['b']}, names='abab')
-  with pytest.raises(errors.UserError, match='the same id: a. Every clip'):
+  with pytest.raises(
+    errors.UserError, match='the same id: a. Rename or remove'
+  ):
     readers.protocol_splits(read(tmp_path, value), '')
 
 
@@ -174,20 +171,29 @@ def test_a_plain_list_alone_has_no_splits(tmp_path):
 @pytest.mark.parametrize(
   'value, words',
   [
-    ({}, 'holds an empty dict. Expected a dict with the keys'),
-    ({'x': 1, 'y': 2}, "holds a dict with the keys 'x', 'y'. Expected"),
-    ((['n'], [0]), 'holds a tuple of 2 elements'),
-    (np.ones(3), r'holds an array of shape \(3,\)'),
-    ('text', "holds str 'text'"),
-    ([], 'not empty; it is a list of 0 elements'),
-    (dict(annotations={}, split={}), 'must be a list of dicts'),
+    ({}, "contains an empty dict. Expected a dict with 'annotations'"),
+    ({'x': 1, 'y': 2}, "contains a dict with the keys 'x', 'y'. Expected"),
+    ((['n'], [0]), 'contains a tuple of 2 elements'),
+    (np.ones(3), r'contains an array of shape \(3,\)'),
+    ('text', "contains str 'text'"),
+    ([], "'annotations' is a list of 0 elements. Expected a non-empty list"),
+    (
+      dict(annotations={}, split={}),
+      "'annotations' is an empty dict. Expected a non-empty list",
+    ),
     ([np.ones(3)], 'annotation 0 is an array of shape'),
-    ([item('a'), {'label': 1}], r"annotation 1 \('frame_dir'\) is missing"),
-    ([item(7)], r"annotation 0 \('frame_dir'\) is 7. Expected a string"),
-    (data_set(['a']), "'split' must be a dict"),
-    (data_set({'train': 'abc'}), "split 'train' must be a list of strings"),
-    (data_set({'train': [1]}), "split 'train' must be a list of strings; it"),
-    (data_set({}, label_names=[1]), "'label_names' must be a list of strings"),
+    ([item('a'), {'label': 1}], "annotation 1: its id 'frame_dir' is missing"),
+    ([item(7)], "annotation 0: its id 'frame_dir' is 7. Expected a string"),
+    (data_set(['a']), "'split' is a list of 1 elements. Expected a dict"),
+    (
+      data_set({'train': 'abc'}),
+      "split 'train' is str 'abc'. Expected a list of strings",
+    ),
+    (data_set({'train': [1]}), "split 'train' contains 1. Expected strings"),
+    (
+      data_set({}, label_names=[1]),
+      "'label_names' contains 1. Expected strings",
+    ),
   ],
 )
 def test_files_of_another_form(tmp_path, value, words):
@@ -198,6 +204,6 @@ def test_files_of_another_form(tmp_path, value, words):
 def test_a_whole_data_set_is_not_one_split(tmp_path):
   path = write(tmp_path / 'a.pkl', data_set({'train': ['a']}))
   with pytest.raises(
-    errors.UserError, match="given as split 'train', holds a whole data set"
+    errors.UserError, match="given as split 'train', contains a whole dataset"
   ):
-    readers.read_annotations(f'train={path},val={path}')
+    annotation_pickle.read_dataset(f'train={path},val={path}')

@@ -1,4 +1,4 @@
-"""The forms of one clip: which is told from which, and what all share."""
+"""Detection of clip formats, and what all formats have in common."""
 
 import copy
 import functools
@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 
 from skeljax import errors
-from skeljax import readers
 from skeljax import skeletons
-from skeljax.readers.pose_tools import clip_forms
+from skeljax.readers import clip_formats
+from tests import items
 
+FIXED_LAYOUT = ('mediapipe', 'ntu', 'kinetics_skeleton', 'ucla')
 POINTS = [[10.0 + v, 100.0 + v] for v in range(17)]
 FLAT = [number for x, y in POINTS for number in (x, y, 0.5)]
 LANDMARKS = [
@@ -119,16 +120,16 @@ def test_every_form_is_told_from_the_others(
 ):
   write(tmp_path / name, content)
   path = tmp_path / name.split('/')[0]
-  assert clip_forms.detect(str(path)) == form
-  assert clip_forms.layout_of(str(path)) == layout
+  assert clip_formats.detect(str(path)) == form
+  assert clip_formats.layout_of(str(path)) == layout
   if num_joints is None:
     return
-  options = clip_forms.ReadOptions(
+  options = clip_formats.ReadOptions(
     img_shape=None if form == 'kinetics_skeleton' else (480, 640)
   )
-  item = clip_forms.read_clip(str(path), options=options)
+  item = clip_formats.read_clip(str(path), options=options)
   assert item['keypoint'].shape[2] == num_joints
-  record = readers.check_item(
+  record = items.check(
     item,
     layout=skeletons.get_layout(layout),
     num_classes=None,
@@ -138,101 +139,104 @@ def test_every_form_is_told_from_the_others(
   assert record['label'] == -1
 
 
-def test_every_form_has_words_and_a_layout_that_exists():
+def test_every_format_has_a_description_and_a_known_layout():
   assert (
-    list(clip_forms.FORMS)
+    list(clip_formats.FORMATS)
     == (
       'mmpose openpose alphapose ultralytics mediapipe ntu kinetics_skeleton ucla'
       ' array'
     ).split()
   )
-  for name, form in clip_forms.FORMS.items():
+  for name, form in clip_formats.FORMATS.items():
     assert form.name == name and form.description
-    assert not form.layout or form.layout in skeletons.LAYOUTS
+  for name in FIXED_LAYOUT:
+    assert clip_formats.FORMATS[name].layout_of('') in skeletons.LAYOUTS
 
 
-def test_the_guide_has_a_row_for_every_form():
+def test_the_docs_have_a_row_for_every_format():
   root = pathlib.Path(__file__).parents[3]
   guide = (root / 'docs/formats.md').read_text(encoding='utf-8')
   rows = [line for line in guide.splitlines() if line.startswith('| `')]
-  assert [row.split('`')[1] for row in rows] == list(clip_forms.FORMS)
-  for row, form in zip(rows, clip_forms.FORMS.values()):
-    assert form.layout in row
+  assert [row.split('`')[1] for row in rows] == list(clip_formats.FORMATS)
+  for row, form in zip(rows, clip_formats.FORMATS.values()):
+    if form.name in FIXED_LAYOUT:
+      assert form.layout_of('') in row
 
 
 def test_reading_can_be_sent_to_another_process(tmp_path):
   write(tmp_path / 'a.json', [{'frame_id': 0, 'instances': [MMPOSE]}])
-  options = clip_forms.ReadOptions(img_shape=(480, 640), tracking='iou')
-  read = functools.partial(clip_forms.read_clip, form='mmpose', options=options)
+  options = clip_formats.ReadOptions(img_shape=(480, 640), tracking='iou')
+  read = functools.partial(
+    clip_formats.read_clip, format='mmpose', options=options
+  )
   item = pickle.loads(pickle.dumps(read))(str(tmp_path / 'a.json'))
   assert item['img_shape'] == (480, 640)
 
 
 def test_an_unknown_form_and_an_absent_file(tmp_path):
   path = str(tmp_path / 'none.json')
-  for call in (clip_forms.detect, clip_forms.read_clip, clip_forms.layout_of):
+  for call in (
+    clip_formats.detect,
+    clip_formats.read_clip,
+    clip_formats.layout_of,
+  ):
     with pytest.raises(errors.UserError, match='There is no file or folder'):
       call(path)
   with pytest.raises(errors.UserError, match='There is no file or folder'):
-    clip_forms.read_clip(path, 'mmpose')
+    clip_formats.read_clip(path, 'mmpose')
   with pytest.raises(errors.UserError) as caught:
-    clip_forms.read_clip(path, 'mmpos')
-  assert (
-    "'mmpos' of a clip is not known. Expected auto or one of mmpose"
-    in str(caught.value)
-  )
+    clip_formats.read_clip(path, 'mmpos')
+  assert '--format=mmpos: expected auto or one of mmpose' in str(caught.value)
 
 
 @pytest.mark.parametrize(
   'name, content, seen',
   [
     ('a.json', '', 'it is empty'),
-    ('a.json', '[]', "it begins with '[]'"),
+    ('a.json', '[]', "it starts with '[]'"),
     ('a.json', {'joints': 3, 'poses': []}, "the keys 'joints', 'poses'"),
     (
       'a.json',
       {'people': []},
-      'one frame of OpenPose, whose clips are folders',
+      'a single frame of OpenPose; its clips are folders',
     ),
     (
       'a.json',
       [[{'name': 'person', 'confidence': 0.5, 'box': {'x1': 1}}]],
-      'it is what Ultralytics says of boxes, without keypoints',
+      'boxes of Ultralytics without keypoints',
     ),
-    ('a.txt', 'walk', "it begins with 'walk'"),
-    ('a/notes.txt', 'walk', 'a folder of 1 files, the first of them notes.txt'),
-    ('a/b.bvh', 'HIERARCHY', 'a folder of 1 files, the first of them b.bvh'),
+    ('a.txt', 'walk', "it starts with 'walk'"),
+    ('a/notes.txt', 'walk', 'a folder of 1 files, the first is notes.txt'),
+    ('a/b.bvh', 'HIERARCHY', 'a folder of 1 files, the first is b.bvh'),
   ],
 )
-def test_what_was_seen_is_said_where_no_form_fits(
-  tmp_path, name, content, seen
-):
+def test_unknown_formats_are_described(tmp_path, name, content, seen):
   write(tmp_path / name, content)
   with pytest.raises(errors.UserError) as caught:
-    clip_forms.detect(str(tmp_path / name.split('/')[0]))
-  told = str(caught.value)
-  assert seen in told and 'is of no known form' in told
-  assert all(f'{form} (' in told for form in clip_forms.FORMS)
-  assert '--form=NAME' in told
+    clip_formats.detect(str(tmp_path / name.split('/')[0]))
+  message = str(caught.value)
+  assert seen in message and 'has no known format' in message
+  assert all(f'{form} (' in message for form in clip_formats.FORMATS)
+  assert '--format=NAME' in message
 
 
-def test_a_file_of_two_forms_is_ambiguous(tmp_path):
-  # COCO's annotations beside MediaPipe's landmarks.
+def test_a_file_of_two_formats_is_ambiguous(tmp_path):
+  # COCO's annotations and MediaPipe's landmarks.
   content = {'images': [], 'annotations': [], 'pose_landmarks': []}
   write(tmp_path / 'a.json', content)
   with pytest.raises(errors.UserError) as caught:
-    clip_forms.detect(str(tmp_path / 'a.json'))
-  assert 'mmpose or mediapipe. Say which: --form=NAME' in str(caught.value)
+    clip_formats.detect(str(tmp_path / 'a.json'))
+  assert 'mmpose and mediapipe. Choose with --format=NAME' in str(caught.value)
 
 
-def test_random_bytes_are_of_no_form(tmp_path):
+def test_random_bytes_have_no_format(tmp_path):
   path = tmp_path / 'a.json'
   path.write_bytes(np.random.default_rng(0).bytes(1000))
-  with pytest.raises(errors.UserError, match='is of no known form'):
-    clip_forms.detect(str(path))
-  for form in clip_forms.FORMS:
+  with pytest.raises(errors.UserError, match='has no known format'):
+    clip_formats.detect(str(path))
+  for form in clip_formats.FORMATS:
     with pytest.raises(errors.UserError):
-      clip_forms.read_clip(str(path), form)
+      clip_formats.read_clip(str(path), form)
 
 
 JUNK = (
@@ -264,22 +268,22 @@ def with_junk(content, draw):
 )
 def test_no_value_breaks_a_reader_down(clip, tracking, coordinates, data):
   form, content, name, _, _ = clip
-  options = clip_forms.ReadOptions(
+  options = clip_formats.ReadOptions(
     tracking=tracking, coordinates=coordinates, img_shape=(480, 640)
   )
   with tempfile.TemporaryDirectory() as folder:
     write(pathlib.Path(folder, name), with_junk(content, data.draw))
     path = os.path.join(folder, name.split('/')[0])
     try:
-      item = clip_forms.read_clip(path, form, options)
-      readers.check_item(
+      item = clip_formats.read_clip(path, form, options)
+      items.check(
         item, layout=None, num_classes=None, path=path, sample_id='clip'
       )
     except errors.UserError as error:
       assert path in str(error)
 
 
-@pytest.mark.parametrize('form', clip_forms.FORMS)
+@pytest.mark.parametrize('form', clip_formats.FORMATS)
 @pytest.mark.parametrize('what', ['empty', 'deep', 'null', 'folder'])
 def test_no_form_breaks_down_over_a_wrong_file(tmp_path, form, what):
   path = tmp_path / 'clip.json'
@@ -288,25 +292,25 @@ def test_no_form_breaks_down_over_a_wrong_file(tmp_path, form, what):
   else:
     path.write_text({'empty': '', 'deep': '[' * 10**5, 'null': 'null'}[what])
   with pytest.raises(errors.UserError) as caught:
-    clip_forms.read_clip(str(path), form)
+    clip_formats.read_clip(str(path), form)
   assert str(path) in str(caught.value)
 
 
 @pytest.mark.parametrize(
-  'ending, nobody, somebody, form',
+  'ending, empty, content, name',
   [
     ('json', '[]', [MMPOSE], 'mmpose'),
     ('json', ' []\n', [ULTRALYTICS], 'ultralytics'),
     ('txt', '', '0 0.5 0.5 0.1 0.1' + ' 0.5 0.5 0.9' * 17, 'ultralytics'),
   ],
 )
-def test_a_folder_may_begin_with_frames_of_nobody(
-  tmp_path, ending, nobody, somebody, form
+def test_a_folder_may_start_with_empty_frames(
+  tmp_path, ending, empty, content, name
 ):
-  for number, content in enumerate((nobody, nobody, somebody)):
-    write(tmp_path / 'a' / f'{number}.{ending}', content)
+  for number, frame in enumerate((empty, empty, content)):
+    write(tmp_path / 'a' / f'{number}.{ending}', frame)
   path = str(tmp_path / 'a')
-  assert clip_forms.detect(path) == form
-  options = clip_forms.ReadOptions(img_shape=(480, 640))
-  keypoint = clip_forms.read_clip(path, options=options)['keypoint']
+  assert clip_formats.detect(path) == name
+  options = clip_formats.ReadOptions(img_shape=(480, 640))
+  keypoint = clip_formats.read_clip(path, options=options)['keypoint']
   assert keypoint.any(axis=(0, 2, 3)).tolist() == [False, False, True]

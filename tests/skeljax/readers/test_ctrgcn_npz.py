@@ -11,9 +11,10 @@ import pytest
 from skeljax import errors
 from skeljax import readers
 from skeljax import skeletons
-from skeljax.readers import arrays
-from skeljax.readers import clip_arrays
-from skeljax.readers import npz_arrays
+from skeljax.readers import checks
+from skeljax.readers import ctrgcn_npz
+from skeljax.readers import numpy_clip
+from tests import items
 
 NUM_FRAMES, NUM_JOINTS, NUM_CLASSES = 5, 25, 4
 LAYOUT = skeletons.get_layout('nturgb+d')
@@ -47,27 +48,25 @@ def write(folder, content=None, save=np.savez):
 
 
 def test_splits_ids_and_labels_are_those_of_the_feeder(tmp_path):
-  found = npz_arrays.read_annotations(write(tmp_path))
+  found = ctrgcn_npz.read_dataset(write(tmp_path))
   found = pickle.loads(pickle.dumps(found))
   assert found.ids == ('train_0', 'train_1', 'train_2', 'test_0', 'test_1')
-  assert [item['label'] for item in found.items] == [2, 0, 3, 1, 1]
+  assert [clip.label for clip in found.clips] == [2, 0, 3, 1, 1]
   assert readers.protocol_splits(found, '') == (range(0, 3), range(3, 5))
-  for position, item in enumerate(found.items):
-    readers.check_item(
-      item, layout=LAYOUT, num_classes=4, path=found.path(position)
-    )
+  for clip in found.clips:
+    readers.check_clip(clip, layout=LAYOUT, num_classes=4)
 
 
 def test_numbers_are_those_of_the_feeder(tmp_path):
   content = make()
-  items = npz_arrays.read_annotations(write(tmp_path, content)).items
+  clips = ctrgcn_npz.read_dataset(write(tmp_path, content)).clips
   # CTR-GCN: [N, T, M, V, C] to [N, C, T, V, M].
   for split, start in (('train', 0), ('test', 3)):
     x = content[f'x_{split}']
     x = x.reshape(*x.shape[:2], 2, 25, 3).transpose(0, 4, 1, 3, 2)
     for row in range(len(x)):
       np.testing.assert_array_equal(
-        items[start + row]['keypoint'].transpose(3, 1, 2, 0), x[row]
+        clips[start + row].read()['keypoint'].transpose(3, 1, 2, 0), x[row]
       )
 
 
@@ -80,44 +79,45 @@ def test_frames_are_counted_as_the_feeder_counts_them(tmp_path):
   content['x_train'][2, :, half:] = 0  # one person
   content['x_test'][0, :, :half] = 0  # only the second person
   content['x_test'][1, 2:, half:] = 0  # the second person leaves
-  items = npz_arrays.read_annotations(write(tmp_path, content)).items
-  shapes = [item['keypoint'].shape[:2] for item in items]
+  clips = ctrgcn_npz.read_dataset(write(tmp_path, content)).clips
+  shapes = [clip.read()['keypoint'].shape[:2] for clip in clips]
   assert shapes == [(2, 3), (2, 4), (1, 5), (2, 5), (2, 5)]
 
 
 def test_a_clip_of_nobody_is_left_to_the_check(tmp_path):
   content = make(x_test=np.zeros_like(draw(2)))
-  item = npz_arrays.read_annotations(write(tmp_path, content)).items[3]
-  with pytest.raises(arrays.ClipError, match='holds nobody'):
-    readers.check_item(item, layout=LAYOUT, num_classes=4, path='x')
+  item = ctrgcn_npz.read_dataset(write(tmp_path, content)).clips[3].read()
+  with pytest.raises(checks.ClipError, match='contains no person'):
+    items.check(item, layout=LAYOUT, num_classes=4, path='x')
 
 
 def test_a_compressed_archive_is_unpacked_as_the_error_says(tmp_path):
   path = write(tmp_path, save=np.savez_compressed)
   with pytest.raises(errors.UserError, match='Unpack it once') as caught:
-    npz_arrays.read_annotations(path)
+    ctrgcn_npz.read_dataset(path)
   command = str(caught.value).split('python ')[1].split(';')[0].split()
   subprocess.run([sys.executable, *command], check=True)
-  unpacked = npz_arrays.read_annotations(path.with_suffix(''))
-  plain = npz_arrays.read_annotations(write(tmp_path))
+  unpacked = ctrgcn_npz.read_dataset(path.with_suffix(''))
+  plain = ctrgcn_npz.read_dataset(write(tmp_path))
   assert unpacked.ids == plain.ids
-  for ours, theirs in zip(unpacked.items, plain.items):
-    assert ours['label'] == theirs['label']
+  for ours, theirs in zip(unpacked.clips, plain.clips):
+    assert ours.label == theirs.label
+    ours, theirs = ours.read(), theirs.read()
     np.testing.assert_array_equal(ours['keypoint'], theirs['keypoint'])
 
 
 def test_labels_may_be_whole_numbers(tmp_path):
   content = make(y_train=np.array([3, 2, 1]))
-  items = npz_arrays.read_annotations(write(tmp_path, content)).items
-  assert [items[row]['label'] for row in range(3)] == [3, 2, 1]
+  clips = ctrgcn_npz.read_dataset(write(tmp_path, content)).clips
+  assert [clip.label for clip in clips[:3]] == [3, 2, 1]
 
 
 @pytest.mark.parametrize(
   'changes, words',
   [
-    (dict(y_train=one_hot([2, 0])), 'holds 3 clips, and there are 2 labels'),
-    (dict(y_train=np.zeros((3, 4))), 'row 0 names 0 classes'),
-    (dict(y_test=np.ones((2, 4))), 'row 0 names 4 classes'),
+    (dict(y_train=one_hot([2, 0])), 'contains 3 clips, and there are 2 labels'),
+    (dict(y_train=np.zeros((3, 4))), 'row 0 sets 0 classes'),
+    (dict(y_test=np.ones((2, 4))), 'row 0 sets 4 classes'),
     (dict(y_test=np.array([0.5, 1])), r'y_test.npy in .* has shape \(2,\)'),
     (dict(x_test=draw(2)[..., :149]), r'shape \(2, 5, 149\)'),
     (dict(x_test=draw(2).reshape(2, 5, 2, 25, 3)), 'persons x joints x 3'),
@@ -130,7 +130,7 @@ def test_labels_may_be_whole_numbers(tmp_path):
 def test_arrays_that_do_not_fit_are_explained(changes, words, tmp_path):
   path = write(tmp_path, make(**changes))
   with pytest.raises(errors.UserError, match=words) as caught:
-    npz_arrays.read_annotations(path)
+    ctrgcn_npz.read_dataset(path)
   assert str(path) in str(caught.value)
 
 
@@ -138,20 +138,20 @@ def test_missing_arrays_are_named(tmp_path):
   content = make()
   del content['y_test']
   path = write(tmp_path, content | {'extra': np.zeros(1)})
-  with pytest.raises(errors.UserError, match='has no y_test; it holds x_train'):
-    npz_arrays.read_annotations(path)
+  with pytest.raises(errors.UserError, match='has no y_test, only x_train'):
+    ctrgcn_npz.read_dataset(path)
   with pytest.raises(errors.UserError, match='has no x_train and no y_train'):
-    npz_arrays.read_annotations(tmp_path)  # A folder of something else.
+    ctrgcn_npz.read_dataset(tmp_path)  # A folder of something else.
 
 
 def test_files_that_are_no_archive_are_explained(tmp_path):
   path = tmp_path / 'ä.npz'
   with pytest.raises(errors.UserError, match='ä.npz cannot be read'):
-    npz_arrays.read_annotations(path)
+    ctrgcn_npz.read_dataset(path)
   for content in (b'', b'PK\x03\x04', b'\x93NUMPY\x01\x00'):
     path.write_bytes(content)
-    with pytest.raises(errors.UserError, match='is no .npz file'):
-      npz_arrays.read_annotations(path)
+    with pytest.raises(errors.UserError, match='is not an .npz file'):
+      ctrgcn_npz.read_dataset(path)
 
 
 def test_an_archive_that_was_cut_short_is_no_archive(tmp_path):
@@ -160,7 +160,7 @@ def test_an_archive_that_was_cut_short_is_no_archive(tmp_path):
   for length in range(0, len(whole), 1501):
     path.write_bytes(whole[:length])
     with pytest.raises(errors.UserError, match='cut short'):
-      npz_arrays.read_annotations(path)
+      ctrgcn_npz.read_dataset(path)
 
 
 def test_an_archive_that_points_elsewhere_is_refused(tmp_path):
@@ -174,25 +174,27 @@ def test_an_archive_that_points_elsewhere_is_refused(tmp_path):
     damaged[place] ^= 0xFF
     path.write_bytes(damaged)
     with pytest.raises(errors.UserError, match='NTU60_CS.npz'):
-      npz_arrays.read_annotations(path)
+      ctrgcn_npz.read_dataset(path)
 
 
 @pytest.mark.parametrize(
   'place, byte', [(6, 0x80), (9, 0x08)], ids=['version', 'name']
 )
 def test_an_archive_of_another_kind_is_refused(place, byte, tmp_path):
-  """A version that nobody reads; a name that claims to be UTF-8."""
+  """An unsupported zip version, and a name that is not UTF-8."""
   path = write(tmp_path)
   data = bytearray(path.read_bytes())
   entry = data.index(b'PK\x01\x02')
   data[entry + place] = byte
   data[entry + 46] = 0xFF
   path.write_bytes(data)
-  with pytest.raises(errors.UserError, match='NTU60_CS.npz is no .npz file'):
-    npz_arrays.read_annotations(path)
-  assert clip_arrays.is_clip(str(path))
+  with pytest.raises(
+    errors.UserError, match='NTU60_CS.npz is not an .npz file'
+  ):
+    ctrgcn_npz.read_dataset(path)
+  assert numpy_clip.is_clip(str(path))
   with pytest.raises(errors.UserError, match='NTU60_CS.npz'):
-    clip_arrays.read_clip(str(path))
+    numpy_clip.read_clip(str(path))
 
 
 class Evil:
@@ -203,5 +205,5 @@ class Evil:
 def test_nothing_in_the_archive_is_run(tmp_path, capsys):
   path = write(tmp_path, make(x_train=np.array([Evil()], object)))
   with pytest.raises(errors.UserError, match='array of object'):
-    npz_arrays.read_annotations(path)
+    ctrgcn_npz.read_dataset(path)
   assert not capsys.readouterr().out

@@ -1,7 +1,7 @@
-"""The values in a file of a pose tool: numbers, frame numbers, boxes, ids.
+"""Parse and validate the fields of a pose tool's file.
 
-Each function takes what JSON gave and returns it in its type, or says which
-field is wrong, what it is and what was expected.
+Each function returns the value in its type, or raises a ClipError that names the
+field, its value and the expectation.
 """
 
 from collections.abc import Collection, Sequence
@@ -11,18 +11,17 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from skeljax.readers import arrays
+from skeljax.readers import checks
 
-# No picture has a side of more pixels.
-_MAX_SIDE = 1_000_000
+_MAX_SIDE = 1_000_000  # No image is larger.
 _NUMBER = re.compile(r'\d+')
 
 
 def numbers(value: Any, field: str, where: str) -> np.ndarray:
-  """The numbers of a JSON list of any depth, float64; null becomes NaN.
+  """Return nested JSON lists of numbers as float64; null becomes NaN.
 
   Raises:
-    ClipError: it holds something else, or lists of different lengths.
+    ClipError: it contains something else, or lists of different lengths.
   """
   try:
     array = np.asarray(value)
@@ -32,9 +31,9 @@ def numbers(value: Any, field: str, where: str) -> np.ndarray:
       array = array.astype(np.float64)
   except (ValueError, TypeError, OverflowError):
     array = np.asarray('')
-  # NOTE: a list of bool is refused; numpy would take true for 1.
+  # NOTE: booleans are rejected; numpy would convert them to 0 and 1.
   if array.dtype != np.float64 or not array.ndim:
-    raise arrays.clip_error(
+    raise checks.ClipError(
       'not numbers',
       where,
       f'{field!r} is {shorten(value)}. Expected a list of numbers.',
@@ -46,58 +45,59 @@ def _is_number_or_null(value: Any) -> bool:
   return value is None or type(value) in (int, float)
 
 
-def points(value: Any, field: str, where: str, *, size: int) -> np.ndarray:
-  """The flat list x0, y0, c0, x1, ... of a tool as [V, size].
+def points(value: Any, field: str, where: str) -> np.ndarray:
+  """Return the flat list x0, y0, score0, x1, ... as [V, 3].
 
   Raises:
-    ClipError: not numbers, or not a multiple of `size`.
+    ClipError: not numbers, or not three per joint.
   """
   flat = numbers(value, field, where)
-  if flat.ndim != 1 or len(flat) % size or not len(flat):
-    raise arrays.clip_error(
+  if flat.ndim != 1 or len(flat) % 3 or not len(flat):
+    raise checks.ClipError(
       'joints',
       where,
-      f'{field!r} holds {flat.size} numbers. Expected {size} for each joint:'
-      f' {", ".join(("x", "y", "score")[:size])}.',
+      f'{field!r} has {flat.size} numbers. Expected three per joint: x, y, score.',
     )
-  return flat.reshape(-1, size)
+  return flat.reshape(-1, 3)
 
 
 def corners(
-  value: Any, field: str, where: str, *, form: str = 'xyxy'
+  value: Any, field: str, where: str, *, has_size: bool = False
 ) -> np.ndarray | None:
-  """A box (x0, y0, x1, y1); `form` 'xywh' has the size in place of x1, y1."""
+  """Return a box (x0, y0, x1, y1), or None.
+
+  Args:
+    value: x0, y0, x1, y1; or x0, y0, width, height; or None.
+    field: the field, for errors.
+    where: file and frame, for errors.
+    has_size: whether the box has width and height.
+  """
   if value is None:
     return None
   box = numbers(value, field, where).reshape(-1)
   if len(box) < 4:
-    raise arrays.clip_error(
+    raise checks.ClipError(
       'box', where, f'{field!r} is {shorten(value)}. Expected four numbers.'
     )
-  if form == 'xywh':
+  if has_size:
     return np.concatenate([box[:2], box[:2] + box[2:4]])
   return box[:4]
 
 
 def frame_number(value: Any, field: str, where: str) -> int:
-  """A frame number as the file holds it.
-
-  Raises:
-    ClipError: it is missing, negative or not a whole number.
-  """
+  """Return a frame number; ClipError if it is missing or not an integer from 0."""
   if not isinstance(value, int) or isinstance(value, bool) or value < 0:
     found = 'is missing' if value is None else f'is {shorten(value)}'
-    raise arrays.clip_error(
+    raise checks.ClipError(
       'frame numbers',
       where,
-      f'{field!r} {found}. Expected the number of the frame, a whole number'
-      ' from 0.',
+      f'{field!r} {found}. Expected the frame number, an integer from 0.',
     )
   return value
 
 
 def track_id(value: Any, field: str, where: str) -> int | None:
-  """A track id as the file holds it; None where there is none."""
+  """Return a track id, possibly within lists; None if there is none."""
   while isinstance(value, list) and value:
     value = value[0]
   if value is None or value == []:
@@ -105,110 +105,102 @@ def track_id(value: Any, field: str, where: str) -> int | None:
   if isinstance(value, float) and value.is_integer():
     value = int(value)
   if not isinstance(value, int) or isinstance(value, bool):
-    raise arrays.clip_error(
-      'ids',
-      where,
-      f'{field!r} is {shorten(value)}. Expected a whole number, the same for'
-      ' a person in all frames.',
+    raise checks.ClipError(
+      'ids', where, f'{field!r} is {shorten(value)}. Expected an integer.'
     )
   return value
 
 
 def number_of_name(name: str, where: str) -> int:
-  """The frame number in the name of a frame's file or picture: its last digits.
+  """Return the frame number in a file name: its last digits.
 
   Raises:
-    ClipError: there is none.
+    ClipError: there are none.
   """
   found = _NUMBER.findall(os.path.splitext(os.path.basename(name))[0])
   if not found:
-    raise arrays.clip_error(
+    raise checks.ClipError(
       'frame numbers',
       where,
       f'the name {name!r} has no frame number. Expected one at its end, as in'
       ' video_000000000012_keypoints.json or 12.jpg.',
     )
-  # Python refuses to convert thousands of digits; no frame has so many.
+  # Python refuses to convert thousands of digits.
   return int(found[-1][-18:])
 
 
 def numbered_files(paths: Sequence[str], where: str) -> list[tuple[int, str]]:
-  """(frame number, path) of the files of a folder, by frame number.
+  """Return (frame number, path) of the files of a folder, by frame number.
 
   Raises:
     ClipError: a name has no number, two have the same, or the names differ in
       more than the number.
   """
-  result, stems = {}, {}
+  result: dict[int, str] = {}
+  stems: dict[tuple[str, str], str] = {}
   for path in paths:
-    stem = os.path.splitext(os.path.basename(path))[0]
-    number = number_of_name(os.path.basename(path), where)
-    last = _NUMBER.findall(stem)[-1]
-    begin, _, end = stem.rpartition(last)
-    stems.setdefault((begin, end), os.path.basename(path))
+    name = os.path.basename(path)
+    number = number_of_name(name, where)
+    stem = os.path.splitext(name)[0]
+    begin, _, end = stem.rpartition(_NUMBER.findall(stem)[-1])
+    stems.setdefault((begin, end), name)
     if len(stems) > 1:
       first, other = list(stems.values())[:2]
-      raise arrays.clip_error(
+      raise checks.ClipError(
         'frame numbers',
         where,
-        f'{first} and {other} are named as frames of different clips: only'
-        ' the last number may differ. Give each clip a folder of its own.',
+        f'{first} and {other} differ in more than the last number, so they are'
+        ' frames of different clips. Give each clip a folder of its own.',
       )
     if number in result:
-      raise arrays.clip_error(
+      raise checks.ClipError(
         'frame numbers',
         where,
-        f'{os.path.basename(result[number])} and {os.path.basename(path)} are'
-        f' both frame {number}.',
+        f'{os.path.basename(result[number])} and {name} are both frame {number}.',
       )
     result[number] = path
   return sorted(result.items())
 
 
 def check_new(number: int, known: Collection[int], where: str) -> None:
-  """Raises the error for a frame number that occurs twice."""
+  """Raise ClipError if a frame number occurs twice."""
   if number in known:
-    raise arrays.clip_error(
+    raise checks.ClipError(
       'frame numbers',
       where,
-      f'frame {number} occurs twice. Expected every frame once; several clips'
-      ' in one file have to become one file each.',
+      f'frame {number} occurs twice. Expected every frame once; split a file of'
+      ' several clips into one file per clip.',
     )
 
 
 def img_shape(height: Any, width: Any, where: str) -> tuple[int, int]:
-  """(height, width) as the file holds them.
-
-  Raises:
-    ClipError: they are no whole numbers of pixels.
-  """
+  """Return (height, width); ClipError if they are not integers in range."""
   for name, side in (('height', height), ('width', width)):
     is_number = isinstance(side, int) and not isinstance(side, bool)
     if not is_number or not 0 < side <= _MAX_SIDE:
-      raise arrays.clip_error(
+      raise checks.ClipError(
         'img_shape',
         where,
-        f'the {name} of the picture is {shorten(side)}. Expected a whole number'
-        ' of pixels.',
+        f'the image {name} is {shorten(side)}. Expected an integer, in pixels.',
       )
   return height, width
 
 
-def fail_kind(value: Any, expected: str, where: str) -> NoReturn:
-  """Raises the error for a value of another kind than the form has there."""
-  raise arrays.clip_error(
-    'form', where, f'found {shorten(value)}. Expected {expected}.'
+def fail(value: Any, expected: str, where: str) -> NoReturn:
+  """Raise ClipError for a value of the wrong type or structure."""
+  raise checks.ClipError(
+    'format', where, f'found {shorten(value)}. Expected {expected}.'
   )
 
 
 def shorten(value: Any) -> str:
-  """A value in few words."""
+  """Describe a value in a few words."""
   if isinstance(value, dict):
     keys = ', '.join(repr(key)[:20] for key in list(value)[:4])
     return f'an object with the keys {keys}' if value else 'an empty object'
   if isinstance(value, list):
     inside = value[0] if value else None
-    # NOTE: one level down and no further; lists may be nested without end.
+    # NOTE: not recursive for lists, which may be nested very deeply.
     if isinstance(inside, list):
       return f'a list of {len(value)} lists'
     if isinstance(inside, dict):

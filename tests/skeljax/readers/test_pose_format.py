@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from skeljax import errors
-from skeljax.readers.pose_tools import clip_forms
-from skeljax.readers.pose_tools import frame_layouts
+from skeljax.readers import clip_formats
+from skeljax.readers.pose_tools import pose_format
 
 POINTS = [[10.0 + v, 100.0 + v] for v in range(17)]
 FLAT = [number for x, y in POINTS for number in (x, y, 0.5)]
@@ -27,37 +27,39 @@ def test_cutting_joints_is_in_the_log(tmp_path, monkeypatch):
   said = []
   # It is said once in a process, and other tests may have heard it.
   monkeypatch.setattr(
-    frame_layouts.logging,
+    pose_format.logging,
     'log_first_n',
     lambda level, text, n, *args: said.append(text % args),
   )
   many = [[*POINTS, *POINTS[:9]], [0.5] * 26]
   instance = dict(zip(('keypoints', 'keypoint_scores'), many))
   write(tmp_path / 'a.json', [{'frame_id': 0, 'instances': [instance]}])
-  options = clip_forms.ReadOptions(layout='coco')
-  clip_forms.read_clip(str(tmp_path / 'a.json'), options=options)
+  options = clip_formats.ReadOptions(layout='coco')
+  clip_formats.read_clip(str(tmp_path / 'a.json'), options=options)
   assert said == [
-    f'{tmp_path / "a.json"}: of its 26 joints, the first 17, which are those of'
-    ' layout coco, are taken'
+    f'{tmp_path / "a.json"}: keeping the first 17 of 26 joints, those of layout'
+    ' coco'
   ]
 
 
-def test_what_to_do_where_the_layout_must_be_said(tmp_path):
+def test_explanation_if_the_layout_cannot_be_inferred(tmp_path):
   path = str(tmp_path / 'a.json')
 
-  def told(num_joints):
+  def message(num_joints):
     points = FLAT * 8
     result = {'image_id': '0.jpg', 'keypoints': points[: 3 * num_joints]}
     write(tmp_path / 'a.json', [result] if num_joints else '[]')
-    return clip_forms.explain_no_layout(path, 'alphapose')
+    return clip_formats.explain_no_layout(path, 'alphapose')
 
-  assert 'has 136 joints' in told(136) and '--layout=coco takes' in told(136)
-  assert 'Layouts with 20 joints: ucla (--layout)' in told(20)
-  assert 'No known layout has 5 joints: describe yours' in told(5)
-  assert 'shows nobody' in told(0) and '--layout=NAME' in told(0)
+  assert 'has 136 joints' in message(136) and '--layout=coco keeps' in message(
+    136
+  )
+  assert 'Layouts with 20 joints: ucla (--layout)' in message(20)
+  assert 'No known layout has 5 joints: describe yours' in message(5)
+  assert 'has no person' in message(0) and '--layout=NAME' in message(0)
   np.save(tmp_path / 'a.npy', np.ones((1, 2, 25, 3)))
   assert 'Layouts with 25 joints: nturgb+d, openpose-25' in (
-    clip_forms.explain_no_layout(str(tmp_path / 'a.npy'))
+    clip_formats.explain_no_layout(str(tmp_path / 'a.npy'))
   )
 
 
@@ -75,14 +77,14 @@ def test_joints_are_not_taken_for_others_of_their_number(
   path = str(tmp_path / name.split('/')[0])
 
   def read(layout):
-    options = clip_forms.ReadOptions(layout=layout)
-    return clip_forms.read_clip(path, options=options)
+    options = clip_formats.ReadOptions(layout=layout)
+    return clip_formats.read_clip(path, options=options)
 
   with pytest.raises(errors.UserError) as caught:
     read(wrong)
-  told = str(caught.value)
-  assert f'its 25 joints are those of layout {layout}, and {wrong}' in told
-  assert path in told and f'--layout={layout}' in told
+  message = str(caught.value)
+  assert f'its 25 joints are those of layout {layout}, which {wrong}' in message
+  assert path in message and f'--layout={layout}' in message
   # A layout of one's own may have the joints of any tool.
   for fitting in ('', layout, 'mine'):
     assert read(fitting)['keypoint'].shape[2] == 25
@@ -99,7 +101,7 @@ def test_joints_are_not_taken_for_others_of_their_number(
     (
       MMPOSE,
       {'keypoint_id2name': {str(v): f'paw_{v}' for v in range(17)}},
-      'names its 17 joints paw_0, paw_1, paw_2, paw_3, ..., as no known layout',
+      'has 17 joints, paw_0, paw_1, paw_2, paw_3, ..., with the names of no known',
     ),
   ],
 )
@@ -109,15 +111,15 @@ def test_17_joints_are_not_always_those_of_coco(
   frame = {'frame_id': 0, 'instances': [instance]}
   write(tmp_path / 'a.json', {'meta_info': meta, 'instance_info': [frame]})
   path = str(tmp_path / 'a.json')
-  assert clip_forms.layout_of(path) == ''
-  told = clip_forms.explain_no_layout(path)
-  assert words in told and '--layout=FILE.json' in told
-  assert 'Layouts with 17 joints' not in told
+  assert clip_formats.layout_of(path) == ''
+  message = clip_formats.explain_no_layout(path)
+  assert words in message and '--layout=FILE.json' in message
+  assert 'Layouts with 17 joints' not in message
 
 
-def test_a_form_with_one_layout_needs_no_explanation(tmp_path):
+def test_a_format_with_one_layout_needs_no_explanation(tmp_path):
   write(tmp_path / 'a.skeleton', NTU)
   path = str(tmp_path / 'a.skeleton')
   assert (
-    clip_forms.explain_no_layout(path) == f'{path} has the layout nturgb+d.'
+    clip_formats.explain_no_layout(path) == f'{path} has the layout nturgb+d.'
   )
