@@ -89,7 +89,7 @@ def check(
     class_names: a list or file of names; '' takes the names in the file.
     protocol: whose splits to look at; '' for all.
     normalize: 'none', 'mmaction0x' or 'mmaction1x'.
-    third_channel: see clips.check_item.
+    third_channel: see readers.check_clip.
 
   Raises:
     UserError: the file cannot be read at all, or an argument is not known.

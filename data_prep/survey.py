@@ -79,7 +79,7 @@ def look(
     layout: whose joints the clips must have, or None.
     num_classes: labels must be below it; 0 when it is not known.
     protocol: whose splits count; '' for all.
-    third_channel: see checks.check_item.
+    third_channel: see readers.check_clip.
 
   Raises:
     UserError: there is no such protocol.

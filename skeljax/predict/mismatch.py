@@ -56,7 +56,7 @@ class Expected:
     is_assumed: whether a PyTorch file left some of the spec open.
     max_persons: persons of a clip that are kept; 0: all.
     max_persons_in_frame: the same in each frame of compressed clips.
-    third_channel: what a third channel is, see checks.check_item.
+    third_channel: what a third channel is, see readers.check_clip.
     check_units: whether clips of another size than the training data are
       refused.
   """
@@ -184,7 +184,7 @@ def check_dims(
   """Raises UserError for 2D keypoints where 3D is taken, or the reverse.
 
   Args:
-    record: of checks.check_item.
+    record: of readers.check_clip.
     where: the clip, in words.
     expected: by the checkpoint.
   """
@@ -215,7 +215,7 @@ def refuse_missing_scores(
   """Raises UserError for a clip without the scores that the network takes.
 
   Args:
-    record: of checks.check_item.
+    record: of readers.check_clip.
     where: the clip, in words.
     expected: by the checkpoint.
   """
@@ -234,7 +234,7 @@ def check_img_shape(
   """Raises UserError where the size of the picture is needed and unknown.
 
   Args:
-    record: of checks.check_item.
+    record: of readers.check_clip.
     where: the clip, in words.
     expected: by the checkpoint.
   """
@@ -261,7 +261,7 @@ def check_units(
   """Raises UserError for a clip in another unit than the training data.
 
   Args:
-    record: of checks.check_item.
+    record: of readers.check_clip.
     where: the clip, in words.
     expected: by the checkpoint.
   """

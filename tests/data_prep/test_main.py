@@ -140,7 +140,9 @@ def test_other_options_are_an_error_unless_overwritten(
   assert '--overwrite' in str(caught.value)
   assert files_in(options.output) == before
   run(dataclasses.replace(changed, overwrite=True))
-  assert prepared.open_dataset(options.output, 'tiny').normalize == 'mmaction1x'
+  assert (
+    prepared.open_dataset(options.output, 'tiny').spec.normalize == 'mmaction1x'
+  )
   assert os.listdir(options.output) == ['tiny']
 
 
