@@ -17,7 +17,7 @@ def pyskl_pre_normalize_2d(
   Args:
     keypoint: [M, T, V, 2].
     score: [M, T, V] or None.
-    mode: by the size of the picture, or by the box of the clip.
+    mode: by the image size, or by the box of the clip.
     img_shape: (height, width).
     threshold: points with this score or less are set to zero.
 

@@ -80,7 +80,7 @@ def from_annotations(
     UserError: the file, split or clip does not exist or is invalid.
   """
   dataset = annotation_pickle.read_dataset(path)
-  positions, source = range(len(dataset.clips)), dataset.source
+  clips, source = list(dataset.clips), dataset.source
   if split:
     if split not in dataset.splits:
       raise errors.UserError(
@@ -88,9 +88,8 @@ def from_annotations(
         f' {", ".join(dataset.splits) or "unsplit clips"}. Omit --split to'
         ' search all clips.'
       )
-    positions = dataset.splits[split]
+    clips = [clips[p] for p in dataset.splits[split]]
     source = f'{source}, split {split!r}'
-  clips = [dataset.clips[p] for p in positions]
   clip = clips[choose([c.id for c in clips], wanted, source)]
   item, where = clip.read(), clip.where
   if np.shape(item.get('keypoint'))[1:2] == (0,):
