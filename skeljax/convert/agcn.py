@@ -110,7 +110,6 @@ class AGCN(graph_network.GraphFamily):
   }  # fmt: skip
   has_conv_d = True
   backbone = 'AAGCN'
-  defaults = {'gcn_adaptive': True, 'gcn_attention': True}
 
   def default_data_bn(self, code_base: str) -> str:
     return 'VC' if code_base == 'mmaction0x' else 'MVC'
@@ -151,13 +150,16 @@ class AGCN(graph_network.GraphFamily):
   def variant(self, model: nn.Module) -> str:
     return model.variant + (', attention' if model.attention else '')
 
-  def backbone_options(self, model: nn.Module) -> dict[str, Any]:
+  def backbone_options(self, model: nn.Module) -> dict[str, tuple[Any, Any]]:
     if model.ch_ratio != 2:
       raise errors.UserError(
         'AAGCN of mmaction2 and pyskl has ch_ratio=2 only, and this network has'
         f' {model.ch_ratio}.'
       )
-    return {'gcn_adaptive': model.adaptive, 'gcn_attention': model.attention}
+    return {
+      'gcn_adaptive': (model.adaptive, True),
+      'gcn_attention': (model.attention, True),
+    }
 
   def published_model(
     self, run: run_lib.Run, code_base: str

@@ -71,13 +71,11 @@ class GraphFamily(family.Family):
     old_prefixes: code base by a tensor name prefix that only it has.
     has_conv_d: whether mmaction2 1.x and pyskl have convolutions conv_d.
     backbone: type of the published backbone.
-    defaults: defaults of its arguments that other backbones do not have.
   """
 
   old_prefixes: Mapping[str, str]
   has_conv_d: bool
   backbone: str
-  defaults: Mapping[str, Any]
 
   def find_code_base(self, names: Collection[str]) -> str | None:
     for prefix, code_base in self.old_prefixes.items():
@@ -204,8 +202,8 @@ class GraphFamily(family.Family):
     )
 
   @abc.abstractmethod
-  def backbone_options(self, model: nn.Module) -> dict[str, Any]:
-    """Return the arguments of the published backbone named in `defaults`."""
+  def backbone_options(self, model: nn.Module) -> dict[str, tuple[Any, Any]]:
+    """Return (value, default) of arguments that only this backbone has."""
 
   def published_model(
     self, run: run_lib.Run, code_base: str
@@ -218,9 +216,8 @@ class GraphFamily(family.Family):
       model,
       run.spec,
       code_base,
-      backbone_type=self.backbone,
+      backbone=self.backbone,
       options=self.backbone_options(model),
-      defaults=self.defaults,
       default_data_bn=self.default_data_bn(code_base),
     )
 

@@ -87,7 +87,13 @@ def infer(
         f'used the limbs of its config; those of layout {layout.name!r} differ'
       )
     layout = fitted
-    _update(sections, translated)
+    sections['data'] |= translated.data
+    sections['input'] |= translated.input
+    size = translated.input['test_size']
+    if translated.input['scaling'] == 1:
+      size = _TRAINING_SIZES.get(size, size)
+    sections['input']['size'] = size
+    sections['eval']['mirrored'] = translated.mirrored
     file.notes.append('input as in the published config')
   else:
     size = sections['input']['test_size']
@@ -108,19 +114,6 @@ def infer(
   )
   config = family.make_config('slowonly', options, **sections)
   return family.Recognized(code_base, config, spec, bool(heatmap))
-
-
-def _update(
-  sections: Sections, translated: heatmap_pipeline.Translated
-) -> None:
-  """Replace the fields that a published config specifies."""
-  sections['data'] |= translated.data
-  sections['input'] |= translated.input
-  size = translated.input['test_size']
-  if translated.input['scaling'] == 1:
-    size = _TRAINING_SIZES.get(size, size)
-  sections['input']['size'] = size
-  sections['eval']['mirrored'] = translated.mirrored
 
 
 def find_code_base(

@@ -19,17 +19,6 @@ LAYOUTS = {
   'mmaction1x': _MMACTION_LAYOUTS,
   'pyskl': _MMACTION_LAYOUTS | {'handmp': 'handmp'},
 }
-# Defaults of the published backbones.
-_DEFAULTS = {
-  'in_channels': 3,
-  'base_channels': 64,
-  'ch_ratio': 2,
-  'num_stages': 10,
-  'inflate_stages': [5, 8],
-  'down_stages': [5, 8],
-  'num_person': 2,
-  'tcn_dropout': 0.0,
-}
 
 
 def build(
@@ -37,9 +26,8 @@ def build(
   spec: spec_lib.DataSpec,
   code_base: str,
   *,
-  backbone_type: str,
-  options: Mapping[str, Any],
-  defaults: Mapping[str, Any],
+  backbone: str,
+  options: Mapping[str, tuple[Any, Any]],
   default_data_bn: str,
 ) -> dict[str, Any]:
   """Return a RecognizerGCN; arguments with their default are left out.
@@ -48,30 +36,28 @@ def build(
     model: the network.
     spec: of its data.
     code_base: a key of LAYOUTS.
-    backbone_type: STGCN or AAGCN.
-    options: arguments that only this backbone has.
-    defaults: their defaults.
+    backbone: STGCN or AAGCN.
+    options: (value, default) of the arguments that only this backbone has.
     default_data_bn: the default of data_bn_type.
 
   Raises:
     UserError: the code base does not have the graph.
   """
-  options = {
-    'in_channels': spec.num_channels + int(spec.has_score),
-    'base_channels': model.base_channels,
-    'ch_ratio': model.ch_ratio,
-    'num_stages': model.num_stages,
-    'inflate_stages': list(model.inflate_stages),
-    'down_stages': list(model.down_stages),
-    'num_person': spec.num_persons,
-    'tcn_dropout': model.tcn_dropout,
+  data_bn = {'': default_data_bn, 'none': None}.get(
+    model.data_bn, model.data_bn
+  )
+  arguments = {
+    'in_channels': (spec.num_channels + int(spec.has_score), 3),
+    'base_channels': (model.base_channels, 64),
+    'ch_ratio': (model.ch_ratio, 2),
+    'num_stages': (model.num_stages, 10),
+    'inflate_stages': (list(model.inflate_stages), [5, 8]),
+    'down_stages': (list(model.down_stages), [5, 8]),
+    'num_person': (spec.num_persons, 2),
+    'tcn_dropout': (model.tcn_dropout, 0.0),
+    'data_bn_type': (data_bn, default_data_bn),
     **options,
   }
-  defaults = _DEFAULTS | dict(defaults)
-  options = {k: v for k, v in options.items() if defaults[k] != v}
-  if model.data_bn not in ('', default_data_bn):
-    has_bn = model.data_bn != 'none'
-    options['data_bn_type'] = model.data_bn if has_bn else None
   widened = [s for s in model.inflate_stages if 2 <= s <= model.num_stages]
   width = int(model.base_channels * model.ch_ratio ** len(widened) + 1e-4)
   head = {
@@ -82,9 +68,9 @@ def build(
   return {
     'type': 'RecognizerGCN',
     'backbone': {
-      'type': backbone_type,
+      'type': backbone,
       'graph_cfg': _graph_cfg(model.graph, code_base),
-      **options,
+      **{k: v for k, (v, default) in arguments.items() if v != default},
     },
     'cls_head': head,
   }

@@ -90,10 +90,6 @@ class STGCN(graph_network.GraphFamily):
   }  # fmt: skip
   has_conv_d = False
   backbone = 'STGCN'
-  defaults = {
-    'gcn_adaptive': 'importance', 'gcn_conv_pos': 'pre', 'gcn_with_res': False,
-    'tcn_type': 'unit_tcn',
-  }  # fmt: skip
 
   def default_data_bn(self, code_base: str) -> str:
     del code_base
@@ -134,12 +130,13 @@ class STGCN(graph_network.GraphFamily):
   def variant(self, model: nn.Module) -> str:
     return f'{model.adaptive}, {model.tcn_type}'
 
-  def backbone_options(self, model: nn.Module) -> dict[str, Any]:
+  def backbone_options(self, model: nn.Module) -> dict[str, tuple[Any, Any]]:
+    adaptive = None if model.adaptive == 'none' else model.adaptive
     return {
-      'gcn_adaptive': None if model.adaptive == 'none' else model.adaptive,
-      'gcn_conv_pos': model.conv_pos,
-      'gcn_with_res': model.gcn_with_res,
-      'tcn_type': model.tcn_type,
+      'gcn_adaptive': (adaptive, 'importance'),
+      'gcn_conv_pos': (model.conv_pos, 'pre'),
+      'gcn_with_res': (model.gcn_with_res, False),
+      'tcn_type': (model.tcn_type, 'unit_tcn'),
     }
 
 
