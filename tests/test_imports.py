@@ -1,4 +1,4 @@
-"""Imports point one way; see the comments for what each rule protects."""
+"""Imports run one way, between files and between folders."""
 
 import ast
 import functools
@@ -10,55 +10,47 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
-COMMANDS = {
-  'main',
-  'train',
-  'evaluate',
-  'predict',
-  'fuse',
-  'export',
-}
-# What a room may use of skeljax, besides itself.
-MAY_USE = {
-  'skeljax.errors': set(),
-  'skeljax.training.losses': {'errors', 'option'},
-  'skeljax.training.metrics': set(),
-  'skeljax.training.optim': {'errors'},
-  'skeljax.training.sharding': {'errors'},
-  'skeljax.skeletons': {'errors'},
-  'skeljax.models': {'errors', 'skeletons'},
-  'skeljax.inputs': {'errors', 'option', 'skeletons', 'datasets'},
-  'skeljax.datasets': {'errors', 'option', 'skeletons'},
-  'skeljax.readers': {'errors', 'skeletons'},
-  'data_prep': {
-    'errors',
-    'skeletons',
-    'datasets',
-    'readers',
-    'cli',
-    'atomic_file',
+# A folder or top-level file of skeljax imports only from earlier layers, so
+# folders have no cycle. A folder's __main__.py is a command, its other files a
+# library.
+LAYERS = (
+  {'errors'},
+  {'option', 'atomic_file', 'cli', 'demo', 'skeletons'},
+  {'datasets', 'readers', 'score_file'},
+  # Models know neither data nor configs.
+  {'inputs', 'models'},
+  {'training'},
+  {'run'},
+  {'convert', 'scoring'},
+  {'pretrained', 'visualize'},
+  {'initial_weights', 'predict'},
+  {
+    'convert.__main__',
+    'evaluate',
+    'fuse',
+    'predict.__main__',
+    'visualize.__main__',
   },
-}
-# Rooms that must not see these packages, at the top or inside a function.
-MUST_NOT_USE = {
+  {'train'},
+  {'main'},
+)
+USED_BY_DATA_PREP = {
+  'atomic_file', 'cli', 'datasets', 'errors', 'option', 'readers', 'skeletons',
+}  # fmt: skip
+# Packages that these modules do not import, even inside functions.
+FORBIDDEN = {
   'skeljax': {'data_prep', 'apache_beam', 'tensorflow', 'configs', 'clu'},
   'data_prep': {'tensorflow', 'torch', 'configs'},
-  # The host's part of the work is numpy: a JAX array there would start an
-  # accelerator in every data worker.
+  # A JAX array would start an accelerator in every data worker.
   'skeljax.datasets': {'jax', 'flax', 'optax', 'ml_collections'},
   'skeljax.readers': {'jax', 'flax', 'optax', 'ml_collections'},
   'skeljax.skeletons': {'jax', 'flax', 'ml_collections'},
-  'skeljax.skeletons.graph': {'jax', 'flax', 'ml_collections'},
-  # Pure rooms take options as arguments.
   'skeljax.models': {'ml_collections'},
   'skeljax.inputs': {'ml_collections', 'grain', 'tensorflow_datasets'},
   'skeljax.training.steps': {'ml_collections', 'grain', 'tensorflow_datasets'},
-  'skeljax.training.losses': {'ml_collections'},
-  'skeljax.training.metrics': {'ml_collections'},
-  'skeljax.training.optim': {'ml_collections'},
 }
-# Optional packages: imported where they are used, and only in these rooms.
-ONLY_INSIDE_FUNCTIONS = {
+# Optional packages are imported inside functions of one folder.
+OPTIONAL = {
   'torch': 'skeljax.convert',
   'matplotlib': 'skeljax.visualize',
   'PIL': 'skeljax.visualize',
@@ -78,7 +70,7 @@ def _modules() -> dict[str, ast.Module]:
 
 
 def _imports(node: ast.AST, nested: bool = True) -> set[str]:
-  """Dotted names that are imported; without `nested`, on import already."""
+  """Return imported dotted names; without `nested`, those at module level."""
   found = set()
   for child in ast.iter_child_nodes(node):
     if isinstance(child, ast.Import):
@@ -95,67 +87,84 @@ def _is_in(name: str, package: str) -> bool:
   return name == package or name.startswith(package + '.')
 
 
-def _users(room: str) -> list[tuple[str, str]]:
+def _unit(module: str) -> str:
+  """Return the folder, top-level file or command that a module belongs to."""
+  parts = module.split('.')
+  if parts[0] != 'skeljax':
+    return parts[0]
+  is_command = len(parts) > 2 and parts[2] == '__main__'
+  return '.'.join(parts[1 : 3 if is_command else 2])
+
+
+def _internal_imports(module: str) -> list[str]:
   return [
-    (module, used)
+    used
+    for used in sorted(_imports(_modules()[module]))
+    if used.startswith('skeljax.') and used != 'skeljax.__version__'
+  ]
+
+
+def test_every_folder_and_file_has_a_layer():
+  units = {_unit(m) for m in _modules() if m.startswith('skeljax.')}
+  assert units == set().union(*LAYERS)
+
+
+@pytest.mark.parametrize('layer', range(len(LAYERS)))
+def test_layers_import_only_earlier_layers(layer):
+  below = set().union(*LAYERS[:layer])
+  wrong = [
+    f'{module} imports {used}'
+    for module in _modules()
+    if module.startswith('skeljax.') and _unit(module) in LAYERS[layer]
+    for used in _internal_imports(module)
+    if _unit(used) not in below | {_unit(module)}
+    # A command uses the library of its own folder.
+    and f'{_unit(used)}.__main__' != _unit(module)
+  ]
+  assert not wrong
+
+
+def test_data_prep_uses_only_what_it_may():
+  wrong = [
+    f'{module} imports {used}'
+    for module in _modules()
+    if _is_in(module, 'data_prep')
+    for used in _internal_imports(module)
+    if _unit(used) not in USED_BY_DATA_PREP
+  ]
+  assert not wrong
+
+
+@pytest.mark.parametrize('package', FORBIDDEN)
+def test_packages_do_not_import(package):
+  wrong = [
+    f'{module} imports {used}'
     for module, tree in _modules().items()
-    if _is_in(module, room)
+    if _is_in(module, package)
     for used in sorted(_imports(tree))
-  ]
-
-
-@pytest.mark.parametrize('room', MAY_USE)
-def test_rooms_know_only_what_is_below_them(room):
-  allowed = {f'skeljax.{name}' for name in MAY_USE[room]} | {room}
-  wrong = [
-    f'{module} imports {used}'
-    for module, used in _users(room)
-    if used.startswith('skeljax.')
-    and not any(_is_in(used, name) for name in allowed)
+    if used.split('.')[0] in FORBIDDEN[package]
   ]
   assert not wrong
 
 
-@pytest.mark.parametrize('room', MUST_NOT_USE)
-def test_rooms_do_not_see(room):
-  wrong = [
-    f'{module} imports {used}'
-    for module, used in _users(room)
-    if used.split('.')[0] in MUST_NOT_USE[room]
-  ]
-  assert not wrong
-
-
-@pytest.mark.parametrize('package', ONLY_INSIDE_FUNCTIONS)
+@pytest.mark.parametrize('package', OPTIONAL)
 def test_optional_packages_are_imported_where_they_are_used(package):
   for module, tree in _modules().items():
     if any(_is_in(used, package) for used in _imports(tree)):
-      assert _is_in(module, ONLY_INSIDE_FUNCTIONS[package])
+      assert _is_in(module, OPTIONAL[package])
     assert not any(_is_in(u, package) for u in _imports(tree, nested=False))
 
 
-def test_only_checkpoints_knows_orbax():
-  for module, used in _users('skeljax'):
-    assert module == 'skeljax.training.checkpoints' or not _is_in(used, 'orbax')
+def test_only_checkpoints_imports_orbax():
+  users = {
+    module
+    for module, tree in _modules().items()
+    if any(_is_in(used, 'orbax') for used in _imports(tree))
+  }
+  assert users == {'skeljax.training.checkpoints'}
 
 
-def test_only_commands_use_commands_and_nobody_uses_main():
-  for module, used in _users('skeljax'):
-    rooms = used.split('.')
-    if rooms[0] != 'skeljax' or len(rooms) < 2 or rooms[1] not in COMMANDS:
-      continue
-    assert module.split('.')[1] in COMMANDS, f'{module} imports {used}'
-    assert rooms[1] != 'main' or module == 'skeljax.main'
-
-
-def test_only_the_command_of_convert_loads_any_checkpoint():
-  # pretrained.py uses the rest of convert as a library.
-  for module, used in _users('skeljax.convert'):
-    if _is_in(used, 'skeljax.pretrained'):
-      assert module == 'skeljax.convert.__main__'
-
-
-def test_no_module_needs_itself():
+def test_files_have_no_import_cycle():
   modules = _modules()
   needs = {
     module: {
@@ -178,7 +187,7 @@ def test_no_module_needs_itself():
     visit(module, [])
 
 
-def test_importing_the_trainer_is_light_and_touches_no_device():
+def test_importing_the_trainer_is_light_and_starts_no_device():
   program = """
 import importlib, json, pkgutil, sys
 import skeljax.datasets
@@ -195,7 +204,7 @@ print(json.dumps({
     [sys.executable, '-c', program], cwd=ROOT, capture_output=True, text=True
   )
   assert done.returncode == 0, done.stderr
-  facts = json.loads(done.stdout)
+  result = json.loads(done.stdout)
   unwanted = {
     'apache_beam',
     'data_prep',
@@ -204,6 +213,6 @@ print(json.dumps({
     'tensorflow',
     'torch',
   }
-  assert not unwanted & set(facts['packages'])
-  # jax.distributed.initialize comes too late once there is a backend.
-  assert not facts['has_backend']
+  assert not unwanted & set(result['packages'])
+  # jax.distributed.initialize must run before there is a backend.
+  assert not result['has_backend']
