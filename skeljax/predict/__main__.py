@@ -159,10 +159,10 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     flags.DEFINE_string(name, default, text, values)
   for name, choices, text in _ENUMS:
     flags.DEFINE_enum(name, choices[0], choices, text, values)
-  for name, default, text in _INTEGERS:
-    flags.DEFINE_integer(name, default, text, flag_values=values)
-  for name, default, text in _BOOLEANS:
-    flags.DEFINE_bool(name, default, text, values)
+  for name, number, text in _INTEGERS:
+    flags.DEFINE_integer(name, number, text, flag_values=values)
+  for name, is_on, text in _BOOLEANS:
+    flags.DEFINE_bool(name, is_on, text, values)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -80,7 +80,8 @@ def fit(
     UserError: it cannot be read, or differs from the training data.
   """
   item = clip.read()
-  spec, notes = expected.spec, []
+  spec = expected.spec
+  notes: list[str] = []
   layout = mismatch.check_layout(clip, item, spec.layout, expected.source)
   record = _check(clip, item, expected)
   record = _fit_scores(record, clip, expected, notes)
@@ -89,18 +90,19 @@ def fit(
   if expected.check_units:
     mismatch.check_units(record, clip.where, expected)
   seen = record['keypoint'].any(axis=(1, 2, 3))
-  alone = ()
+  alone: tuple[Person, ...] = ()
   if per_person:
     alone = tuple(
       _person(record, int(number), layout, expected, clip.where)
       for number in np.flatnonzero(seen)
     )
+  height, width = (int(side) for side in record['img_shape'])
   return Fitted(
     clip=clip,
     layout=layout.name,
     num_frames=record['total_frames'],
     num_persons=int(seen.sum()),
-    img_shape=tuple(int(side) for side in record['img_shape']),
+    img_shape=(height, width),
     record=_finish(
       _cut_persons(record, clip, expected, notes), layout, expected, clip.where
     ),

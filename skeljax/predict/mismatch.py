@@ -128,8 +128,9 @@ def check_layout(
     UserError: the clip has other joints.
   """
   keypoint = item.get('keypoint')
-  is_whole = isinstance(keypoint, np.ndarray) and keypoint.ndim == 4
-  found = keypoint.shape[2] if is_whole else None
+  found = None
+  if isinstance(keypoint, np.ndarray) and keypoint.ndim == 4:
+    found = keypoint.shape[2]
   theirs = clip.layout
   if theirs == ours.name and found in (None, ours.num_joints):
     return ours

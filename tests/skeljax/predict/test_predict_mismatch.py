@@ -166,9 +166,9 @@ def test_units_need_not_be_those_of_the_training(clip_3d):
   assert toys.fit(whole, body).record['keypoint'].max() > 100
 
 
-def test_nobody_is_told(refusal, clip_2d):
+def test_clip_without_persons_is_an_error(refusal, clip_2d):
   text = refusal(toys.graph_2d(), clip_2d(keypoint=np.zeros((1, 3, 17, 2))))
-  assert 'nobody is seen' in text
+  assert 'contains no person' in text
 
 
 def test_a_clip_may_be_too_long(refusal, clip_3d):
