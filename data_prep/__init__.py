@@ -1,8 +1,8 @@
-"""Prepares datasets with Apache Beam; training does not import this package."""
+"""Prepare datasets with Apache Beam; training does not import this package."""
 
 import logging
 
-# Beam says this to everybody who has not installed its Google Cloud extra.
+# Beam logs this if its Google Cloud extra is not installed.
 logging.getLogger().addFilter(
   lambda record: 'apitools not found' not in record.getMessage()
 )

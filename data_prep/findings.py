@@ -1,30 +1,29 @@
-"""From a survey of annotations to what is wrong with them, in words."""
+"""List the errors and notes about a surveyed dataset."""
 
 import collections
 from collections.abc import Iterator, Sequence
 import dataclasses
 import textwrap
 
-import numpy as np
-
+from data_prep import options as options_lib
+from data_prep import sources
 from data_prep import survey as survey_lib
-from skeljax import readers
 from skeljax import skeletons
+from skeljax import readers
 from skeljax.readers import checks
 from skeljax.readers import compressed
 
-# What published code assumes for pictures of unknown size.
-_ASSUMED_PICTURE = '1920 x 1080'
-_USUAL_PERSONS = 2
+# Assumed by published code if the image size is unknown.
+_DEFAULT_IMAGE = '1920 x 1080'
 
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-  """Something that the user should know.
+  """An error or a note, with the fix.
 
   Attributes:
-    is_error: training would fail, or would succeed and mean nothing.
-    text: what was found and how to mend it.
+    is_error: the dataset cannot be prepared, or training on it is pointless.
+    text: what was found and how to fix it.
   """
 
   is_error: bool
@@ -43,19 +42,16 @@ class Finding:
 
 def find(
   survey: survey_lib.Survey,
-  *,
+  options: options_lib.Options,
   layout: skeletons.Layout | None,
   class_names: Sequence[str],
-  normalize: str,
 ) -> list[Finding]:
-  """All findings, in the order in which they are best mended."""
+  """Return all findings, in the order in which they are best fixed."""
   return [
-    *_faults(survey),
-    *_splits(survey),
+    *_faults(survey, options),
+    *_splits(survey, options),
     *_overlaps(survey),
-    *_mixtures(survey),
-    *_layout(survey, layout),
-    *_normalization(survey, layout, normalize),
+    *_layout(survey, options, layout),
     *_labels(survey, class_names),
     *_oddities(survey),
   ]
@@ -73,192 +69,140 @@ def _clips(count: int) -> str:
   return f'{count:,} clip{"" if count == 1 else "s"}'
 
 
-def _classes(count: int) -> str:
-  return f'{count:,} class{"" if count == 1 else "es"}'
-
-
-def _faults(survey: survey_lib.Survey) -> Iterator[Finding]:
-  for kind, words in survey.faults.items():
-    used = [p for p in words if survey.is_used[p]]
-    if used:
+def _faults(
+  survey: survey_lib.Survey, options: options_lib.Options
+) -> Iterator[Finding]:
+  for kind, messages in survey.faults.items():
+    used = [p for p in messages if p in survey.used]
+    if used and kind == 'empty' and options.drop_empty:
+      yield _note(f'{_clips(len(used))} without any person will be dropped.')
+    elif used:
       first = 'The first' if len(used) > 1 else 'It'
       yield _error(
         f'{_clips(len(used))} cannot be used ({kind}). {first}:'
-        f' {words[used[0]]}'
+        f' {messages[used[0]]}'
       )
       if kind == 'empty':
-        yield _note(
-          'Clips that show nobody can be left out while preparing, with'
-          ' --drop_empty.'
-        )
-    unused = len(words) - len(used)
+        yield _note('--drop_empty drops clips without any person.')
+    unused = len(messages) - len(used)
     if unused:
       yield _note(
-        f'{_clips(unused)} outside the splits cannot be used either ({kind}).'
+        f'{_clips(unused)} outside of the splits cannot be used either ({kind}).'
       )
 
 
-def _splits(survey: survey_lib.Survey) -> Iterator[Finding]:
-  annotations = survey.annotations
-  some = readers.first_few
-  if not annotations.splits:
+def _splits(
+  survey: survey_lib.Survey, options: options_lib.Options
+) -> Iterator[Finding]:
+  dataset, some = survey.dataset, readers.first_few
+  ids = [clip.id for clip in dataset.clips]
+  if not dataset.splits:
     yield _note(
       'A plain list is one split. Check and prepare two of them together, as'
       ' train=TRAIN.pkl,val=VAL.pkl.'
     )
-    repeated = readers.duplicates(annotations.ids)
-    if repeated:
+    duplicates = readers.duplicates(ids)
+    if duplicates:
       yield _error(
-        f'{len(repeated):,} ids belong to several clips: {some(repeated)}.'
-        ' Every clip needs an id of its own.'
+        f'{len(duplicates):,} ids belong to several clips: {some(duplicates)}.'
+        ' Every clip needs its own id.'
       )
     return
   if not survey.protocols:
     yield _error(
-      f'No two of the splits {", ".join(survey.splits)} make a protocol: P_train'
-      ' needs P_val or P_test, or train1 needs test1. Rename them.'
+      f'No two of the splits {", ".join(survey.splits)} are a protocol: P_train'
+      ' needs P_val or P_test, train1 needs test1. Rename them.'
     )
   for split in survey.splits:
-    positions = survey.positions(split)
-    unknown = annotations.unknown_ids.get(split, ())
+    positions = dataset.splits[split]
+    unknown = dataset.unknown_ids.get(split, ())
     if unknown:
       yield _error(
         f'Split {split} lists {len(unknown):,} ids without an annotation:'
-        f' {some(unknown)}. Take them out of the split, or add the annotations.'
+        f' {some(unknown)}. Remove them from the split, or add the annotations.'
       )
     elif not len(positions):
       yield _error(f'Split {split} has no clips. Fill it or remove it.')
-    repeated = readers.duplicates([annotations.ids[p] for p in positions])
-    if repeated:
+    elif options.drop_empty and not survey.statistics[split].num_clips:
+      yield _error(f'Split {split} has only empty clips.')
+    duplicates = readers.duplicates([ids[p] for p in positions])
+    if duplicates:
       yield _error(
-        f'Split {split} holds {len(repeated):,} ids several times:'
-        f' {some(repeated)}. Every clip needs an id of its own.'
+        f'Split {split} lists {len(duplicates):,} ids several times:'
+        f' {some(duplicates)}. Every clip needs its own id.'
       )
-  unused = np.flatnonzero(~survey.is_used)
-  if len(unused):
-    ids = [annotations.ids[p] for p in unused]
+  unused = [i for p, i in enumerate(ids) if p not in survey.used]
+  if unused:
     yield _note(
-      f'{_clips(len(unused))} in none of these splits, so not used: {some(ids)}.'
+      f'{_clips(len(unused))} in none of these splits, so not used:'
+      f' {some(unused)}.'
     )
 
 
 def _overlaps(survey: survey_lib.Survey) -> Iterator[Finding]:
-  """Validation clips that are training clips, by id and by content."""
-  ids, some = survey.annotations.ids, readers.first_few
+  """Validation clips that are training clips, by id or by content."""
+  dataset, digests = survey.dataset, survey.digests
+  some = readers.first_few
+
+  def clip_id(position):
+    return dataset.clips[position].id
+
   for train, val in survey.protocols.values():
-    train_ids = {ids[p] for p in survey.positions(train)}
-    both = [ids[p] for p in survey.positions(val) if ids[p] in train_ids]
+    train_ids = {clip_id(p) for p in dataset.splits[train]}
+    both = [i for p in dataset.splits[val] if (i := clip_id(p)) in train_ids]
     if both:
       yield _error(
-        f'{_clips(len(both))} of {val} also in {train}: {some(both)}. Accuracy'
-        ' there would measure memory. Take them out of one of the splits.'
+        f'{_clips(len(both))} of {val} also in {train}: {some(both)}. Remove'
+        ' them from one of the splits.'
       )
-    owner = {survey.digests[p]: ids[p] for p in survey.positions(train)}
-    owner.pop(b'', None)
+    owners = {
+      digests[p]: clip_id(p) for p in dataset.splits[train] if p in digests
+    }
     same = [
-      f'{ids[p]} (as {owner[survey.digests[p]]})'
-      for p in survey.positions(val)
-      if survey.digests[p] in owner and ids[p] not in train_ids
+      f'{clip_id(p)} (as {owners[digests[p]]})'
+      for p in dataset.splits[val]
+      if digests.get(p) in owners and clip_id(p) not in train_ids
     ]
     if same:
       yield _note(
         f'{_clips(len(same))} of {val} with exactly the keypoints of a clip of'
-        f' {train}: {some(same)}. Accuracy on {val} flatters the model.'
+        f' {train}: {some(same)}. Validation accuracy is too high.'
       )
   for split in survey.splits:
     counted = collections.Counter(
-      survey.digests[p] for p in survey.positions(split)
+      digests[p] for p in dataset.splits[split] if p in digests
     )
-    counted.pop(b'', None)
     copies = sum(n - 1 for n in counted.values())
     if copies:
       yield _note(
-        f'{_clips(copies)} of {split} repeating the keypoints of another clip'
-        ' of it under another id.'
+        f'{_clips(copies)} of {split} with the keypoints of another clip of it.'
       )
-
-
-def _mixtures(survey: survey_lib.Survey) -> Iterator[Finding]:
-  good = np.array([digest != b'' for digest in survey.digests])
-  good &= survey.is_used
-  columns = (
-    ('joints', survey.shapes[:, 2]),
-    ('channels', survey.shapes[:, 3]),
-    ('keypoint_score', np.where(survey.has_score, 'a', 'no')),
-  )
-  for what, values in columns:
-    counted = collections.Counter(values[good].tolist())
-    if len(counted) > 1:
-      usual = max(counted, key=counted.get)
-      other = np.flatnonzero(good & (values != usual))
-      first = other[0]
-      yield _error(
-        f'{_clips(len(other))} unlike the rest: {survey.annotations.ids[first]!r}'
-        f' has {values[first]} {what}, the usual clip {usual}. All clips of a'
-        ' dataset must be alike: prepare them as two.'
-      )
-  narrow = list(_narrow_first(survey, good))
-  yield from narrow
-  dtypes = {d for d, is_good in zip(survey.dtypes, good) if is_good}
-  if len(dtypes) > 1 and not narrow:
-    yield _note(
-      f'Keypoints come as {", ".join(sorted(dtypes))}; all will be stored as'
-      ' float32.'
-    )
-
-
-def _narrow_first(
-  survey: survey_lib.Survey, good: np.ndarray
-) -> Iterator[Finding]:
-  """Clips that would lose digits in the type of the first, which all get.
-
-  A pickle is read whole before anything is stored, so that this concerns only
-  what the workers read clip by clip.
-  """
-  if not survey.is_lazy:
-    return
-  fields = ('keypoint', survey.dtypes), ('keypoint_score', survey.score_dtypes)
-  for field, dtypes in fields:
-    for splits in survey.protocols.values():
-      order = [int(p) for s in splits for p in survey.positions(s) if good[p]]
-      if not order or dtypes[order[0]] != 'float16':
-        continue
-      wide = [p for p in order if dtypes[p] not in ('float16', '')]
-      if wide:
-        ids = survey.annotations.ids
-        yield _error(
-          f'{_clips(len(wide))} with a {field!r} of more digits than the first'
-          f' clip, {ids[order[0]]!r}, which is float16: {ids[wide[0]]!r} is'
-          f' {dtypes[wide[0]]}. Write all clips with one type.'
-        )
 
 
 def _layout(
-  survey: survey_lib.Survey, layout: skeletons.Layout | None
+  survey: survey_lib.Survey,
+  options: options_lib.Options,
+  layout: skeletons.Layout | None,
 ) -> Iterator[Finding]:
-  joints = np.unique(survey.shapes[survey.shapes[:, 2] >= 0, 2])
-  if layout is None and len(joints) == 1:
-    yield _note(f'No --layout given. {checks.layouts_with(int(joints[0]))}')
-
-
-def _normalization(
-  survey: survey_lib.Survey, layout: skeletons.Layout | None, normalize: str
-) -> Iterator[Finding]:
-  if normalize == 'none':
-    return
-  if layout is None:
-    yield _error(f'--normalize={normalize} needs a --layout.')
-  elif None in (layout.origin, layout.spine, layout.shoulders):
-    yield _error(
-      f'--normalize={normalize}: layout {layout.name!r} does not say which'
-      ' joints are its origin, spine and shoulders. Use --normalize=none, or'
-      ' add them to a layout file.'
-    )
-  if (survey.shapes[survey.is_used, 3] == 2).any():
-    yield _error(
-      f'--normalize={normalize} turns 3D skeletons, and there are 2D keypoints.'
-      ' Use --normalize=none: they are normalised while training.'
-    )
+  num_joints = survey.decoder.num_joints
+  if layout is None and num_joints:
+    yield _note(f'No --layout. {checks.layouts_with(num_joints)}')
+  for name in ('normalize', 'project'):
+    value = getattr(options, name)
+    if value == 'none':
+      continue
+    if layout is None:
+      yield _error(f'--{name}={value} needs a --layout.')
+    elif name == 'normalize' and sources.missing_joints(layout):
+      yield _error(
+        f'--normalize={value}: layout {layout.name!r} does not define its origin,'
+        ' spine and shoulders. Use --normalize=none or a layout file.'
+      )
+    if survey.decoder.num_channels == 2:
+      yield _error(
+        f'--{name}={value} is for 3D skeletons, and the dataset has 2D'
+        f' keypoints. Use --{name}=none.'
+      )
 
 
 def _labels(
@@ -269,64 +213,62 @@ def _labels(
       [class_names[i] if i < len(class_names) else f'label {i}' for i in labels]
     )
 
+  def classes(count):
+    return f'{count:,} class{"" if count == 1 else "es"}'
+
   for train, val in survey.protocols.values():
-    trained, asked = (
-      set(survey.labels[survey.positions(s)].tolist()) for s in (train, val)
+    train_labels, val_labels = (
+      set(survey.statistics[s].labels) for s in (train, val)
     )
-    unseen = sorted(label for label in asked - trained if label >= 0)
-    if unseen:
+    untrained = sorted(val_labels - train_labels)
+    if untrained:
       yield _note(
-        f'{_classes(len(unseen))} of {val} without a clip in {train}:'
-        f' {names(unseen)}. What is not shown cannot be learned.'
+        f'{classes(len(untrained))} of {val} without a clip in {train}:'
+        f' {names(untrained)}.'
       )
-    absent = sorted(set(range(len(class_names))) - trained - asked)
+    absent = sorted(set(range(len(class_names))) - train_labels - val_labels)
     if absent:
       yield _note(
-        f'{_classes(len(absent))} of the {len(class_names):,} named ones without'
+        f'{classes(len(absent))} of the {len(class_names):,} named ones without'
         f' any clip in {train} and {val}: {names(absent)}.'
       )
   if not class_names:
     yield _note(
-      'The classes have no names: give --class_names (ntu60, ntu120, gym99, or'
-      ' a file with one name a line), else they are called by number.'
+      'The classes have no names: set --class_names (ntu60, ntu120, gym99, or a'
+      ' file with one name per line), else they are numbered.'
     )
 
 
 def _oddities(survey: survey_lib.Survey) -> Iterator[Finding]:
-  good = np.array([digest != b'' for digest in survey.digests])
-  good &= survey.is_used
-  short = int((survey.shapes[good, 1] == 1).sum())
+  total = survey.total
+  if len(total.dtypes) > 1:
+    yield _note(
+      f'Keypoints are {", ".join(sorted(total.dtypes))}; all will be stored as'
+      f' {survey.decoder.keypoint_dtype}.'
+    )
+  short = total.frames[1]
   if short:
-    yield _note(f'{_clips(short)} of a single frame: no motion in them.')
-  num_persons = survey.shapes[:, 0]
-  whole = good & ~survey.is_compressed
-  crowds = int((num_persons[whole] > _USUAL_PERSONS).sum())
-  if crowds:
+    yield _note(f'{_clips(short)} of a single frame, so without motion.')
+  if total.num_cut:
     yield _note(
-      f'{_clips(crowds)} with more than {_USUAL_PERSONS} persons: preparing'
-      f' keeps the {_USUAL_PERSONS} that move most, unless --max_persons says'
-      ' otherwise.'
+      f'{_clips(total.num_cut)} with more than {survey.decoder.options.num_kept}'
+      ' persons: those with the most motion are kept (--max_persons).'
     )
-  compact = good & survey.is_compressed
-  crowds = int((num_persons[compact] > compressed.DEFAULT_MAX_PERSONS).sum())
-  if crowds:
+  if total.num_crowded:
     yield _note(
-      f'{_clips(crowds)} with more than {compressed.DEFAULT_MAX_PERSONS} persons'
-      f' in a frame: preparing keeps the {compressed.DEFAULT_MAX_PERSONS} of the'
-      ' highest scores in each frame, unless --max_persons says otherwise.'
+      f'{_clips(total.num_crowded)} with more than'
+      f' {compressed.DEFAULT_MAX_PERSONS} persons in a frame: those with the'
+      ' highest scores are kept in each frame (--max_persons).'
     )
-  elsewhere = int((compact & (survey.shapes[:, 2] < 0)).sum())
-  if elsewhere:
+  if survey.num_listed:
     yield _note(
-      f'{_clips(elsewhere)} whose keypoints lie in other files, which this'
-      ' command does not read: data_prep.main checks them, with'
-      ' --skeletons=DIR.'
+      f'{_clips(survey.num_listed)} with keypoints in other files, which'
+      ' data_prep.main checks, with --skeletons=DIR.'
     )
-  flat = good & (survey.shapes[:, 3] == 2)
-  unknown = int((flat & ~survey.has_img_shape).sum())
-  if unknown:
+  unknown = total.num_unknown_img_shape
+  if survey.decoder.num_channels == 2 and unknown:
     yield _note(
-      f'{_clips(unknown)} in pixels without img_shape: a picture of'
-      f' {_ASSUMED_PICTURE} will be assumed, and PoseC3D cannot be trained.'
-      ' --source=clips takes --img_shape=HEIGHTxWIDTH.'
+      f'{_clips(unknown)} in pixels without img_shape: an image of'
+      f' {_DEFAULT_IMAGE} is assumed, and PoseC3D cannot be trained.'
+      ' --source=clips has --img_shape=HEIGHTxWIDTH.'
     )

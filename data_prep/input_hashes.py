@@ -1,4 +1,4 @@
-"""What tells one input from another, whatever it is called."""
+"""Hashes of input files and folders, independent of their paths."""
 
 from collections.abc import Sequence
 import hashlib
@@ -7,62 +7,56 @@ import pathlib
 
 from skeljax import errors
 
-_BLOCK = 1 << 20
-
 
 def file_hash(path: str) -> str:
-  """A hash of what a file holds."""
-  digest = hashlib.sha256()
+  """Return the sha256 of the content of a file."""
   with open(path, 'rb') as file:
-    while block := file.read(_BLOCK):
-      digest.update(block)
-  return digest.hexdigest()
+    return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 def listing_hash(
-  directory: str, ending: str, left_out: Sequence[str] = ()
+  directory: str, suffix: str, left_out: Sequence[str] = ()
 ) -> str:
-  """A hash of the names, sizes and times of change of files; '' of none.
+  """Return a hash of the names, sizes and modification times of files.
 
-  Reading them to hash what they hold would take as long as preparing them: the
-  published ones are tens of gigabytes in hundreds of thousands of files. Two
-  files of the same size are common, as the size often depends on the number of
-  skeletons only, so the times count as well; a copy that does not keep them is
-  taken for other files. Hidden files do not count.
+  Hashing the content would take as long as preparing the dataset: published
+  folders have tens of gigabytes in hundreds of thousands of files. Files of
+  the same size are common, hence the times; a copy without them counts as
+  other files. Hidden files are ignored.
 
   Args:
-    directory: with all that is below it.
-    ending: of the names of the files that count.
-    left_out: files and folders that do not count.
+    directory: searched recursively.
+    suffix: of the file names to include.
+    left_out: files and folders to exclude.
+
+  Returns:
+    '' if there are no such files.
 
   Raises:
     UserError: a file cannot be read.
   """
   root = pathlib.Path(directory)
-  absent = {os.path.abspath(path) for path in left_out}
+  excluded = {os.path.abspath(path) for path in left_out}
+
+  def is_included(parent, name):
+    path = os.path.abspath(os.path.join(parent, name))
+    return not name.startswith('.') and path not in excluded
+
   lines = []
   for parent, folders, names in os.walk(root, followlinks=True):
-    folders[:] = [
-      name
-      for name in folders
-      if not name.startswith('.')
-      and os.path.abspath(os.path.join(parent, name)) not in absent
-    ]
+    folders[:] = [name for name in folders if is_included(parent, name)]
     for name in names:
-      path = os.path.join(parent, name)
-      if name.startswith('.') or not name.endswith(ending):
+      if not name.endswith(suffix) or not is_included(parent, name):
         continue
-      if os.path.abspath(path) in absent:
-        continue
+      path = pathlib.Path(parent, name)
       try:
-        seen = os.stat(path)
+        stat = path.stat()
       except OSError as error:
         raise errors.UserError(
-          f'{path} cannot be read: {error}. Mend it, or take it out of the'
-          ' folder.'
+          f'{path} cannot be read: {error}. Fix or remove it.'
         ) from error
-      name = pathlib.Path(path).relative_to(root).as_posix()
-      lines.append(f'{name}\t{seen.st_size}\t{seen.st_mtime_ns}\n')
+      name = path.relative_to(root).as_posix()
+      lines.append(f'{name}\t{stat.st_size}\t{stat.st_mtime_ns}\n')
   if not lines:
     return ''
   text = ''.join(sorted(lines))

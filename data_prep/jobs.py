@@ -1,13 +1,13 @@
-"""Running a function over many tasks with Beam; each task writes one file.
+"""Run a function over many tasks with Beam; each task writes one file.
 
-Beam distributes the tasks, which are small, and collects what is said about the
-files, which is small too; the clips themselves never pass through a runner.
+Beam distributes the tasks and collects the results, which are small. The clips
+never pass through a runner, whose shuffle would hold them in memory.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-import json
+from collections.abc import Callable, Sequence
 import os
 import pathlib
+import pickle
 from typing import Any
 import uuid
 
@@ -20,88 +20,83 @@ from skeljax import errors
 
 
 def run(
-  function: Callable[[Any], Mapping[str, Any]],
+  function: Callable[[Any], dict[str, Any]],
   tasks: Sequence[Any],
   *,
   what: str,
-  num_clips: Mapping[str, int],
   options: pipeline_options.PipelineOptions,
   results_path: str,
-) -> dict[str, dict[str, Any]]:
-  """Writes the files of all tasks; returns what `function` says, by path.
+) -> list[Any]:
+  """Return the result of every task, in order.
 
   Args:
-    function: task -> what write_file returned for it, with its 'path'.
-    tasks: what Beam sends to its workers.
-    what: is being done, for the progress shown.
-    num_clips: how many clips each path is to hold.
-    options: Beam's.
-    results_path: a file that all workers can write.
+    function: calls write_file for a task and returns what it returns.
+    tasks: with attributes `path`, the file to write, and `num_clips`.
+    what: description for the progress display.
+    options: options of Beam.
+    results_path: a file that all workers can write to.
 
   Raises:
-    UserError: a task found something that the user can mend.
+    UserError: a task found an error in the input.
   """
   with (
-    progress.Progress(what, sum(num_clips.values())) as shown,
+    progress.Progress(what, sum(task.num_clips for task in tasks)) as shown,
     progress.watching(
-      shown,
-      lambda: sum(n for p, n in num_clips.items() if os.path.exists(p)),
+      shown, lambda: sum(t.num_clips for t in tasks if os.path.exists(t.path))
     ),
     beam.Pipeline(options=options) as pipeline,
   ):
     _ = (
       pipeline
       | 'Tasks' >> beam.Create(tasks)
-      # Otherwise a runner does all tasks in the worker that made them.
+      # Otherwise one worker would be given all tasks.
       | 'Distribute' >> beam.Reshuffle()
       | 'Write' >> beam.Map(function)
       | 'Collect' >> beam.combiners.ToList()
-      | 'Report' >> beam.Map(_write_json, path=results_path)
+      | 'Report' >> beam.Map(_write_results, path=results_path)
     )
-  results = json.loads(pathlib.Path(results_path).read_text())
+  results = pickle.loads(pathlib.Path(results_path).read_bytes())
   for result in results:
-    if 'disk' in result:
-      raise OSError(result['disk'])
-  mistakes = sorted(r['mistake'] for r in results if 'mistake' in r)
-  if len(mistakes) > 1:
-    raise errors.UserError(
-      f'{mistakes[0]} {len(mistakes) - 1} more shards met a mistake;'
-      ' python -m data_prep.check looks at every clip.'
+    if 'disk_error' in result:
+      raise OSError(result['disk_error'])
+  found = sorted(r['user_error'] for r in results if 'user_error' in r)
+  if found:
+    more = (
+      f' {len(found) - 1} more shards failed; python -m data_prep.check lists'
+      ' all errors.'
+      if len(found) > 1
+      else ''
     )
-  if mistakes:
-    raise errors.UserError(mistakes[0])
-  return {result['path']: result for result in results}
+    raise errors.UserError(found[0] + more)
+  by_path = {result['path']: result['value'] for result in results}
+  return [by_path[task.path] for task in tasks]
 
 
-def write_file(
-  path: str, write: Callable[[str], dict[str, Any]]
-) -> dict[str, Any]:
-  """Lets `write` make a file under a temporary name and renames it.
+def write_file(path: str, write: Callable[[str], Any]) -> dict[str, Any]:
+  """Write a file under a temporary name with `write` and rename it.
 
-  Writing it twice, as a Beam runner may, does no harm: the bytes are the same.
+  A Beam runner may run a task twice, which is safe: the bytes are the same.
 
   Returns:
-    What `write` returns, and 'path'; or, where the user can mend something,
-    only the words, as 'mistake' or, for a full disk, as 'disk'. They come back
-    as a value because runners turn an exception into a RuntimeError of many
-    pages, or try again.
+    The path and the value of `write`; or 'user_error' or 'disk_error' with a
+    message, because runners retry exceptions and wrap them into long traces.
   """
   temporary = f'{path}.{uuid.uuid4().hex}.incomplete'
   try:
-    result = write(temporary)
+    value = write(temporary)
     os.replace(temporary, path)
   except errors.UserError as error:
-    return {'mistake': str(error)}
+    return {'user_error': str(error)}
   except (OSError, RuntimeError) as error:
-    words = workspace.disk_words(error)
-    if words is None:
+    message = workspace.disk_error(error)
+    if message is None:
       raise
-    return {'disk': words}
+    return {'disk_error': message}
   finally:
     if os.path.exists(temporary):
       os.remove(temporary)
-  return {**result, 'path': path}
+  return {'path': path, 'value': value}
 
 
-def _write_json(value: Any, path: str) -> None:
-  pathlib.Path(path).write_text(json.dumps(value))
+def _write_results(value: Any, path: str) -> None:
+  pathlib.Path(path).write_bytes(pickle.dumps(value))

@@ -1,4 +1,4 @@
-"""How far a preparation is: a bar on a terminal, a line now and then in a log."""
+"""Progress of a preparation: a bar on a terminal, log lines otherwise."""
 
 from collections.abc import Callable, Iterator
 import contextlib
@@ -9,22 +9,16 @@ import time
 from absl import logging
 import tqdm
 
-# In a log, one line in so many seconds.
-_LINE_SECONDS = 10.0
+_SECONDS_PER_LINE = 10.0
 _POLL_SECONDS = 0.5
 
 
 class Progress:
-  """Counts clips towards a total and shows the count.
-
-  Attributes:
-    done: clips so far.
-  """
+  """Shows how many clips of a total are done."""
 
   def __init__(self, what: str, total: int):
     self.done = 0
-    self._what = what
-    self._total = total
+    self._what, self._total = what, total
     self._last_line = time.monotonic()
     self._bar = None
     if sys.stderr.isatty():
@@ -38,21 +32,20 @@ class Progress:
       self._bar.close()
 
   def advance_to(self, done: int) -> None:
-    """Shows that `done` clips of the total are finished."""
+    """Show that `done` clips are finished."""
     step, self.done = done - self.done, done
     if self._bar is not None:
       self._bar.update(step)
-    elif time.monotonic() - self._last_line > _LINE_SECONDS:
+    elif time.monotonic() - self._last_line > _SECONDS_PER_LINE:
       self._last_line = time.monotonic()
       logging.info('%s: %d of %d clips', self._what, done, self._total)
 
 
 @contextlib.contextmanager
 def watching(progress: Progress, count: Callable[[], int]) -> Iterator[None]:
-  """Shows `count()` from a thread while the body runs, and once more after it.
+  """Show `count()` from a thread while the body runs.
 
-  Beam's runners say nothing on their way; what they have finished can be seen
-  on the disk, whichever runner it is.
+  Beam's runners report no progress, but the finished files can be counted.
   """
   stop = threading.Event()
 

@@ -24,6 +24,9 @@ from skeljax import errors
 
 T = TypeVar('T')
 
+# --help lists the flags under the module that calls define_flags.
+flags.disclaim_key_flags()
+
 
 def field(
   default: Any = dataclasses.MISSING,

@@ -1,11 +1,10 @@
-"""What the demo's people do: keyframes of joint angles and how they are played.
+"""The actions of the demo as keyframes of joint angles.
 
-To add an action, append an `Action` to `_TABLE`: a few poses, each the angles
-that differ from standing (body_lib names them; without l_ or r_ both sides),
-and the moment at which each is reached, 0 the beginning and 1 the end of the
-motion. Write it right-handed; half of the clips are mirrored. With `reverse`
-the same motion played backwards is a second action, so that nothing but the
-order of the frames tells the two apart.
+To add an action, append an `Action` to `_TABLE`: a few poses, each with the
+angles that differ from standing (body.CHANNELS; without l_ or r_ for both
+sides), and the time at which each is reached, from 0 to 1. Actions are
+right-handed; half of the clips are flipped. With `reverse`, the motion played
+backwards is a second action, which differs only in the order of the frames.
 """
 
 import dataclasses
@@ -17,14 +16,14 @@ Pose = dict[str, float]
 
 @dataclasses.dataclass(frozen=True)
 class Beat:
-  """A joint that swings to and fro during part of a motion.
+  """A joint that oscillates during part of a motion.
 
   Attributes:
     channel: a name of body_lib.CHANNELS.
     degrees: amplitude.
     hertz: range of the frequency.
-    start: where in the motion it fades in.
-    stop: where it has faded out.
+    start: time at which it fades in, from 0 to 1.
+    stop: time at which it has faded out.
   """
 
   channel: str
@@ -40,16 +39,16 @@ class Action:
 
   Attributes:
     name: class name.
-    keyframes: (moment in 0..1, pose) in order.
+    keyframes: (time from 0 to 1, pose) in order.
     seconds: range of the duration.
     reverse: class name of the motion played backwards, '' for none.
     beats: oscillations on top of the keyframes.
     steps: range of the number of walking steps, taken between `walk`.
-    walk: moments between which the steps are taken.
-    persons: 1, or 2 who face each other and do the same.
-    gap: range of the distance of the two, metres; () lets their leading hands
+    walk: times between which the steps are taken.
+    persons: 1, or 2 that face each other and do the same.
+    gap: range of the distance of the two in metres; (): their leading hands
       meet.
-    meet: the moment at which the gap is measured.
+    meet: time at which the gap is measured.
   """
 
   name: str
@@ -65,7 +64,7 @@ class Action:
 
 
 def pose(**angles: float) -> Pose:
-  """A pose, given by the angles that differ from standing at ease."""
+  """Return a pose from the angles that differ from standing."""
   out = dict.fromkeys(body_lib.CHANNELS, 0.0)
   easy = dict(spread=8, elbow=14, turn=12, wrist=6, thigh=3, knee=6, straddle=3)
   for name, degrees in (easy | angles).items():
@@ -141,7 +140,7 @@ _TABLE = (
   ),
 )
 
-# Class name to (motion, is it played backwards), in the order of the labels.
+# Class name -> (motion, whether it is reversed), in the order of the labels.
 MOTIONS = {}
 for _action in _TABLE:
   MOTIONS[_action.name] = (_action, False)

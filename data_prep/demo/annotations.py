@@ -1,18 +1,16 @@
-"""Procedural demo motions as an ordinary annotation file.
+"""Generate the demo: procedural motions as annotations of mmaction2.
 
-A few hundred clips of people who do everyday things in front of a depth camera,
-made from nothing but joint angles (actions) and bodies (body_lib), so
-that the whole way from a file to a trained model can be walked without a
-download. All actions but one come in pairs, each the other played backwards:
-who ignores the order of the frames cannot tell them apart.
+A few hundred clips of everyday actions in front of a depth camera, made from
+joint angles (actions.py) and bodies (body.py), to train a model without a
+download. All actions except one are pairs of a motion and its reverse, so that a
+model has to use the order of the frames.
 
-The subjects and cameras of the validation split do not occur in training.
+Subjects and cameras of the validation split do not occur in training.
 """
 
 from collections.abc import Mapping
 import dataclasses
 import math
-import pickle
 from typing import Any
 
 import numpy as np
@@ -20,17 +18,15 @@ import numpy as np
 from data_prep.demo import actions
 from data_prep.demo import body as body_lib
 from data_prep.demo import motion as motion_lib
-from skeljax import atomic_file
 from skeljax import errors
 
-# Part of the fingerprint of a prepared demo: raise it with every change that
-# changes a clip.
+# Part of the fingerprint of a prepared demo. Raise it when a clip changes.
 DEMO_VERSION = '1'
 
 ACTIONS = tuple(actions.MOTIONS)
 LAYOUTS = ('nturgb+d', 'coco')
 
-# Clips of each action; subjects and cameras by number.
+# Clips per action; numbers of the subjects and cameras.
 CLIPS = {'train': 46, 'val': 20}
 SUBJECTS = {'train': range(1, 21), 'val': range(21, 31)}
 CAMERAS = {'train': range(1, 9), 'val': range(9, 13)}
@@ -46,7 +42,7 @@ _COCO = [
   ).split()
 ]
 
-# What a depth camera loses: the ends of the limbs, never the trunk.
+# Joints that a depth camera loses: the ends of the limbs, never the trunk.
 _LOSABLE = [
   body_lib.JOINTS.index(f'{side}_{joint}')
   for side in 'lr'
@@ -56,13 +52,13 @@ _LOSABLE = [
 
 @dataclasses.dataclass(frozen=True)
 class Camera:
-  """Where a camera stands and looks.
+  """Position and direction of a camera.
 
   Attributes:
-    azimuth: degrees by which the scene is turned before it.
+    azimuth: degrees by which the scene is turned.
     height: metres above the floor.
-    distance: metres to the middle of the scene.
-    pitch: degrees by which it looks down.
+    distance: metres to the centre of the scene.
+    pitch: degrees downwards.
   """
 
   azimuth: float
@@ -73,12 +69,12 @@ class Camera:
 
 @dataclasses.dataclass(frozen=True)
 class Cast:
-  """Who and what all clips are made with.
+  """Subjects and cameras of a demo.
 
   Attributes:
-    seed: of everything.
-    bodies: by number of the subject.
-    cameras: by number.
+    seed: seed of all random numbers.
+    bodies: subject number -> body.
+    cameras: camera number -> camera.
   """
 
   seed: int
@@ -86,41 +82,23 @@ class Cast:
   cameras: Mapping[int, Camera]
 
 
-def write_annotations(path: str, layout_name: str, seed: int = 0) -> None:
-  """Writes the demo as an annotation file, whole or not at all.
+def make_annotations(layout_name: str, seed: int = 0) -> dict[str, Any]:
+  """Return the demo as the content of an annotation file of mmaction2.
 
   Args:
-    path: file to make; its folder is made too.
     layout_name: 'nturgb+d' (25 joints, metres in camera space) or 'coco' (17
       joints in pixels, with scores).
-    seed: the same seed gives the same bytes.
-
-  Raises:
-    UserError: for another layout.
-  """
-  content = make_annotations(layout_name, seed)
-  with atomic_file.replacing(path) as temporary:
-    with open(temporary, 'wb') as file:
-      pickle.dump(content, file, protocol=4)
-
-
-def make_annotations(layout_name: str, seed: int = 0) -> dict[str, Any]:
-  """The demo in the form of mmaction2's annotation files.
-
-  Args:
-    layout_name: see write_annotations.
-    seed: any integer from 0 on.
+    seed: at least 0; the same seed gives the same clips.
 
   Returns:
-    A dict of split (train and val to clip ids), annotations and label_names.
+    A dict with split (train and val -> clip ids), annotations, label_names.
 
   Raises:
     UserError: for another layout.
   """
   if layout_name not in LAYOUTS:
     raise errors.UserError(
-      f'the demo motions have no layout {layout_name!r}: choose --layout among '
-      f'{", ".join(LAYOUTS)}.'
+      f'--layout={layout_name}: the demo has {", ".join(LAYOUTS)}.'
     )
   cast = draw_cast(seed)
   split, annotations = {}, []
@@ -136,13 +114,13 @@ def make_annotations(layout_name: str, seed: int = 0) -> dict[str, Any]:
 
 
 def draw_cast(seed: int) -> Cast:
-  """The subjects and cameras of a demo; no split shares any with another."""
+  """Return the subjects and cameras; the splits share none of them."""
   rng = np.random.default_rng([1, seed])
   numbers = [n for subjects in SUBJECTS.values() for n in subjects]
   bodies = {number: body_lib.draw_body(rng) for number in numbers}
   cameras = {}
   for numbers in CAMERAS.values():
-    # The cameras of a split stand in a half circle before the scene.
+    # The cameras of a split are in a half circle in front of the scene.
     for number, azimuth in zip(numbers, np.linspace(-55, 55, len(numbers))):
       height, distance = rng.uniform(0.9, 1.7), rng.uniform(2.7, 3.7)
       pitch = math.degrees(math.atan((height - 0.95) / distance))
@@ -156,9 +134,9 @@ def _clip(
 ) -> dict[str, Any]:
   """One annotation.
 
-  A motion and its reverse come as twins: the same people do the same before the
-  same camera. What does not look at the order of the frames is right about at
-  most one of them, but for luck with the noise. Both layouts show one scene.
+  A motion and its reverse are generated with the same subjects and camera, so a
+  model that ignores the order of the frames gets at most one of them right,
+  except by chance. Both layouts show the same scene.
   """
   motion = ACTIONS.index(actions.MOTIONS[ACTIONS[label]][0].name)
   key = [cast.seed, list(CLIPS).index(split_name), repetition, motion]
@@ -174,7 +152,7 @@ def _clip(
 
   rng = np.random.default_rng([3, *key, label])
   kept, seen = _losses(points.shape[:3], rng)
-  sense = _depth if layout_name == 'nturgb+d' else _picture
+  sense = _depth if layout_name == 'nturgb+d' else _image
   return dict(
     frame_dir=(
       f'C{camera:03d}P{subjects[0]:03d}R{repetition:03d}A{label + 1:03d}'
@@ -188,11 +166,11 @@ def _clip(
 def _before_camera(
   scene: np.ndarray, camera: Camera, rng: np.random.Generator
 ) -> np.ndarray:
-  """The scene in the axes of a camera: x right in Kinect's mirrored picture."""
+  """The scene in camera axes: x is right in the mirrored image of Kinect."""
   middle = scene[:, :, 0].mean((0, 1)) * [1, 0, 1]
   turn = camera.azimuth + rng.normal(0, 8)
   points = (scene - middle) @ body_lib.rotation('y', turn).T
-  # Two people need more room.
+  # Two persons need a larger distance.
   depth = camera.distance + 0.8 * (len(scene) - 1) + rng.normal(0, 0.15)
   points += [rng.normal(0, 0.2), -camera.height, depth]
   return points @ body_lib.rotation('x', -camera.pitch).T
@@ -201,10 +179,10 @@ def _before_camera(
 def _losses(
   shape: tuple[int, ...], rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-  """What gets lost between the scene and the file.
+  """Drop frames and joints at random.
 
   Returns:
-    [T] frames that are kept at all, and [M, T, joints] points that are seen.
+    [T] frames that are kept, and [M, T, joints] joints that are detected.
   """
   persons, frames, _ = shape
   kept, seen = np.ones(frames, bool), np.ones(shape, bool)
@@ -234,7 +212,7 @@ def _tremble(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
 def _depth(
   points: np.ndarray, seen: np.ndarray, rng: np.random.Generator
 ) -> Mapping[str, Any]:
-  """What Kinect reports: 25 joints, metres, zeros for what it lost."""
+  """Output of Kinect: 25 joints in metres, zeros for lost ones."""
   points = points[:, :, : body_lib.KINECT_JOINTS]
   seen = seen[:, :, : body_lib.KINECT_JOINTS, None]
   metres = np.full((body_lib.KINECT_JOINTS, 1), 0.007)
@@ -243,23 +221,23 @@ def _depth(
   return dict(keypoint=((points + noise) * seen).astype(np.float16))
 
 
-def _picture(
+def _image(
   points: np.ndarray, seen: np.ndarray, rng: np.random.Generator
 ) -> Mapping[str, Any]:
-  """What a pose estimator reports: 17 joints, pixels, with scores.
+  """Output of a pose estimator: 17 joints in pixels, with scores.
 
-  It always answers: a joint that it does not see lies somewhere with a low
-  score. Only a person whom nobody detected is all zeros.
+  A hidden joint has a wrong position and a low score. Only a person that was not
+  detected is all zeros.
   """
   height, width = IMAGE_SHAPE
   depth = points[..., _COCO, 2:]
-  # Kinect's x grows to the left of a picture that is not mirrored.
+  # Kinect's x points left in an image that is not mirrored.
   pixels = np.array([width, height]) / 2
   pixels = pixels - _FOCAL_LENGTH * points[..., _COCO, :2] / depth
   detected = seen.any(-1)[..., None]
   seen = seen[..., _COCO]
 
-  # Farther than the pelvis means likely hidden; the face needs to face us.
+  # Joints behind the pelvis are likely hidden, and the face from behind.
   hidden = np.clip((depth[..., 0] - points[..., :1, 2]) / 0.5, 0, 1)
   nose, head = body_lib.JOINTS.index('nose'), body_lib.JOINTS.index('head')
   away = points[..., nose, 2] > points[..., head, 2]

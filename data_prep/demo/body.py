@@ -1,13 +1,12 @@
 """A jointed human body: joint angles over time in, joint positions out.
 
-Axes of the world: y up, and a person of heading 0 faces -z with the right hand
-at +x. This is right-handed and is also how a Kinect sees somebody who faces
-it: x grows towards that person's right, z away from the camera.
+World axes: y is up, and a person with heading 0 faces -z with the right hand at
++x. This is right-handed and equals the view of a Kinect in front of the person:
+x towards the person's right, z away from the camera.
 
-The legs decide where the body is. `forward_kinematics` computes everything
-relative to the pelvis; `plant` then moves the pelvis so that the lower foot
-rests on the floor and does not slide. A walk therefore needs no path: it goes
-as far as the legs push it, and played backwards it is a walk backwards.
+`forward_kinematics` computes positions relative to the pelvis; `plant` then moves
+the pelvis so that the lower foot is on the floor and does not slide. A walk
+therefore needs no path, and its reverse is a walk backwards.
 """
 
 from collections.abc import Mapping
@@ -26,7 +25,7 @@ JOINTS = (
 ).split()
 KINECT_JOINTS = 25
 
-# Rigid pairs: their distance must not change while somebody moves.
+# Pairs of joints at a fixed distance.
 BONES = (
   'spine-pelvis chest-spine neck-chest head-neck nose-head l_eye-head '
   'r_eye-head l_ear-head r_ear-head l_shoulder-chest r_shoulder-chest '
@@ -36,7 +35,7 @@ BONES = (
   'l_ankle-l_knee r_ankle-r_knee l_foot-l_ankle r_foot-r_ankle'
 ).split()
 
-# Joint angles, all zero when somebody stands straight with hanging arms.
+# Joint angles, all zero for a person standing straight with hanging arms.
 TRUNK = ('lean', 'bow', 'side', 'twist', 'nod', 'look')
 ARM = ('lift', 'spread', 'turn', 'elbow', 'wrist')
 LEG = ('thigh', 'straddle', 'knee', 'foot')
@@ -76,7 +75,7 @@ class Body:
 
 
 def draw_body(rng: np.random.Generator) -> Body:
-  """A person of 1.5 to 1.95 m whose proportions are slightly their own."""
+  """Draw a person of 1.5 to 1.95 m with slightly varied proportions."""
   height = rng.uniform(1.50, 1.95)
   own = rng.normal(1, 0.035, len(PROPORTIONS)).clip(0.9, 1.1).tolist()
   lengths = {k: height * p * o for (k, p), o in zip(PROPORTIONS.items(), own)}
@@ -157,11 +156,11 @@ def forward_kinematics(angles: np.ndarray, body: Body) -> np.ndarray:
 
 
 def plant(points: np.ndarray, body: Body) -> np.ndarray:
-  """The same motion with the lower foot on the floor (y = 0), not sliding.
+  """Return the motion with the lower foot on the floor (y = 0), not sliding.
 
   Args:
     points: [T, V, 3], metres, relative to the pelvis, heading 0.
-    body: the person, for the height of the ankle above the sole.
+    body: has the height of the ankle above the sole.
 
   Returns:
     [T, V, 3], metres; the pelvis starts above x = z = 0.
@@ -172,7 +171,7 @@ def plant(points: np.ndarray, body: Body) -> np.ndarray:
   soles = (feet[..., 1] - np.array([ankle, ankle * 0.4])).min(-1)
   height = -soles.min(-1)
 
-  # Both feet carry when both are low; 1 cm is where one begins to take over.
+  # Both feet count if both are low; the weight changes over 1 cm.
   weight = np.exp(-(soles - soles.min(-1, keepdims=True)) / 0.01)
   weight /= weight.sum(-1, keepdims=True)
   weight = (weight[1:] + weight[:-1]) / 2

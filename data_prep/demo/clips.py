@@ -1,10 +1,9 @@
-"""Demo motions as a pose tool leaves them: one JSON file a clip, and a CSV.
+"""Write demo motions as a pose estimator would: one JSON file per clip, and a CSV.
 
     python -m data_prep.demo.clips --output=my_clips
 
-The files have the form that MMPose's inferencer writes of a video; labels.csv
-beside them says what each shows and who does it. They stand in for clips of
-one's own in docs/your_own_data.md.
+The files have the format of MMPose's inferencer; labels.csv has the action and
+the subject of each. docs/your_own_data.md uses them in place of your own clips.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,34 +22,33 @@ from skeljax import cli
 from skeljax import errors
 
 LABELS = 'labels.csv'
-# Digits after the point of a pixel and of a score; more are noise.
+# Decimal places of pixels and scores; more would be noise.
 _PIXEL_DIGITS, _SCORE_DIGITS = 1, 3
-_BOX_MARGIN = 0.1  # What a detector's box leaves around the joints, relative.
+_BOX_MARGIN = 0.1  # Margin of a detector's box around the joints, relative.
 
 
 def write_clips(directory: str, clips_per_action: int, seed: int = 0) -> int:
-  """Writes clips of every demo action, 17 COCO joints in pixels, and a CSV.
+  """Write clips of every demo action, 17 COCO joints in pixels, and a CSV.
 
   Args:
-    directory: made if missing; files of the same names are replaced.
+    directory: created if missing; files of the same names are replaced.
     clips_per_action: from 1 to the number of training clips of the demo.
     seed: the same seed gives the same bytes.
 
   Returns:
-    How many clips were written.
+    The number of clips.
 
   Raises:
-    UserError: for another number of clips.
+    UserError: the demo does not have so many clips.
   """
   most = demo.CLIPS['train']
   if not 1 <= clips_per_action <= most:
     raise errors.UserError(
-      f'--clips_per_action={clips_per_action}: the demo has from 1 to {most}'
-      ' clips of an action.'
+      f'--clips_per_action={clips_per_action}: expected 1 to {most}.'
     )
   content = demo.make_annotations('coco', seed)
   names = content['label_names']
-  # The training clips come first, one of each action after the other.
+  # Training clips are first, interleaved by action.
   chosen = content['annotations'][: clips_per_action * len(names)]
   rows = []
   for clip in chosen:
@@ -67,11 +65,11 @@ def write_clips(directory: str, clips_per_action: int, seed: int = 0) -> int:
 
 
 def _predictions(clip: Mapping[str, Any]) -> list[dict[str, Any]]:
-  """A list of frames, each with those persons whom somebody detected.
+  """A list of frames, each with the detected persons.
 
-  Source: MMPose 1.x, what MMPoseInferencer dumps for a video: `split_instances`
-  for every frame, boxes as [[left, top, right, bottom]]. It tells neither who
-  is who from frame to frame nor how large the picture is.
+  Source: MMPose 1.x, the output of MMPoseInferencer for a video:
+  `split_instances` per frame, boxes as [[left, top, right, bottom]]. It has
+  neither track ids nor the image size.
   """
   frames = []
   for index in range(clip['total_frames']):
@@ -99,26 +97,25 @@ def _instance(points: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
 
 
 def define_flags() -> None:
-  """Flags of `python -m data_prep.demo.clips`."""
+  """Define the flags of `python -m data_prep.demo.clips`."""
   flags.DEFINE_string('output', None, 'Folder to write the clips to.')
-  flags.DEFINE_integer('clips_per_action', 40, 'How many clips of each action.')
-  flags.DEFINE_integer('seed', 0, 'Other seeds give other clips.')
+  flags.DEFINE_integer('clips_per_action', 40, 'Clips per action.')
+  flags.DEFINE_integer('seed', 0, 'Random seed.')
 
 
 def main(argv: Sequence[str]) -> int:
-  """Writes the clips, says where."""
+  """Write the clips of the flags."""
   del argv
   args = flags.FLAGS
   if not args.output:
     raise errors.UserError(
-      '--output=DIR is missing: the folder that the clips go to, for example'
-      ' --output=my_clips.'
+      '--output is missing, for example --output=my_clips.'
     )
   count = write_clips(args.output, args.clips_per_action, args.seed)
   height, width = demo.IMAGE_SHAPE
   print(
-    f'{count} clips of {len(demo.ACTIONS)} actions and {LABELS} are in'
-    f' {args.output}; the picture is {height}x{width} (height x width)'
+    f'wrote {count} clips of {len(demo.ACTIONS)} actions and {LABELS} to'
+    f' {args.output}; --img_shape={height}x{width}'
   )
   return 0
 

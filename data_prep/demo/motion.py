@@ -1,4 +1,4 @@
-"""Playing an action: keyframes become the motion of one or two bodies."""
+"""Generate the motion of one or two bodies from the keyframes of an action."""
 
 import math
 
@@ -14,16 +14,16 @@ MIN_FRAMES, MAX_FRAMES = 30, 110
 def perform(
   name: str, bodies: list[body_lib.Body], rng: np.random.Generator
 ) -> np.ndarray:
-  """One clip of an action as it happens, before any camera sees it.
+  """Return one performance of an action, in world coordinates.
 
   Pace, onset, handedness, amplitude and every angle vary with rng. The clip may
-  begin and end in the midst of the motion. The reverse of an action is that
-  action's clip of the same rng with its frames in reverse order.
+  start and end during the motion. The reverse of an action is the same clip, for
+  the same rng, with reversed frames.
 
   Args:
     name: a key of actions.MOTIONS.
-    bodies: two persons; a one-person action takes the first.
-    rng: source of all variation.
+    bodies: two persons; a one-person action uses the first.
+    rng: random number generator.
 
   Returns:
     [persons, T, len(body_lib.JOINTS), 3], metres, floor at y = 0, T between
@@ -32,7 +32,7 @@ def perform(
   action, backwards = actions.MOTIONS[name]
   bodies = bodies[: action.persons]
   moment = _timeline(action, rng)
-  beats = _beats(action, moment, rng)  # Two who shake hands keep time.
+  beats = _beats(action, moment, rng)  # The same for both persons.
   angles = [beats + _angles(action, moment, rng) for _ in bodies]
   meeting = np.abs(moment - action.meet).argmin()
   if action.persons == 2 and not action.gap:
@@ -53,7 +53,7 @@ def _move(angles: np.ndarray, body: body_lib.Body) -> np.ndarray:
 
 
 def _timeline(action: actions.Action, rng: np.random.Generator) -> np.ndarray:
-  """[T] moment of the motion in every frame: < 0 before it, > 1 after it."""
+  """[T] phase of the motion per frame: < 0 before it, > 1 after it."""
   frames = FRAME_RATE * rng.uniform(*action.seconds)
   before, after = rng.uniform(-0.12, 0.35, 2)
   frames = min(frames, MAX_FRAMES / (1 + before + after))
@@ -64,7 +64,7 @@ def _timeline(action: actions.Action, rng: np.random.Generator) -> np.ndarray:
 def _angles(
   action: actions.Action, moment: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-  """[T, channels] joint angles of one person's own way to do it."""
+  """[T, channels] joint angles of one person."""
   times = np.array([t for t, _ in action.keyframes])
   poses = np.array(
     [[p[c] for c in body_lib.CHANNELS] for _, p in action.keyframes]
@@ -72,8 +72,7 @@ def _angles(
   stand = np.array([actions.STAND[c] for c in body_lib.CHANNELS])
   channels = len(stand)
 
-  # Nobody does it twice alike. What changes in a leg changes in the other one,
-  # or a foot would leave the floor.
+  # Both legs vary in the same way, or a foot would leave the floor.
   legs = np.array([c[2:] in body_lib.LEG for c in body_lib.CHANNELS])
   left = np.array([c[:2] == 'l_' for c in body_lib.CHANNELS])
   scale = rng.uniform(0.9, 1.1) + rng.normal(0, 0.06, poses.shape)
@@ -81,7 +80,7 @@ def _angles(
   poses = stand + scale * (poses - stand)
   poses[:, ~legs] += rng.normal(0, 3, (~legs).sum())
 
-  # Joints do not start together: each lags a little.
+  # Each joint starts with a small lag.
   lag = rng.normal(0, 0.015, channels)
   lag[legs & left] = lag[legs & ~left]
   angles = _interpolate(times, poses, moment[:, None] - lag)
@@ -95,7 +94,7 @@ def _angles(
 def _beats(
   action: actions.Action, moment: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-  """[T, channels] what the oscillations add to the keyframes."""
+  """[T, channels] oscillations, which are added to the keyframes."""
   out = np.zeros((len(moment), len(body_lib.CHANNELS)))
   seconds = np.arange(len(moment)) / FRAME_RATE
   for beat in action.beats:
@@ -110,16 +109,16 @@ def _beats(
 def _interpolate(
   times: np.ndarray, values: np.ndarray, at: np.ndarray
 ) -> np.ndarray:
-  """Smooth curves through keyframes, at rest before the first and after the last.
+  """Interpolate keyframes, constant before the first and after the last.
 
   Cubic Hermite pieces; the slope at an inner keyframe is the harmonic mean of
-  its neighbours' where they agree in sign and else zero (Fritsch and Butland
-  1984), so that a joint never swings beyond its keyframes.
+  its neighbours if they have the same sign, else zero (Fritsch and Butland 1984),
+  so that a joint never moves beyond its keyframes.
 
   Args:
     times: [K], ascending.
     values: [K, C].
-    at: [T, C], each channel on its own clock.
+    at: [T, C], times per channel.
 
   Returns:
     [T, C].
@@ -147,7 +146,7 @@ def _interpolate(
 
 
 def _ease(u: np.ndarray) -> np.ndarray:
-  """0 below 0, 1 above 1, smooth between."""
+  """Smooth step: 0 below 0, 1 above 1."""
   u = u.clip(0, 1)
   return u * u * (3 - 2 * u)
 
@@ -155,11 +154,11 @@ def _ease(u: np.ndarray) -> np.ndarray:
 def _walk(
   action: actions.Action, moment: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-  """[T, channels] what a few steps add to the angles of standing.
+  """[T, channels] angles of a few steps, which are added to those of standing.
 
-  The curves follow the sagittal joint angles of normal gait (Winter 1991); the
-  heel of the leg of phase 0 strikes. Walking backwards is close to this in
-  reverse time (Thorstensson 1986), which is what makes leaving believable.
+  The curves follow the sagittal joint angles of normal gait (Winter 1991), with
+  the heel strike at phase 0. Walking backwards is close to the reverse
+  (Thorstensson 1986).
   """
   start, stop = action.walk
   u = ((moment - start) / (stop - start)).clip(0, 1)
@@ -171,21 +170,21 @@ def _walk(
   for side, shift in (('l', 0.0), ('r', 0.5)):
     p = phase + shift
     swing = np.cos(2 * math.pi * p)
-    knee = 12 * _bump(p - 0.15, 0.07) + 58 * _bump(p - 0.73, 0.09)
-    foot = 12 * _bump(p, 0.05) - 45 * _bump(p - 0.6, 0.07)
+    knee = 12 * _pulse(p - 0.15, 0.07) + 58 * _pulse(p - 0.73, 0.09)
+    foot = 12 * _pulse(p, 0.05) - 45 * _pulse(p - 0.6, 0.07)
     curves = dict(thigh=5 + 22 * swing, knee=knee, foot=foot, lift=-14 * swing)
     for name, curve in curves.items():
       out[:, body_lib.CHANNELS.index(f'{side}_{name}')] = strength * curve
   return out
 
 
-def _bump(phase: np.ndarray, width: float) -> np.ndarray:
-  """1 at whole phases, falling to 0 like a Gaussian of this width."""
+def _pulse(phase: np.ndarray, width: float) -> np.ndarray:
+  """Periodic Gaussian of this width with maximum 1 at whole phases."""
   return np.exp((np.cos(2 * math.pi * phase) - 1) / (2 * math.pi * width) ** 2)
 
 
 def _sway(frames: int, channels: int, rng: np.random.Generator) -> np.ndarray:
-  """[T, channels] degrees by which somebody who stands still is not still."""
+  """[T, channels] degrees of body sway."""
   out, seconds = 0, np.arange(frames) / FRAME_RATE
   for hertz in (0.2, 0.5, 1.1):
     rate = hertz * rng.uniform(0.7, 1.4, channels)
@@ -195,7 +194,7 @@ def _sway(frames: int, channels: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _mirror(angles: np.ndarray) -> np.ndarray:
-  """The angles of the mirrored motion: sides swap, turns change sign."""
+  """Angles of the mirrored motion: swapped sides, negated turns."""
   swap = {'l_': 'r_', 'r_': 'l_'}
   names = [swap.get(c[:2], c[:2]) + c[2:] for c in body_lib.CHANNELS]
   sign = [-1 if c in ('side', 'twist', 'look') else 1 for c in names]
@@ -205,10 +204,10 @@ def _mirror(angles: np.ndarray) -> np.ndarray:
 def _level_hands(
   angles: list[np.ndarray], bodies: list[body_lib.Body], meeting: int
 ) -> list[np.ndarray]:
-  """The right hands lifted or lowered until they are equally high as they meet."""
+  """Lift or lower the right hands to the same height where they meet."""
   hand, shoulder = map(body_lib.JOINTS.index, ('r_hand', 'r_shoulder'))
   lift = body_lib.CHANNELS.index('r_lift')
-  for _ in range(2):  # Newton's method; what is left is millimetres.
+  for _ in range(2):  # Newton's method, accurate to millimetres.
     at = [_move(a[[meeting]], b)[0] for a, b in zip(angles, bodies)]
     height = np.mean([p[hand, 1] for p in at])
     corrected = []
@@ -230,14 +229,14 @@ def _face_each_other(
   hand: str,
   rng: np.random.Generator,
 ) -> list[np.ndarray]:
-  """Both placed so that at the meeting they are `gap` apart or hands touch."""
+  """Place both so that they are `gap` apart or touch hands when they meet."""
   apart = rng.uniform(*action.gap) if action.gap else 0
   anchor = body_lib.JOINTS.index('pelvis' if action.gap else hand)
   out = []
   for points, heading in zip(people, (-90, 90)):
     turned = points @ body_lib.rotation('y', heading + rng.normal(0, 4)).T
     turned -= turned[meeting, anchor] * [1, 0, 1]
-    # Who has heading -90 looks along +x, and stands at negative x.
+    # The person with heading -90 faces +x and is at negative x.
     turned[..., 0] += math.copysign(apart / 2, heading)
     out.append(turned)
   return out

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from data_prep import sources
+from data_prep import options
 from skeljax import cli
 from skeljax import skeletons
 from skeljax.datasets import class_names
@@ -140,7 +140,7 @@ def test_header_has_the_commands(file):
   config = cli.load_config(f'{_ROOT}/configs/{file}')
   assert f'--name={config.data.dataset} ' in preparation[0]
   arguments = dict(re.findall(r'--(\w+)=(\S+)', preparation[0]))
-  assert arguments['source'] in sources.SOURCES
+  assert arguments['source'] in options.SOURCES
   assert arguments.get('normalize', 'none') == config.data.normalize
   if file not in _FILES:  # NW-UCLA comes with its layout and class names.
     return

@@ -79,10 +79,8 @@ def make_options(tmp_path):
   def make(path, **changes) -> options_lib.Options:
     values = dict(
       source='pickle',
-      inputs={'': str(path)},
-      protocol='',
+      input=str(path),
       layout='nturgb+d',
-      normalize='none',
       name='tiny',
       output=str(tmp_path / 'data'),
     )

@@ -1,4 +1,4 @@
-"""What data_prep.check says about annotation files, and how it exits."""
+"""data_prep.check: findings about annotation files, and the exit status."""
 
 import os
 import pathlib
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from data_prep import check
+from data_prep import options as options_lib
 from skeljax import errors
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
@@ -41,12 +42,14 @@ def run(tmp_path, value, **options):
   """The report on one line, and the number of errors."""
   path = tmp_path / 'a.pkl'
   path.write_bytes(pickle.dumps(value))
-  text, num_errors = check.check(str(path), **options)
+  text, num_errors = check.check(
+    options_lib.Options(input=str(path), **options)
+  )
   return ' '.join(text.split()), num_errors
 
 
 def test_a_good_file(tmp_path):
-  text, num_errors = run(tmp_path, good_file(), layout_name='nturgb+d')
+  text, num_errors = run(tmp_path, good_file(), layout='nturgb+d')
 
   assert num_errors == 0
   for words in (
@@ -57,18 +60,20 @@ def test_a_good_file(tmp_path):
     'joints 25 (layout nturgb+d: 25) channels 3 scores none type float16',
     'xsub_train 4 2 5 / 6 / 8',
     'xsub_val 2 2 9 / 10 / 10',
-    'Nothing is in the way of training (0 notes).',
+    'No errors (0 notes).',
   ):
     assert words in text
 
 
-def test_the_real_file_passes():
+def test_published_file_has_no_errors():
   folder = os.environ.get('SKELJAX_TEST_DATA', '')
   path = pathlib.Path(folder) / 'nw_ucla_3d.pkl'
   if not folder or not path.is_file():
-    pytest.skip('SKELJAX_TEST_DATA names no folder with nw_ucla_3d.pkl')
+    pytest.skip('SKELJAX_TEST_DATA is not a folder with nw_ucla_3d.pkl')
   text, num_errors = check.check(
-    str(path), layout_name='ucla', protocol='xview', normalize='mmaction0x'
+    options_lib.Options(
+      input=str(path), layout='ucla', protocol='xview', normalize='mmaction0x'
+    )
   )
   assert num_errors == 0
   assert '1,020' in text and '464' in text and '1 / 31 / 201' in text
@@ -109,7 +114,7 @@ def rename_all(value):
     (change(1, **keypoint(0)), 'cannot be used (empty)'),
     (
       change(1, **keypoint(0)),
-      'can be left out while preparing, with --drop_empty',
+      '--drop_empty drops clips without any person',
     ),
     (change(1, **keypoint(1, (1, 0, 25, 3))), 'cannot be used (empty)'),
     (change(1, **keypoint(1, (4, 25, 3))), 'cannot be used (shape)'),
@@ -126,41 +131,41 @@ def rename_all(value):
     (change(0, total_frames=99), "'total_frames' is 99 and 'keypoint' has 5"),
     (
       split('xsub_val', ['clip4', 'ghost', 'gone']),
-      'Split xsub_val lists 2 ids without an annotation: ghost, gone. Take them'
-      ' out',
+      'Split xsub_val lists 2 ids without an annotation: ghost, gone. Remove'
+      ' them',
     ),
     (split('xsub_val', []), 'Split xsub_val has no clips'),
     (
       split('xsub_val', ['clip3', 'clip4']),
-      '1 clip of xsub_val also in xsub_train: clip3. Accuracy there would'
-      ' measure memory',
+      '1 clip of xsub_val also in xsub_train: clip3. Remove them',
     ),
     (
       change(1, frame_dir='clip0'),
-      'Split xsub_train holds 1 ids several times: clip0. Every clip needs',
+      'Split xsub_train lists 1 ids several times: clip0. Every clip needs',
     ),
     (
       change(5, **keypoint(1, (1, 4, 25, 2))),
-      "1 clip unlike the rest: 'clip5' has 2 channels, the usual clip 3. All",
+      "sample 'clip5': has 25 joints in 2D without scores, the first clip (FILE,"
+      " sample 'clip0') has 25 joints in 3D without scores. Prepare them",
     ),
     (
       change(
         5, **keypoint(1, (1, 4, 25, 2)), keypoint_score=np.ones((1, 4, 25))
       ),
-      "'clip5' has a keypoint_score, the usual clip no",
+      "sample 'clip5': has 25 joints in 2D with scores, the first clip",
     ),
-    (rename_all, 'No two of the splits training, testing make a protocol'),
+    (rename_all, 'No two of the splits training, testing are a protocol'),
   ],
 )
-def test_what_would_go_wrong(tmp_path, damage, words):
+def test_errors(tmp_path, damage, words):
   value = good_file()
   damage(value)
 
-  text, num_errors = run(tmp_path, value, layout_name='nturgb+d')
+  text, num_errors = run(tmp_path, value, layout='nturgb+d')
 
   assert num_errors > 0
   assert words.replace('FILE', str(tmp_path / 'a.pkl')) in text
-  assert f'Training would go wrong: {num_errors} error' in text
+  assert f'Found {num_errors} error' in text
 
 
 @pytest.mark.parametrize(
@@ -173,7 +178,7 @@ def test_what_would_go_wrong(tmp_path, damage, words):
     ),
     (
       lambda value: copy(value, 0, 2),
-      '1 clip of xsub_train repeating the keypoints of another clip of it',
+      '1 clip of xsub_train with the keypoints of another clip of it',
     ),
     (
       split('xsub_val', ['clip5']),
@@ -186,11 +191,11 @@ def test_what_would_go_wrong(tmp_path, damage, words):
     (change(0, **keypoint(1, (1, 1, 25, 3))), '1 clip of a single frame'),
     (
       change(0, **keypoint(1, (3, 4, 25, 3))),
-      '1 clip with more than 2 persons: preparing keeps the 2 that move most',
+      '1 clip with more than 2 persons: those with the most motion are kept',
     ),
     (
       change(0, **keypoint(1, dtype=np.float32)),
-      'Keypoints come as float16, float32; all will be stored as float32',
+      'Keypoints are float16, float32; all will be stored as float32',
     ),
     (
       lambda value: value.update(label_names=['sit', 'stand', 'fly', 'swim']),
@@ -199,17 +204,17 @@ def test_what_would_go_wrong(tmp_path, damage, words):
     ),
     (
       lambda value: value.pop('label_names'),
-      'The classes have no names: give --class_names',
+      'The classes have no names: set --class_names',
     ),
   ],
 )
-def test_what_is_only_worth_knowing(tmp_path, damage, words):
+def test_notes(tmp_path, damage, words):
   value = good_file()
   damage(value)
   if '1 class ' in words:
     value['split']['xsub_train'] = ['clip0', 'clip2']
 
-  text, num_errors = run(tmp_path, value, layout_name='nturgb+d')
+  text, num_errors = run(tmp_path, value, layout='nturgb+d')
 
   assert num_errors == 0
   assert words in text
@@ -220,26 +225,26 @@ def copy(value, source, target):
     value['annotations'][target][field] = value['annotations'][source][field]
 
 
-def test_a_protocol_leaves_other_splits_alone(tmp_path):
+def test_only_the_splits_of_the_protocol_are_checked(tmp_path):
   value = good_file()
   value['split'] |= {'y_train': ['ghost'], 'y_val': []}
   value['annotations'].append(dict(frame_dir='bad', label=0))
 
-  text, num_errors = run(
-    tmp_path, value, layout_name='nturgb+d', protocol='xsub'
-  )
+  text, num_errors = run(tmp_path, value, layout='nturgb+d', protocol='xsub')
   assert num_errors == 0
-  assert '1 clip outside the splits cannot be used either (no keypoint)' in text
-  assert run(tmp_path, value, layout_name='nturgb+d')[1] == 2
+  assert (
+    '1 clip outside of the splits cannot be used either (no keypoint)' in text
+  )
+  assert run(tmp_path, value, layout='nturgb+d')[1] == 2
 
   with pytest.raises(errors.UserError, match='Choose --protocol=xsub'):
     run(tmp_path, value, protocol='xview')
 
 
-def test_without_a_layout_the_fitting_ones_are_named(tmp_path):
+def test_matching_layouts_are_listed(tmp_path):
   text, num_errors = run(tmp_path, good_file(num_joints=17))
   assert num_errors == 0
-  assert 'No --layout given. Layouts with 17 joints: coco (--layout).' in text
+  assert 'No --layout. Layouts with 17 joints: coco (--layout).' in text
 
 
 def test_without_a_layout_all_clips_need_the_same_joints(tmp_path):
@@ -247,30 +252,30 @@ def test_without_a_layout_all_clips_need_the_same_joints(tmp_path):
   value['annotations'][2].update(keypoint(1, (1, 4, 20, 3)))
   text, num_errors = run(tmp_path, value)
   assert num_errors == 1
-  assert "'clip2' has 20 joints, the usual clip 25" in text
+  assert "sample 'clip2': has 20 joints in 3D without scores, the" in text
 
 
-def test_2d_clips_without_a_picture_size(tmp_path):
+def test_2d_clips_without_an_image_size(tmp_path):
   value = good_file(num_joints=17, num_channels=2)
   value['annotations'][0]['img_shape'] = (480, 640)
-  text, num_errors = run(tmp_path, value, layout_name='coco')
+  text, num_errors = run(tmp_path, value, layout='coco')
   assert num_errors == 0
-  assert '5 clips in pixels without img_shape: a picture of 1920 x 1080' in text
+  assert '5 clips in pixels without img_shape: an image of 1920 x 1080' in text
 
 
 @pytest.mark.parametrize(
   'options, words',
   [
-    (dict(layout_name='nturgb+d'), None),
+    (dict(layout='nturgb+d'), None),
     (dict(), '--normalize=mmaction1x needs a --layout'),
     (
-      dict(layout_name='coco'),
-      "layout 'coco' does not say which joints are its origin",
+      dict(layout='coco'),
+      "layout 'coco' does not define its origin",
     ),
   ],
 )
-def test_normalisation_needs_a_layout_with_joints(tmp_path, options, words):
-  num_joints = 17 if options.get('layout_name') == 'coco' else 25
+def test_normalization_needs_a_layout_with_joints(tmp_path, options, words):
+  num_joints = 17 if options.get('layout') == 'coco' else 25
   text, num_errors = run(
     tmp_path, good_file(num_joints), normalize='mmaction1x', **options
   )
@@ -278,25 +283,23 @@ def test_normalisation_needs_a_layout_with_joints(tmp_path, options, words):
   assert words is None or words in text
 
 
-def test_2d_clips_cannot_be_normalised_in_3d(tmp_path):
+def test_2d_clips_cannot_be_normalized_in_3d(tmp_path):
   value = good_file(num_channels=2)
   text, num_errors = run(
-    tmp_path, value, layout_name='nturgb+d', normalize='mmaction0x'
+    tmp_path, value, layout='nturgb+d', normalize='mmaction0x'
   )
   assert num_errors == 1
-  assert 'there are 2D keypoints. Use --normalize=none' in text
+  assert 'the dataset has 2D keypoints. Use --normalize=none' in text
 
 
 def test_third_channels_that_are_scores(tmp_path):
   value = good_file(num_joints=17)
   for item in value['annotations']:
     item['keypoint'] = np.abs(item['keypoint']) * [300, 300, 0.1]
-  text, num_errors = run(tmp_path, value, layout_name='coco')
+  text, num_errors = run(tmp_path, value, layout='coco')
   assert num_errors == 1 and '--third_channel=score' in text
 
-  text, num_errors = run(
-    tmp_path, value, layout_name='coco', third_channel='score'
-  )
+  text, num_errors = run(tmp_path, value, layout='coco', third_channel='score')
   assert num_errors == 0
   assert 'channels 2 scores yes' in text
 
@@ -305,13 +308,13 @@ def test_own_class_names(tmp_path):
   names = tmp_path / 'names.txt'
   names.write_text('sit\n')
   text, num_errors = run(
-    tmp_path, good_file(), layout_name='nturgb+d', class_names=str(names)
+    tmp_path, good_file(), layout='nturgb+d', class_names=str(names)
   )
   assert num_errors == 1
   assert '3 clips cannot be used (label). The first:' in text
 
 
-def test_one_list_a_split(tmp_path):
+def test_one_list_per_split(tmp_path):
   value = good_file()
   for name, items in (
     ('a', value['annotations'][:4]),
@@ -319,13 +322,16 @@ def test_one_list_a_split(tmp_path):
   ):
     (tmp_path / f'{name}.pkl').write_bytes(pickle.dumps(items))
 
+  inputs = f'train={tmp_path}/a.pkl,val={tmp_path}/b.pkl'
   text, num_errors = check.check(
-    f'train={tmp_path}/a.pkl,val={tmp_path}/b.pkl', layout_name='nturgb+d'
+    options_lib.Options(input=inputs, layout='nturgb+d')
   )
   assert num_errors == 0
   assert f'{tmp_path}/a.pkl + {tmp_path}/b.pkl' in text
 
-  text, num_errors = check.check(f'{tmp_path}/a.pkl', layout_name='nturgb+d')
+  text, num_errors = check.check(
+    options_lib.Options(input=f'{tmp_path}/a.pkl', layout='nturgb+d')
+  )
   assert num_errors == 0
   assert 'A plain list is one split' in text
 
@@ -349,7 +355,7 @@ def test_exit_status_and_streams(tmp_path):
 
   done = command(str(good), '--layout=nturgb+d', '--protocol=xsub')
   assert (done.returncode, done.stderr) == (0, '')
-  assert 'Nothing is in the way of training' in done.stdout
+  assert 'No errors' in done.stdout
 
   done = command('--layout=nturgb+d', str(bad))
   assert done.returncode == 2

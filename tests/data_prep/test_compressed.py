@@ -1,4 +1,4 @@
-"""The whole way of compressed annotations, whose keypoints lie elsewhere."""
+"""Compressed annotations, with keypoints in other files."""
 
 import dataclasses
 import os
@@ -22,7 +22,7 @@ class Hostile:
 
 
 def _draw(number):
-  """A table's entry and its keypoints; every third is crowded."""
+  """An annotation and its keypoints; every third is crowded."""
   rng = np.random.default_rng(number)
   num_frames = 2 + number
   num_skeletons = 40 if number % 3 == 0 else 5
@@ -46,7 +46,7 @@ def _draw(number):
 
 
 class Files:
-  """Annotations of nine clips, and their keypoints in three forms."""
+  """Annotations of nine clips, and their keypoints in three formats."""
 
   def __init__(self, tmp_path: pathlib.Path, write_pickle):
     self.folder = tmp_path / 'skeletons'
@@ -58,14 +58,14 @@ class Files:
     self._write_pickle = write_pickle
 
   def own(self):
-    """A pickle a clip."""
+    """One pickle per clip."""
     self.folder.mkdir()
     for name, keypoint in self.keypoints.items():
       self.put(f'{name}.pkl', {'keypoint': keypoint})
     return self._write(self.items.values())
 
   def bundles(self):
-    """Three bundles over which the clips are scattered."""
+    """Three bundles with the clips in turn."""
     self.folder.mkdir()
     raw_files = {name: f'part{i % 3}.pkl' for i, name in enumerate(self.items)}
     for bundle in set(raw_files.values()):
@@ -99,7 +99,7 @@ def files(tmp_path, write_pickle):
 
 @pytest.fixture
 def make(make_options, files):
-  """Options for compressed annotations with their keypoints beside them."""
+  """Options for compressed annotations and their keypoint files."""
 
   def function(path, **changes) -> options_lib.Options:
     changes = dict(layout='coco', skeletons=str(files.folder)) | changes
@@ -116,7 +116,7 @@ def records_of(options):
 
 
 def assert_decompressed(files, records, selection):
-  """Each record is what decompress_item says of its clip."""
+  """Each record equals the result of decompress_item."""
   for record in records:
     name = record['id']
     is_val = name in list(files.items)[NUM_TRAIN:]
@@ -136,7 +136,7 @@ def assert_decompressed(files, records, selection):
 
 
 @pytest.mark.parametrize('form', ['own', 'bundles', 'inline'])
-def test_every_form_gives_the_same_records(form, files, make, run):
+def test_every_format_gives_the_same_records(form, files, make, run):
   path = getattr(files, form)()
   changes = {'skeletons': ''} if form == 'inline' else {}
   options = make(path, num_shards=2, **changes)
@@ -150,14 +150,14 @@ def test_every_form_gives_the_same_records(form, files, make, run):
   )
   assert dataset.spec.max_frames == max(r['total_frames'] for r in records)
   assert dataset.spec.has_img_shape and dataset.spec.has_score
-  # Some clips show more than ten, but that is how they are published.
+  # Some clips have more than ten persons, as published.
   assert dataset.metadata['num_cut'] == 0
   left = set(os.listdir(options.output))
   assert left == {'tiny'}
 
 
 @pytest.mark.parametrize('form', ['own', 'inline'])
-def test_persons_and_boxes_are_cut_as_told(form, files, make, run):
+def test_persons_and_boxes_are_limited(form, files, make, run):
   options = make(
     getattr(files, form)(),
     skeletons=str(files.folder) if form == 'own' else '',
@@ -171,7 +171,7 @@ def test_persons_and_boxes_are_cut_as_told(form, files, make, run):
   assert [r['id'] for r in records] == list(files.items)
   assert_decompressed(files, records, selection)
   assert dataset.spec.num_persons == 3
-  # Where validated, all boxes count.
+  # All boxes of validation clips count.
   thresholds = [0.8] * NUM_TRAIN + [0.0] * (NUM_CLIPS - NUM_TRAIN)
   chosen = [
     item['frame_inds'][item['box_score'] >= threshold]
@@ -184,7 +184,7 @@ def test_persons_and_boxes_are_cut_as_told(form, files, make, run):
   )
 
 
-def test_all_persons_are_kept_when_told(files, make, run):
+def test_all_persons_are_kept_with_zero(files, make, run):
   options = make(files.bundles(), max_persons=0)
   run(options)
   _, records = records_of(options)
@@ -192,7 +192,7 @@ def test_all_persons_are_kept_when_told(files, make, run):
   assert len(records[0]['keypoint']) > 10
 
 
-def test_training_clips_below_the_ratio_are_left_out(files, make, run):
+def test_training_clips_below_the_ratio_are_dropped(files, make, run):
   items = files.items.values()
   ratios = [i['valid'][0.9] / i['total_frames'] for i in items]
   ratio = sorted(ratios[:NUM_TRAIN])[3]
@@ -207,9 +207,7 @@ def test_training_clips_below_the_ratio_are_left_out(files, make, run):
   assert [r['id'] for r in records] == expected
 
 
-def test_clips_that_turn_out_to_be_empty_are_left_out_when_told(
-  files, make, run
-):
+def test_empty_clips_are_dropped_with_drop_empty(files, make, run):
   files.keypoints['clip1'][:] = 0
   files.items['clip4'].update(
     frame_inds=np.zeros(0, np.int16), box_score=np.zeros(0, np.float16)
@@ -225,7 +223,7 @@ def test_clips_that_turn_out_to_be_empty_are_left_out_when_told(
   assert {'clip1', 'clip4'}.isdisjoint(r['id'] for r in records)
 
 
-def test_a_table_without_its_keypoints_says_what_to_give(files, make, run):
+def test_missing_keypoints_are_explained(files, make, run):
   with pytest.raises(errors.UserError, match='--skeletons=DIR'):
     run(make(files.own(), skeletons=''))
 
@@ -268,13 +266,13 @@ def _missing(files):
     (_no_keypoint, "has no 'keypoint', only 'kp'"),
     (_short, 'Expected [40, joints, 3]'),
     (_other_joints, "'keypoint' has 12 joints and layout 'coco' has 17"),
-    (_other_frames, "'frame_inds' are not those of the annotations"),
+    (_other_frames, "'frame_inds' differ from those of the annotations"),
     (_not_finite, "'keypoint' contains 1 NaN"),
     (_hostile, 'nothing was executed'),
-    (_missing, 'the keypoints of 1 clips'),
+    (_missing, 'the keypoints of 1 clips are missing'),
   ],
 )
-def test_files_that_cannot_be_used_are_named(damage, words, files, make, run):
+def test_invalid_keypoint_files_are_named(damage, words, files, make, run):
   path = files.own()
   damage(files)
   with pytest.raises(errors.UserError) as caught:
@@ -284,29 +282,28 @@ def test_files_that_cannot_be_used_are_named(damage, words, files, make, run):
   assert prepared.list_datasets(make(path).output) == []
 
 
-def test_a_bundle_that_lacks_a_clip_is_named(files, make, run):
+def test_bundle_without_a_clip_is_named(files, make, run):
   path = files.bundles()
   files.put('part1.pkl', {'other': {}})
-  with pytest.raises(
-    errors.UserError, match='part1.pkl.*clip1.*the clip is missing'
-  ):
+  with pytest.raises(errors.UserError, match='part1.pkl.*clip1.*the clip is missing'):
     run(make(path))
 
 
 @pytest.mark.parametrize(
   'changes, words',
   [
-    (dict(box_threshold=0.7), 'counts only beside a --valid_ratio'),
+    (dict(box_threshold=0.7), 'needs a --valid_ratio above 0'),
     (dict(valid_ratio=0.5, box_threshold=0.75), '0.5, 0.6, 0.7, 0.8, 0.9'),
     (dict(valid_ratio=2.0), '--valid_ratio=2.0'),
-    (dict(skeletons='nowhere'), 'there is no directory nowhere'),
-    (dict(source='demo', inputs={}, layout='coco'), 'leave --skeletons out'),
-    (dict(layout='ucla', project='orthographic'), 'belongs to 2D'),
+    (dict(skeletons='nowhere'), 'no directory nowhere'),
+    (
+      dict(source='demo', layout='coco'),
+      '--skeletons does not apply to --source=demo',
+    ),
+    (dict(layout='ucla', project='orthographic'), 'is for 2D'),
   ],
 )
-def test_options_that_do_not_fit_are_explained(
-  changes, words, files, make, run
-):
+def test_invalid_options_are_explained(changes, words, files, make, run):
   with pytest.raises(errors.UserError) as caught:
     run(make(files.own(), **changes))
   assert words in str(caught.value)
@@ -319,42 +316,42 @@ def test_flags_of_compressed_annotations_need_them(given, files, make, run):
   options = make(files.inline(), skeletons='', valid_ratio=0.5, **given)
   with pytest.raises(errors.UserError) as caught:
     run(options)
-  told = str(caught.value)
-  assert "sample 'clip0' is not compressed" in told
-  assert '--valid_ratio and --box_threshold are for compressed' in told
+  message = str(caught.value)
+  assert "sample 'clip0' is not compressed" in message
+  assert (
+    '--valid_ratio and --box_threshold, which are for compressed' in message
+  )
 
 
-def test_whole_clips_and_a_table_do_not_mix(files, make, run):
+def test_clips_with_and_without_keypoints_do_not_mix(files, make, run):
   files.items['clip2']['keypoint'] = files.keypoints['clip2']
-  with pytest.raises(errors.UserError, match="clip2.*'keypoint' of its own"):
+  with pytest.raises(errors.UserError, match="clip2.*no 'keypoint'"):
     run(make(files.own()))
   files.items['clip2'].pop('keypoint')
   files.items['clip2'].pop('frame_inds')
   path = files.inline()
-  with pytest.raises(
-    errors.UserError, match='clip2.*Expected .persons, frames'
-  ):
+  with pytest.raises(errors.UserError, match='clip2.*Expected .persons, frames'):
     run(make(path, skeletons=''))
 
 
-def test_an_empty_directory_of_skeletons_is_explained(files, make, run):
+def test_empty_directory_of_keypoints_is_explained(files, make, run):
   path = files.inline()
   files.folder.mkdir()
-  with pytest.raises(errors.UserError, match='holds no .pkl file'):
+  with pytest.raises(errors.UserError, match='contains no .pkl file'):
     run(make(path))
 
 
-def test_a_changed_file_of_skeletons_is_another_input(files, make, run):
+def test_changed_keypoint_file_is_a_different_input(files, make, run):
   options = make(files.own())
   run(options)
   run(options)
   file = files.folder / 'clip0.pkl'
   os.utime(file, ns=(0, file.stat().st_mtime_ns + 1))
-  with pytest.raises(errors.UserError, match='another skeletons'):
+  with pytest.raises(errors.UserError, match='different skeletons'):
     run(options)
 
 
-def test_the_default_number_of_persons_is_told_apart_from_two(files, make, run):
+def test_default_number_of_persons_differs_from_two(files, make, run):
   options = make(files.inline(), skeletons='')
   run(options)
   assert records_of(options)[0].spec.num_persons == 10

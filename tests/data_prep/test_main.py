@@ -1,13 +1,15 @@
-"""The command: what it says, and when it has nothing to do."""
+"""The command: options, errors, and datasets that exist already."""
 
 import dataclasses
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
 import pytest
 
+from data_prep import check
 from data_prep import main
 from data_prep import options as options_lib
 from data_prep import sources
@@ -18,7 +20,7 @@ from skeljax.datasets import prepared
 _REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
 
-def test_the_command_prepares_and_then_says_it_is_done(
+def test_command_prepares_a_dataset_once(
   make_items, write_pickle, tmp_path, run_command, files_in
 ):
   flags = (
@@ -38,33 +40,33 @@ def test_the_command_prepares_and_then_says_it_is_done(
 
 
 @pytest.mark.parametrize('command', ['main', 'check'])
-def test_help_lists_the_flags_of_every_source(command):
+def test_help_lists_a_flag_per_option(command):
   done = subprocess.run(
     [sys.executable, '-m', f'data_prep.{command}', '--help'],
     cwd=_REPOSITORY,
     capture_output=True,
     text=True,
   )
-  for source in sources.SOURCES.values():
-    for choice in source.choices:
-      assert f'--{choice}: ' in done.stdout
-  for flag in ('source', 'input', 'layout', 'class_names', 'protocol'):
-    assert f'--{flag}: ' in done.stdout
+  left_out = check._NOT_CHECKED if command == 'check' else ()
+  for field in dataclasses.fields(options_lib.Options):
+    flag = field.name
+    has_flag = re.search(rf'--(\[no\])?{flag}: ', done.stdout) is not None
+    assert has_flag == (flag not in left_out), flag
 
 
-def test_a_mistyped_flag_is_an_error_with_a_proposal(run_command):
+def test_mistyped_flag_is_an_error_with_a_suggestion(run_command):
   done = run_command('--nmae=x', '--source=demo', '--output=y')
   assert done.returncode == 2
-  assert '--nmae=x is neither' in done.stderr
+  assert '--nmae=x is not a flag' in done.stderr
   assert 'Did you mean --name?' in done.stderr
   assert 'Traceback' not in done.stderr
 
 
-def test_beams_own_flags_pass_and_others_do_not():
+def test_only_flags_of_beam_are_passed_on():
   main.reject_unknown(['--direct_num_workers=2', '--parallelism=3'], ['name'])
   with pytest.raises(errors.UserError, match='mean --direct_num_workers'):
     main.reject_unknown(['--direct_num_worker=2'], ['name'])
-  with pytest.raises(errors.UserError, match='file.pkl is neither'):
+  with pytest.raises(errors.UserError, match='file.pkl is not a flag'):
     main.reject_unknown(['file.pkl'], ['name'])
 
 
@@ -79,28 +81,29 @@ def test_beams_own_flags_pass_and_others_do_not():
     (dict(name=''), '--name is missing'),
     (dict(output='gs://bucket/data'), 'local or mounted'),
     (dict(output=''), '--output is missing'),
-    (dict(inputs={'': 'nowhere.pkl'}), 'there is no file nowhere.pkl'),
+    (dict(input='nowhere.pkl'), 'nowhere.pkl: no such file'),
     (dict(source='video'), 'pickle, demo'),
-    (dict(source='demo', inputs={}, layout='ucla'), 'nturgb+d, coco'),
+    (dict(source='demo', layout='ucla'), 'nturgb+d, coco'),
   ],
 )
-def test_options_that_cannot_work_are_explained(
+def test_invalid_options_are_explained(
   changes, words, make_items, write_pickle, make_options, run
 ):
+  path = write_pickle(make_items(3))
   with pytest.raises(errors.UserError) as caught:
-    run(make_options(write_pickle(make_items(3)), **changes))
+    run(
+      make_options(path if changes.get('source') != 'demo' else '', **changes)
+    )
   assert words in str(caught.value)
 
 
-def test_input_is_asked_for_or_refused():
+def test_input_is_required_except_for_the_demo():
   with pytest.raises(errors.UserError, match='--input is missing'):
-    sources.parse_input('pickle', '')
-  with pytest.raises(errors.UserError, match='leave out --input'):
-    sources.parse_input('demo', 'a.pkl')
-  assert sources.parse_input('pickle', 'train=a.pkl,val=b.pkl') == {
-    'train': 'a.pkl',
-    'val': 'b.pkl',
-  }
+    options_lib.Options().check_input()
+  with pytest.raises(errors.UserError, match='Remove --input'):
+    options_lib.Options(source='demo', input='a.pkl')
+  options = options_lib.Options(input='train=a.pkl,val=b.pkl')
+  assert options.inputs == {'train': 'a.pkl', 'val': 'b.pkl'}
 
 
 def test_equal_fingerprint_means_already_prepared(
@@ -117,7 +120,7 @@ def test_equal_fingerprint_means_already_prepared(
   assert log().count('already prepared') == 2
 
 
-def test_a_moved_input_is_the_same_input(
+def test_moved_input_is_the_same_input(
   make_items, write_pickle, make_options, run, log
 ):
   path = write_pickle(make_items(4))
@@ -127,7 +130,7 @@ def test_a_moved_input_is_the_same_input(
   assert 'already prepared' in log()
 
 
-def test_other_options_are_an_error_unless_overwritten(
+def test_other_options_are_an_error_without_overwrite(
   make_items, write_pickle, make_options, run, files_in
 ):
   options = make_options(write_pickle(make_items(4)))
@@ -136,7 +139,7 @@ def test_other_options_are_an_error_unless_overwritten(
   changed = dataclasses.replace(options, normalize='mmaction1x')
   with pytest.raises(errors.UserError) as caught:
     run(changed)
-  assert 'normalize "none" then, "mmaction1x" now' in str(caught.value)
+  assert 'normalize was "none", is "mmaction1x"' in str(caught.value)
   assert '--overwrite' in str(caught.value)
   assert files_in(options.output) == before
   run(dataclasses.replace(changed, overwrite=True))
@@ -146,14 +149,16 @@ def test_other_options_are_an_error_unless_overwritten(
   assert os.listdir(options.output) == ['tiny']
 
 
-def test_another_input_is_an_error(make_items, write_pickle, make_options, run):
+def test_different_input_is_an_error(
+  make_items, write_pickle, make_options, run
+):
   run(make_options(write_pickle(make_items(4))))
   other = write_pickle(make_items(5), 'other.pkl')
-  with pytest.raises(errors.UserError, match='another input'):
+  with pytest.raises(errors.UserError, match='different input'):
     run(make_options(other))
 
 
-def test_a_damaged_dataset_is_reported_and_mended_by_overwriting(
+def test_damaged_dataset_is_reported_and_can_be_overwritten(
   make_items, write_pickle, make_options, run
 ):
   options = make_options(write_pickle(make_items(4)))
@@ -166,28 +171,30 @@ def test_a_damaged_dataset_is_reported_and_mended_by_overwriting(
   prepared.open_dataset(options.output, 'tiny')
 
 
-def test_what_is_no_dataset_is_never_replaced(
+def test_other_folders_are_never_replaced(
   make_items, write_pickle, make_options, run, tmp_path
 ):
   mine = tmp_path / 'data' / 'tiny' / 'thesis.tex'
   mine.parent.mkdir(parents=True)
   mine.write_text('years of work')
   options = make_options(write_pickle(make_items(4)), overwrite=True)
-  with pytest.raises(errors.UserError, match='left alone'):
+  with pytest.raises(errors.UserError, match='not replaced'):
     run(options)
   assert mine.read_text() == 'years of work'
 
 
-def test_the_demo_is_known_by_its_version(monkeypatch, make_options):
-  options = make_options('', source='demo', inputs={})
-  layout = options_lib.check_options(options)
-  first = options_lib.describe(options, layout)
-  assert first == options_lib.describe(options, layout)
+def test_version_of_the_demo_is_part_of_the_fingerprint(
+  monkeypatch, make_options
+):
+  options = make_options('', source='demo')
+  layout = sources.require_layout(options)
+  first = options.describe(layout)
+  assert first == options.describe(layout)
   monkeypatch.setattr(demo, 'DEMO_VERSION', 'another')
-  assert first != options_lib.describe(options, layout)
+  assert first != options.describe(layout)
 
 
-def test_clips_in_both_splits_and_missing_names_are_said_aloud(
+def test_clips_in_both_splits_and_missing_names_are_logged(
   make_items, write_pickle, make_options, run, log
 ):
   items = make_items(4)
@@ -198,9 +205,9 @@ def test_clips_in_both_splits_and_missing_names_are_said_aloud(
   assert 'class_0 to class_2' in log()
 
 
-def test_a_name_for_two_classes_is_refused(
+def test_duplicate_class_name_is_an_error(
   make_items, write_pickle, make_options, run
 ):
   path = write_pickle(make_items(4), label_names=['sit', 'stand', 'sit'])
-  with pytest.raises(errors.UserError, match="'sit' more than once"):
+  with pytest.raises(errors.UserError, match="'sit' occurs twice"):
     run(make_options(path))

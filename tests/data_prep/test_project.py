@@ -1,4 +1,4 @@
-"""3D annotations prepared as a 2D dataset."""
+"""--project: 2D datasets of 3D annotations."""
 
 import numpy as np
 import pytest
@@ -32,24 +32,26 @@ def test_3d_clips_become_a_2d_dataset(
       np.testing.assert_array_equal(record['box'], box)
 
 
-def test_a_projected_dataset_is_another_dataset(
+def test_projection_is_part_of_the_fingerprint(
   make_items, write_pickle, make_options, run
 ):
   path = write_pickle(make_items(4))
   run(make_options(path, project='orthographic'))
-  with pytest.raises(errors.UserError, match='project "orthographic" then'):
+  with pytest.raises(
+    errors.UserError, match='project was "orthographic", is "none"'
+  ):
     run(make_options(path))
 
 
 @pytest.mark.parametrize(
   'shape, changes, words',
   [
-    ((1, 3, 25, 2), {}, 'holds 2D keypoints already'),
-    ((1, 3, 25, 3), dict(normalize='mmaction1x'), 'Choose one'),
+    ((1, 3, 25, 2), {}, 'has 2D keypoints'),
+    ((1, 3, 25, 3), dict(normalize='mmaction1x'), 'exclude each other'),
     ((1, 3, 25, 3), dict(project='perspective'), 'none, orthographic'),
   ],
 )
-def test_what_cannot_be_projected_is_explained(
+def test_invalid_projections_are_explained(
   shape, changes, words, make_item, write_pickle, make_options, run
 ):
   items = [make_item(f'clip{i}', i, shape) for i in range(3)]
@@ -59,7 +61,7 @@ def test_what_cannot_be_projected_is_explained(
 
 
 @pytest.mark.parametrize('num_unknown', [0, 1])
-def test_it_is_known_whether_all_clips_have_an_image_size(
+def test_has_img_shape_if_all_clips_have_one(
   num_unknown, make_item, write_pickle, make_options, run
 ):
   items = [

@@ -1,4 +1,4 @@
-"""Every source of skeletons, as published, becomes a data set."""
+"""Every published input format becomes a dataset."""
 
 import json
 import pickle
@@ -90,19 +90,17 @@ PUBLISHED = {
 
 
 @pytest.mark.parametrize('source', PUBLISHED)
-def test_a_published_source_is_checked_and_prepared(
+def test_published_source_is_checked_and_prepared(
   source, make_options, run, tmp_path
 ):
   write, protocol, layout, num_channels, num_persons = PUBLISHED[source]
   (tmp_path / 'in').mkdir()
   path = write(tmp_path / 'in')
-  # Who has always the same layout need not be told.
-  told = '' if sources.SOURCES[source].layout else layout
-  text, num_errors = check.check(
-    str(path), source=source, protocol=protocol, layout_name=told
-  )
+  # Not needed if the source has only one.
+  given = '' if options_lib.SOURCES[source].layout else layout
+  options = make_options(path, source=source, protocol=protocol, layout=given)
+  text, num_errors = check.check(options)
   assert num_errors == 0, text
-  options = make_options(path, source=source, protocol=protocol, layout=told)
   run(options)
 
   dataset = prepared.open_dataset(options.output, 'tiny')
@@ -110,27 +108,24 @@ def test_a_published_source_is_checked_and_prepared(
   assert dataset.spec.num_channels == num_channels
   assert dataset.spec.num_persons == num_persons
   assert dataset.num_clips['train'] == dataset.num_clips['val'] > 0
-  annotations = sources.open_source(
-    source, {'': str(path)}, sources.Choices(), (), layout
-  )
+  raw = sources.open_dataset(options, layout)
   for split in prepared.SPLITS:
     clips = dataset.source(split)
     for i in range(len(clips)):
       record = clips[i]
-      clip = annotations.clips[record['position']]
-      item = clip.read()
+      clip = raw.clips[record['position']]
       assert (record['id'], record['label']) == (clip.id, clip.label)
-      np.testing.assert_array_equal(record['keypoint'], item['keypoint'])
+      np.testing.assert_array_equal(record['keypoint'], clip.read()['keypoint'])
 
 
-def test_raw_clips_are_normalised_by_the_workers(make_options, run, tmp_path):
+def test_raw_clips_are_normalized(make_options, run, tmp_path):
   (tmp_path / 'in').mkdir()
   options = make_options(
     _write_ntu(tmp_path / 'in'),
     source='ntu',
     protocol='ntu60_xsub',
     normalize='mmaction0x',
-    choices=sources.Choices(denoise='mmaction0x'),
+    denoise='mmaction0x',
   )
   run(options)
   dataset = prepared.open_dataset(options.output, 'tiny')
@@ -140,42 +135,36 @@ def test_raw_clips_are_normalised_by_the_workers(make_options, run, tmp_path):
   np.testing.assert_allclose(keypoint[0, :, spine], 0, atol=1e-6)
 
 
-def test_what_the_labels_of_an_array_say_is_part_of_the_input(
-  make_options, run, tmp_path
-):
-  """The labels lie beside the arrays and are not named by --input."""
+def test_labels_of_an_array_are_part_of_the_input(make_options, run, tmp_path):
+  """The labels are next to the arrays and not named by --input."""
   (tmp_path / 'in').mkdir()
   folder = _write_npy(tmp_path / 'in')
   inputs = {s: str(folder / f'{s}_data.npy') for s in ('train', 'val')}
-  options = make_options('', source='npy', inputs=inputs)
+  options = make_options(
+    '', source='npy', input=','.join(f'{s}={p}' for s, p in inputs.items())
+  )
   run(options)
   (folder / 'val_label.pkl').write_bytes(pickle.dumps((['a', 'b'], [1, 0])))
-  with pytest.raises(errors.UserError, match='another input'):
+  with pytest.raises(errors.UserError, match='different input'):
     run(options)
 
 
-def test_compressed_choices_belong_to_pickles(make_options, tmp_path):
-  (tmp_path / 'in').mkdir()
-  options = make_options(
-    _write_ucla(tmp_path / 'in'), source='ucla', valid_ratio=0.5
-  )
-  with pytest.raises(errors.UserError, match='--source=ucla has none'):
-    options_lib.check_options(options)
+def test_options_of_compressed_clips_need_pickles(make_options, tmp_path):
+  with pytest.raises(errors.UserError, match='not apply to --source=ucla'):
+    make_options(tmp_path / 'in', source='ucla', valid_ratio=0.5)
 
 
-def test_many_clips_make_more_shards_to_share_the_work(
+def test_number_of_clips_per_shard_is_limited(
   make_options, run, tmp_path, monkeypatch
 ):
-  from data_prep import prepare
+  from data_prep import writer
 
-  monkeypatch.setattr(prepare, '_SHARD_CLIPS', 2)
+  monkeypatch.setattr(writer, '_SHARD_CLIPS', 2)
   for i in range(10):
     path = tmp_path / 'in' / 'sit' / f'{i}.npy'
     path.parent.mkdir(parents=True, exist_ok=True)
     np.save(path, np.full((1, 2, 25, 3), 1 + i, np.float16))
-  options = make_options(
-    tmp_path / 'in', source='clips', choices=sources.Choices(val_ratio=0.5)
-  )
+  options = make_options(tmp_path / 'in', source='clips', val_ratio=0.5)
   run(options)
   dataset = prepared.open_dataset(options.output, 'tiny')
   assert len(dataset.shards['train']) == 3
@@ -185,23 +174,25 @@ def test_many_clips_make_more_shards_to_share_the_work(
 
 
 @pytest.mark.parametrize(
-  'source, choices, words',
+  'source, changes, words',
   [
-    ('pickle', {'seed': 1}, '--seed says nothing about --source=pickle'),
-    ('ntu', {'labels': 'x'}, 'belongs to --source=clips'),
-    ('clips', {'exclude': 'x'}, 'belongs to --source=ntu'),
-    ('clips', {'form': 'kinect'}, '--form=kinect is not known'),
-    ('clips', {'val_ratio': 1.0}, 'above 0 and below 1'),
+    ('pickle', {'seed': 1}, '--seed does not apply to --source=pickle'),
+    ('ntu', {'labels': 'x'}, 'only to --source=clips'),
+    ('clips', {'exclude': 'x'}, 'only to --source=ntu'),
+    ('clips', {'format': 'kinect'}, '--format=kinect: expected one of auto'),
+    ('clips', {'val_ratio': 1.0}, 'more than 0 and less than 1'),
     ('clips', {'img_shape': '1080'}, 'img_shape=1080x1920'),
     ('clips', {'img_shape': '0x5'}, 'img_shape=1080x1920'),
-    ('clips', {'labels': 'nowhere.csv'}, 'there is no file nowhere.csv'),
+    ('clips', {'labels': 'nowhere.csv'}, 'no file nowhere.csv'),
     ('clips', {'labels': 'labels.csv'}, 'Did you mean --labels='),
   ],
 )
-def test_flags_that_cannot_work_are_explained(source, choices, words, tmp_path):
+def test_invalid_options_are_explained(source, changes, words, tmp_path):
   (tmp_path / 'labels.csv').touch()
   with pytest.raises(errors.UserError) as caught:
-    sources.check(source, {'': str(tmp_path)}, sources.Choices(**choices))
+    options_lib.Options(
+      source=source, input=str(tmp_path), **changes
+    ).check_input()
   assert words in str(caught.value)
 
 
@@ -209,13 +200,13 @@ def test_flags_that_cannot_work_are_explained(source, choices, words, tmp_path):
   'source, name, words',
   [
     ('clips', 'labels.csv', 'is a file. Expected a folder of clips'),
-    ('ntu', 'nowhere', 'is not there. Expected the folder with the .skeleton'),
-    ('npy', 'nowhere', 'neither a file nor a folder'),
-    ('pickle', '.', 'only a folder: expected an annotation file'),
+    ('ntu', 'nowhere', 'no such folder. Expected the folder of .skeleton'),
+    ('npy', 'nowhere', 'no such file or folder'),
+    ('pickle', '.', 'is a folder. Expected an annotation file'),
   ],
 )
-def test_inputs_that_cannot_work_are_explained(source, name, words, tmp_path):
+def test_invalid_inputs_are_explained(source, name, words, tmp_path):
   (tmp_path / 'labels.csv').touch()
   with pytest.raises(errors.UserError) as caught:
-    sources.check(source, {'': str(tmp_path / name)}, sources.Choices())
+    options_lib.Options(source=source, input=str(tmp_path / name)).check_input()
   assert words in str(caught.value)

@@ -9,9 +9,10 @@ import copy
 from mmaction.datasets import transforms
 import numpy as np
 
-from data_prep import shards
 from skeljax.datasets import collate
+from skeljax.datasets import finish
 from skeljax.datasets import records
+from skeljax.datasets.spec import DataSpec
 
 # From one frame to 400, and around once and twice the length of a view.
 VIEW = 16
@@ -112,16 +113,6 @@ class _SetFrames:
 
 def record_of(item, layout, normalize='none'):
   """The record of an annotation, coded and decoded as data_prep does."""
-  task = shards.ShardTask(
-    path='',
-    scratch='',
-    start=0,
-    stop=0,
-    layout=layout,
-    normalize=normalize,
-    scratch_spec=None,
-    spec=_spec(item, normalize),
-  )
   record = {
     'id': item['frame_dir'],
     'position': 0,
@@ -133,15 +124,17 @@ def record_of(item, layout, normalize='none'):
   }
   if 'keypoint_score' in item:
     record['keypoint_score'] = item['keypoint_score']
-  record = shards.finish_record(record, task)
-  return records.decode(records.encode(record, task.spec), task.spec)
+  record = finish.finish_record(record, layout=layout, normalize=normalize)
+  spec = _spec(item, layout, normalize)
+  return records.decode(records.encode(record, spec), spec)
 
 
-def _spec(item, normalize):
-  num_joints, num_channels = item['keypoint'].shape[2:]
-  return shards.RecordSpec(
-    num_joints=num_joints,
-    num_channels=num_channels,
+def _spec(item, layout, normalize):
+  return DataSpec(
+    layout=layout,
+    class_names=(),
+    num_channels=item['keypoint'].shape[3],
+    num_persons=len(item['keypoint']),
     keypoint_dtype=(
       item['keypoint'].dtype.name if normalize == 'none' else 'float32'
     ),

@@ -111,10 +111,8 @@ def test_prepared_records_are_what_the_published_dataset_gives(
   prepare.prepare(
     options_lib.Options(
       source='pickle',
-      inputs={'': path},
-      protocol='',
+      input=path,
       layout='coco',
-      normalize='none',
       name='compressed',
       output=str(tmp_path / 'data'),
       skeletons=skeletons,

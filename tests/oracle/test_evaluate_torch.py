@@ -44,10 +44,8 @@ def prepared_root(tmp_path_factory):
   )
   options = options_lib.Options(
     source='pickle',
-    inputs={'': str(folder / 'tiny.pkl')},
-    protocol='',
+    input=str(folder / 'tiny.pkl'),
     layout='nturgb+d',
-    normalize='none',
     name='tiny',
     output=str(folder),
     class_names=str(folder / 'names.txt'),

@@ -161,10 +161,8 @@ def dataset_root(hands, tmp_path_factory):
   )
   options = options_lib.Options(
     source='pickle',
-    inputs={'': str(folder / 'hands.pkl')},
-    protocol='',
+    input=str(folder / 'hands.pkl'),
     layout='handmp',
-    normalize='none',
     name='hands',
     output=str(folder),
     class_names=str(folder / 'names.txt'),

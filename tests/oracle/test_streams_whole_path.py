@@ -71,7 +71,7 @@ def prepared(request, oracle_seed, tmp_path_factory):
   (folder / 'names.txt').write_text('a\nb\nc\nd\ne\n')
   options = options_lib.Options(
     source='pickle',
-    inputs={'': str(path)},
+    input=str(path),
     protocol='xsub',
     layout=layout,
     normalize=normalize,

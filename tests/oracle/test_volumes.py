@@ -221,10 +221,9 @@ def prepared(oracle_seed, tmp_path_factory):
   (folder / 'names.txt').write_text('a\nb\nc\n')
   options = options_lib.Options(
     source='pickle',
-    inputs={'': str(path)},
+    input=str(path),
     protocol='xsub',
     layout='coco',
-    normalize='none',
     name='poses',
     output=str(folder),
     class_names=str(folder / 'names.txt'),

@@ -98,10 +98,8 @@ def root(tmp_path_factory) -> pathlib.Path:
   (root / 'puppets.pkl').write_bytes(pickle.dumps(_clips()))
   options = options_lib.Options(
     source='pickle',
-    inputs={'': str(root / 'puppets.pkl')},
-    protocol='',
+    input=str(root / 'puppets.pkl'),
     layout=str(root / 'puppet.json'),
-    normalize='none',
     name='puppets',
     output=str(root),
   )

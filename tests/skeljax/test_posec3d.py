@@ -72,10 +72,8 @@ def prepared(tmp_path_factory):
     prepare.prepare(
       options.Options(
         source='pickle',
-        inputs={'': str(path)},
-        protocol='',
+        input=str(path),
         layout='coco',
-        normalize='none',
         name=name,
         output=str(root),
         max_persons=max_persons,

@@ -5,7 +5,6 @@ import numpy as np
 from configs import stgcn_joint_3d
 from data_prep import options as options_lib
 from data_prep import prepare
-from data_prep import sources
 from skeljax import score_file
 from skeljax import train
 from tests import recordings
@@ -53,14 +52,13 @@ def test_raw_recordings_become_a_trained_model(tmp_path):
   (tmp_path / 'names.txt').write_text('sit\nstand\nwave\n')
   options = options_lib.Options(
     source='ntu',
-    inputs={'': str(folder)},
+    input=str(folder),
     protocol='ntu60_xsub',
     layout='',
-    normalize='none',
     name='tiny',
     output=str(tmp_path / 'data'),
     class_names=str(tmp_path / 'names.txt'),
-    choices=sources.Choices(denoise='pyskl'),
+    denoise='pyskl',
   )
   prepare.prepare(options, ['--runner=FnApiRunner'])
   workdir = tmp_path / 'run'

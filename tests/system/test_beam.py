@@ -1,7 +1,7 @@
-"""The same bytes out of every Beam runner, with workers in other processes.
+"""Every Beam runner writes the same bytes, with workers in other processes.
 
-The portable runner with a job server and a pool of workers, each a process of
-its own, is how Beam speaks to Flink, Spark and Dataflow.
+Beam reaches Flink, Spark and Dataflow through the portable runner, here with a
+job server and a pool of workers in separate processes.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ from array_record.python import array_record_module
 import numpy as np
 import pytest
 
-from data_prep import builder as builder_lib
+from data_prep import jobs
 from data_prep import shards
 
 _SECONDS_TO_START = 60
@@ -27,7 +27,7 @@ _SECONDS_TO_START = 60
 
 @pytest.fixture
 def folder(tmp_path):
-  """Clips of one to three persons, one of them empty, in two classes."""
+  """Clips with one to three persons, one of them empty, in two classes."""
   rng = np.random.default_rng(0)
   for i in range(24):
     path = tmp_path / 'clips' / ('sit', 'wave')[i % 2] / f'{i:02d}.npy'
@@ -66,7 +66,7 @@ def _free_port():
 
 @pytest.fixture
 def cluster(tmp_path):
-  """The flags of a job server and a pool of workers that are running."""
+  """Flags for a running job server and worker pool."""
   pool_port, port_file = _free_port(), tmp_path / 'port'
   commands = [
     [
@@ -100,11 +100,10 @@ def cluster(tmp_path):
     ]
   finally:
     for process in processes:
-      # With the workers that the pool has started. Nothing gentler: a shell's
-      # background jobs ignore SIGINT, and on SIGTERM the workers stay behind.
+      # Also kills the workers of the pool, which would survive SIGTERM.
       os.killpg(process.pid, signal.SIGKILL)
       process.wait()
-  # The work was done elsewhere, by a process that the pool started.
+  # The work was done by a process that the pool started.
   logs[1].seek(0)
   assert 'Starting worker with command' in logs[1].read()
 
@@ -128,7 +127,7 @@ def test_every_runner_writes_the_same_bytes(
       '--direct_running_mode=multi_processing',
     ],
     'cluster': cluster,
-    # A runner that loses a worker does its tasks again.
+    # A runner that loses a worker repeats its tasks.
     'repeated': [
       '--runner=FnApiRunner',
       '--direct_runner_bundle_repeat=1',
@@ -154,21 +153,18 @@ def test_every_runner_writes_the_same_bytes(
 def test_workers_import_nothing_of_jax(
   folder, make_options, run, tmp_path, monkeypatch
 ):
-  """A worker would otherwise take an accelerator, or fail without one."""
+  """A worker would otherwise occupy an accelerator, or fail without one."""
   tasks = []
-  split_generators = builder_lib.SkeletonClips._split_generators
 
-  def keep_tasks(builder, dl_manager):
-    splits = split_generators(builder, dl_manager)
-    tasks.extend(task for split in splits.values() for task in split)
-    # The scratch file is gone when the dataset is published.
+  def keep_tasks(function, all_tasks, **options):
+    tasks.extend(all_tasks)
+    # The scratch file is removed when the dataset is published.
     kept = tmp_path / 'kept'
     kept.write_bytes(pathlib.Path(tasks[0].scratch).read_bytes())
-    return splits
+    return run_jobs(function, all_tasks, **options)
 
-  monkeypatch.setattr(
-    builder_lib.SkeletonClips, '_split_generators', keep_tasks
-  )
+  run_jobs = jobs.run
+  monkeypatch.setattr(jobs, 'run', keep_tasks)
   run(make_options(folder, source='clips', drop_empty=True))
   task = dataclasses.replace(
     tasks[0], path=str(tmp_path / 'shard'), scratch=str(tmp_path / 'kept')
@@ -178,7 +174,7 @@ def test_workers_import_nothing_of_jax(
 import pickle, sys
 function, task = pickle.load(open(sys.argv[1], 'rb'))
 result = function(task)
-assert result['num_clips'], result
+assert result['value'].num_clips, result
 found = {name.split('.')[0] for name in sys.modules}
 print(found & {'jax', 'jaxlib', 'flax', 'torch', 'tensorflow', 'grain'})
 """
@@ -194,7 +190,7 @@ print(found & {'jax', 'jaxlib', 'flax', 'torch', 'tensorflow', 'grain'})
   reader.close()
 
 
-def test_flags_of_the_guides_are_known():
+def test_flags_in_the_docs_exist():
   docs = pathlib.Path(__file__).resolve().parents[2] / 'docs'
   text = ''.join((docs / name).read_text() for name in ('beam.md', 'data.md'))
   blocks = re.findall(r'```(?:ba)?sh\n(.*?)```', text, re.DOTALL)

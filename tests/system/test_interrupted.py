@@ -1,4 +1,4 @@
-"""What a preparation leaves behind when it is killed or the disk is full."""
+"""Killed preparations and full disks leave nothing half-written."""
 
 import dataclasses
 import os
@@ -18,7 +18,7 @@ from skeljax.datasets import prepared
 _REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
 
-def test_a_killed_preparation_leaves_nothing_half_published(
+def test_killed_preparation_publishes_nothing(
   make_items, write_pickle, make_options, run, tmp_path, run_command
 ):
   path = write_pickle(make_items(6))
@@ -49,7 +49,7 @@ def test_a_killed_preparation_leaves_nothing_half_published(
   prepared.open_dataset(str(data), 'tiny')
 
 
-def test_a_full_disk_is_one_paragraph_and_leaves_nothing(
+def test_full_disk_is_a_user_error_and_leaves_nothing(
   make_items, write_pickle, tmp_path, run_command
 ):
   items = make_items(30)
@@ -74,7 +74,7 @@ def test_a_full_disk_is_one_paragraph_and_leaves_nothing(
 
 
 class _FullDisk:
-  """A writer whose last bytes do not fit on the disk."""
+  """A writer that fails when it is closed."""
 
   def __init__(self, path, options):
     self._writer = array_record_module.ArrayRecordWriter(path, options)
@@ -87,7 +87,7 @@ class _FullDisk:
     raise RuntimeError('write() failed: No space left on device; writing x')
 
 
-def test_a_disk_that_fills_up_late_keeps_the_old_dataset(
+def test_disk_that_fills_up_late_keeps_the_old_dataset(
   make_items, write_pickle, make_options, run, monkeypatch, files_in
 ):
   options = make_options(write_pickle(make_items(4)))
@@ -101,7 +101,7 @@ def test_a_disk_that_fills_up_late_keeps_the_old_dataset(
   assert files_in(options.output) == before
 
 
-def test_a_swap_that_was_cut_in_two_is_undone(
+def test_interrupted_swap_is_undone(
   make_items, write_pickle, make_options, run, log, files_in
 ):
   options = make_options(write_pickle(make_items(4)))
@@ -115,7 +115,7 @@ def test_a_swap_that_was_cut_in_two_is_undone(
   assert files_in(options.output) == before
 
 
-def test_two_preparations_of_one_name_wait_for_each_other(
+def test_preparations_of_the_same_name_wait_for_each_other(
   make_items, write_pickle, tmp_path
 ):
   flags = (

@@ -1,4 +1,4 @@
-"""Demo motions as files of a pose tool."""
+"""Demo motions in the format of a pose estimator."""
 
 import collections
 import csv
@@ -31,23 +31,23 @@ def _rows(folder):
     return list(csv.DictReader(f))
 
 
-def test_the_table_names_every_file_once(folder):
+def test_table_lists_every_file_once(folder):
   named = [row['file'] for row in _rows(folder)]
   assert sorted(named) == sorted(p.name for p in folder.glob('*.json'))
 
 
-def test_every_action_has_as_many_clips_as_asked_for(folder):
+def test_every_action_has_the_requested_number_of_clips(folder):
   counts = collections.Counter(row['label'] for row in _rows(folder))
   assert counts == dict.fromkeys(demo.ACTIONS, 2)
 
 
-def test_subject_is_who_is_in_the_name(folder):
+def test_subject_is_the_one_in_the_name(folder):
   for row in _rows(folder):
     assert row['subject'] == row['file'][4:8]
     assert row['subject'][0] == 'P'
 
 
-def test_files_hold_the_persons_who_were_detected(folder, annotations):
+def test_files_contain_the_detected_persons(folder, annotations):
   for path in folder.glob('*.json'):
     clip = annotations[path.stem]
     frames = json.loads(path.read_text(encoding='utf-8'))
@@ -57,7 +57,7 @@ def test_files_hold_the_persons_who_were_detected(folder, annotations):
       found = np.reshape(
         [p['keypoints'] for p in frame['instances']], (-1, 17, 2)
       )
-      # Half a unit of the last digit that is written.
+      # Half a unit of the last decimal place.
       np.testing.assert_allclose(
         found, clip['keypoint'][detected, index], rtol=0, atol=0.0501
       )
@@ -67,13 +67,13 @@ def test_files_hold_the_persons_who_were_detected(folder, annotations):
         assert (points >= box[:2]).all() and (points <= box[2:]).all()
 
 
-def test_the_same_seed_writes_the_same_bytes(folder, tmp_path):
+def test_same_seed_writes_the_same_bytes(folder, tmp_path):
   clips.write_clips(str(tmp_path), 2)
   for path in folder.iterdir():
     assert (tmp_path / path.name).read_bytes() == path.read_bytes()
 
 
 @pytest.mark.parametrize('count', [0, 47])
-def test_a_number_of_clips_that_the_demo_has_not_is_told(tmp_path, count):
+def test_other_numbers_of_clips_are_an_error(tmp_path, count):
   with pytest.raises(errors.UserError, match='from 1 to 46'):
     clips.write_clips(str(tmp_path), count)

@@ -1,4 +1,4 @@
-"""The demo's people are built and move like people."""
+"""Bodies and motions of the demo are human."""
 
 import numpy as np
 import pytest
@@ -23,14 +23,14 @@ def joint(points, name):
   return points[..., body_lib.JOINTS.index(name), :]
 
 
-def test_a_body_has_human_measures():
+def test_body_has_human_proportions():
   rng = np.random.default_rng(0)
   stand = np.array([[actions.STAND[c] for c in body_lib.CHANNELS]])
   for _ in range(20):
     body = body_lib.draw_body(rng)
     points = body_lib.plant(body_lib.forward_kinematics(stand, body), body)[0]
     assert 1.5 <= body.height <= 1.95
-    # The joint of the head is its middle, some 7 % below the crown.
+    # The joint of the head is its centre, about 7 % below the top.
     assert 0.88 < joint(points, 'head')[1] / body.height < 0.98
     assert 0.5 < joint(points, 'pelvis')[1] / body.height < 0.6
     hands = joint(points, 'l_hand'), joint(points, 'r_hand')
@@ -58,7 +58,7 @@ def test_a_body_has_human_measures():
     ('twist', 30, 'r_shoulder', 2, -1),
   ],
 )
-def test_an_angle_moves_its_joint_the_anatomical_way(
+def test_angles_move_joints_in_the_anatomical_direction(
   channel, degrees, name, axis, sign
 ):
   body = body_lib.draw_body(np.random.default_rng(0))
@@ -83,7 +83,7 @@ def test_bones_keep_their_lengths_and_joints_human_speeds(name):
 
 
 @pytest.mark.parametrize('name', FORWARD)
-def test_the_lower_foot_stands_on_the_floor_without_sliding(name):
+def test_lower_foot_is_on_the_floor_and_does_not_slide(name):
   for seed in range(4):
     points, _ = perform(name, seed)
     soles, slides = [], []
@@ -96,14 +96,14 @@ def test_the_lower_foot_stands_on_the_floor_without_sliding(name):
       slides.append(np.linalg.norm(np.diff(ankle, axis=1)[..., ::2], axis=-1))
     lowest = np.min(soles, axis=0)
     assert lowest.min() > -0.03 and lowest.max() < 0.09
-    # Metres a frame; one foot at least stays, but for its rolling.
+    # Metres per frame; at least one foot stays, except for rolling.
     slide = np.min(slides, axis=0)
     assert slide.mean() < 0.005 and slide.max() < 0.06
     assert points[..., 1].min() > -0.05
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_a_reverse_is_the_same_motion_backwards(name):
+def test_reverse_has_the_frames_in_reverse_order(name):
   action, backwards = actions.MOTIONS[name]
   if not action.reverse:
     assert not backwards
@@ -119,7 +119,7 @@ def test_at_least_three_pairs_are_reversals():
   assert 'stand up' in NAMES and 'put down' in NAMES and 'leave' in NAMES
 
 
-def test_the_mirrored_motion_is_the_mirror_image():
+def test_flipped_angles_give_the_flipped_motion():
   rng = np.random.default_rng(5)
   body = body_lib.draw_body(rng)
   angles = rng.uniform(-40, 40, (3, len(body_lib.CHANNELS)))
@@ -149,12 +149,12 @@ def test_two_persons_meet():
     gap = np.linalg.norm(pelvis[0] - pelvis[1], axis=-1)
     assert 0.7 < gap[-1] < 1.35
     assert 1 < gap[0] - gap[-1] < 5
-    # They look at each other.
+    # They face each other.
     nose = joint(points, 'nose') - joint(points, 'head')
     assert np.all(nose[0, :, 0] * nose[1, :, 0] < 0)
 
 
-def test_hands_that_are_taken_touch():
+def test_taken_hands_touch():
   for seed in range(10):
     points, bodies = perform('take hands', seed)
     sides = [joint(points, f'{s}_hand') for s in 'lr']
@@ -162,7 +162,7 @@ def test_hands_that_are_taken_touch():
     assert min(between) < 0.06, (seed, between, [b.height for b in bodies])
 
 
-def test_clips_have_the_promised_lengths_and_onsets_vary():
+def test_clip_lengths_are_in_range_and_onsets_vary():
   lengths, starts = set(), []
   for seed in range(60):
     points, _ = perform(NAMES[seed % len(NAMES)], seed)
@@ -174,7 +174,7 @@ def test_clips_have_the_promised_lengths_and_onsets_vary():
   assert np.ptp(starts) > 0.01
 
 
-def test_interpolation_meets_its_keyframes_and_stays_between_them():
+def test_interpolation_passes_keyframes_and_stays_between_them():
   times = np.array([0, 0.3, 0.5, 1])
   values = np.array([[0, 5], [10, 5], [10, -3], [40, 0]], float)
   at = np.linspace(-0.2, 1.2, 281)[:, None].repeat(2, axis=1)
@@ -185,5 +185,5 @@ def test_interpolation_meets_its_keyframes_and_stays_between_them():
   assert curve.min() >= -3 - 1e-9 and curve.max() <= 40 + 1e-9
   np.testing.assert_array_equal(curve[0], values[0])
   np.testing.assert_array_equal(curve[-1], values[-1])
-  # At rest outside, and no corner anywhere.
+  # Constant outside and smooth everywhere.
   assert np.abs(np.diff(curve, 2, axis=0)).max() < 0.6

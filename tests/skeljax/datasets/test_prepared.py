@@ -47,10 +47,9 @@ def prepared(tmp_path_factory) -> str:
   prepare.prepare(
     options_lib.Options(
       source='pickle',
-      inputs={'': str(path)},
+      input=str(path),
       protocol='xview',
       layout='ucla',
-      normalize='none',
       name='small',
       output=str(folder / 'data'),
       num_shards=4,

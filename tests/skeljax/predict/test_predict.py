@@ -72,8 +72,7 @@ def prepared(tmp_path_factory):
     if datasets.dataset_directory(str(folder), name) is None:
       options = options_lib.Options(
         source='pickle',
-        inputs={'': str(path)},
-        protocol='',
+        input=str(path),
         layout={2: 'coco', 3: 'nturgb+d'}[dims],
         normalize=normalize,
         project=project,

@@ -10,7 +10,6 @@ from configs import posec3d_ntu60_keypoint
 from configs import stgcn_mmaction1x
 from data_prep import options as options_lib
 from data_prep import prepare
-from data_prep import sources
 from skeljax.datasets import prepared
 from skeljax.predict import fitting
 from skeljax.predict import own_clips
@@ -47,13 +46,12 @@ def test_files_of_a_pose_tool_become_the_records_of_the_prepared_dataset(
   )
   options = options_lib.Options(
     source='clips',
-    inputs={'': str(tmp_path)},
-    protocol='',
+    input=str(tmp_path),
     layout='',
-    normalize='none',
     name='own',
     output=str(tmp_path / 'prepared'),
-    choices=sources.Choices(labels=str(labels), img_shape='240x320'),
+    labels=str(labels),
+    img_shape='240x320',
   )
   prepare.prepare(options, ['--runner=FnApiRunner'])
   dataset = prepared.open_dataset(str(tmp_path / 'prepared'), 'own')
@@ -94,10 +92,8 @@ def test_compressed_clips_are_filled_as_in_the_preparation(
   path.write_bytes(pickle.dumps({'split': split, 'annotations': annotations}))
   options = options_lib.Options(
     source='pickle',
-    inputs={'': str(path)},
-    protocol='',
+    input=str(path),
     layout='coco',
-    normalize='none',
     name='crowds',
     output=str(tmp_path),
     max_persons=told,

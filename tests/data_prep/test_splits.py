@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
-from data_prep import splitting
+from data_prep import splits
 from skeljax import errors
 
 _RATIOS = st.floats(0.05, 0.6)
@@ -30,7 +30,7 @@ def _sizes(names, labels):
 @_settings
 @hypothesis.given(_LABELS, _RATIOS, st.integers(0, 9))
 def test_each_class_with_two_clips_is_on_both_sides(labels, ratio, seed):
-  chosen = splitting.by_label(labels, ratio, seed)
+  chosen = splits.by_label(labels, ratio, seed)
 
   all_clips, val = _sizes(labels, labels), _sizes(chosen, labels)
   assert (val[all_clips >= 2] >= 1).all()
@@ -41,7 +41,7 @@ def test_each_class_with_two_clips_is_on_both_sides(labels, ratio, seed):
 @_settings
 @hypothesis.given(_LABELS, _RATIOS, st.integers(0, 9))
 def test_a_class_gives_its_part_to_less_than_a_clip(labels, ratio, seed):
-  chosen = splitting.by_label(labels, ratio, seed)
+  chosen = splits.by_label(labels, ratio, seed)
 
   all_clips, val = _sizes(labels, labels), _sizes(chosen, labels)
   wanted = np.clip(all_clips * ratio, 1, np.maximum(all_clips - 1, 0))
@@ -54,20 +54,20 @@ def test_the_order_of_the_clips_does_not_matter(labels, ratio, seed):
   subjects = {clip: f'anna{int(clip[4:]) % 5}' for clip in labels}
   shuffled = _shuffled(labels, seed)
 
-  assert splitting.by_label(shuffled, ratio, seed) == splitting.by_label(
+  assert splits.by_label(shuffled, ratio, seed) == splits.by_label(
     labels, ratio, seed
   )
   if len(set(subjects.values())) > 1:
-    assert splitting.by_subject(
+    assert splits.by_subject(
       shuffled, _shuffled(subjects, seed + 1), ratio, seed
-    ) == splitting.by_subject(labels, subjects, ratio, seed)
+    ) == splits.by_subject(labels, subjects, ratio, seed)
 
 
 def test_by_label_the_ratio_holds_over_all_classes():
   # 3 x 7 clips at 0.2 are 4.2 clips; each class alone would give 1.4.
   labels = {f'{label}-{i}': label for label in range(3) for i in range(7)}
 
-  chosen = splitting.by_label(labels, 0.2, seed=0)
+  chosen = splits.by_label(labels, 0.2, seed=0)
 
   assert len(chosen) == 4
   assert sorted(_sizes(chosen, labels)[:3]) == [1, 1, 2]
@@ -75,12 +75,8 @@ def test_by_label_the_ratio_holds_over_all_classes():
 
 def test_another_seed_chooses_other_clips():
   labels = {f'clip{i}': i % 2 for i in range(40)}
-  assert splitting.by_label(labels, 0.2, 0) == splitting.by_label(
-    labels, 0.2, 0
-  )
-  assert splitting.by_label(labels, 0.2, 0) != splitting.by_label(
-    labels, 0.2, 1
-  )
+  assert splits.by_label(labels, 0.2, 0) == splits.by_label(labels, 0.2, 0)
+  assert splits.by_label(labels, 0.2, 0) != splits.by_label(labels, 0.2, 1)
 
 
 @st.composite
@@ -104,7 +100,7 @@ def _people(draw):
 @hypothesis.given(_people(), _RATIOS, st.integers(0, 9))
 def test_no_subject_is_on_both_sides(people, ratio, seed):
   labels, subjects = people
-  chosen = splitting.by_subject(labels, subjects, ratio, seed)
+  chosen = splits.by_subject(labels, subjects, ratio, seed)
 
   val = {subjects[clip] for clip in chosen}
   train = {subjects[clip] for clip in set(labels) - chosen}
@@ -125,7 +121,7 @@ def _possible(labels, subjects):
 @hypothesis.given(_people(), _RATIOS)
 def test_a_class_stays_in_training_wherever_it_can(people, ratio):
   labels, subjects = people
-  chosen = splitting.by_subject(labels, subjects, ratio, 0)
+  chosen = splits.by_subject(labels, subjects, ratio, 0)
 
   kept = {labels[clip] for clip in set(labels) - chosen}
   lost = len(set(labels.values()) - kept)
@@ -139,7 +135,7 @@ def test_where_no_class_can_be_lost_the_nearest_subjects_are_found(
 ):
   _, subjects = people
   labels = dict.fromkeys(subjects, 0)
-  chosen = splitting.by_subject(labels, subjects, ratio, 0)
+  chosen = splits.by_subject(labels, subjects, ratio, 0)
 
   target = len(labels) * ratio
   best = min(abs(n - target) for n, _ in _possible(labels, subjects))
@@ -152,7 +148,7 @@ def test_who_alone_shows_a_class_is_trained_on():
   labels['clip0'] = 1  # Subject a; all are of the same size.
 
   for seed in range(8):
-    chosen = splitting.by_subject(labels, subjects, 0.2, seed)
+    chosen = splits.by_subject(labels, subjects, 0.2, seed)
     assert len(chosen) == 10
     assert 'clip0' not in chosen
 
@@ -162,7 +158,7 @@ def test_hundreds_of_subjects_are_quick_and_near():
   subjects = {f'clip{i}': f'p{rng.integers(400)}' for i in range(5000)}
   labels = {clip: int(rng.integers(60)) for clip in subjects}
 
-  chosen = splitting.by_subject(labels, subjects, 0.2, 0)
+  chosen = splits.by_subject(labels, subjects, 0.2, 0)
 
   assert len(chosen) == 1000
   assert {labels[clip] for clip in chosen} == set(range(60))
@@ -170,4 +166,4 @@ def test_hundreds_of_subjects_are_quick_and_near():
 
 def test_one_subject_cannot_be_split():
   with pytest.raises(errors.UserError, match="one subject, 'anna'"):
-    splitting.by_subject({'a': 0, 'b': 1}, {'a': 'anna', 'b': 'anna'}, 0.2, 0)
+    splits.by_subject({'a': 0, 'b': 1}, {'a': 'anna', 'b': 'anna'}, 0.2, 0)

@@ -1,4 +1,4 @@
-"""What a preparation stores, and that it stores the same every time."""
+"""The stored records, and that they are the same every time."""
 
 import dataclasses
 import hashlib
@@ -33,7 +33,7 @@ def _all_clips(dataset) -> dict[str, dict]:
   return result
 
 
-def test_clips_come_back_as_they_were_in_file_order(
+def test_records_equal_the_clips_in_file_order(
   make_items, write_pickle, make_options, run
 ):
   items = make_items(10)
@@ -65,7 +65,7 @@ def test_clips_come_back_as_they_were_in_file_order(
       np.testing.assert_array_equal(record['img_shape'], [0, 0])
 
 
-def test_the_bytes_depend_on_input_and_options_only(
+def test_bytes_depend_only_on_input_and_options(
   make_items, write_pickle, make_options, run, tmp_path
 ):
   path = write_pickle(make_items(10))
@@ -78,7 +78,7 @@ def test_the_bytes_depend_on_input_and_options_only(
   assert first == second
 
 
-def test_tfds_reads_the_result_without_our_code(
+def test_tfds_reads_the_result_without_skeljax(
   make_items, write_pickle, make_options, run
 ):
   items = make_items(6)
@@ -91,7 +91,7 @@ def test_tfds_reads_the_result_without_our_code(
   np.testing.assert_array_equal(record['keypoint'], items[1]['keypoint'])
 
 
-def test_2d_clips_keep_scores_picture_size_and_their_box(
+def test_2d_clips_keep_scores_image_size_and_box(
   make_item, write_pickle, make_options, run
 ):
   items = [
@@ -107,7 +107,7 @@ def test_2d_clips_keep_scores_picture_size_and_their_box(
   ]
   points = items[0]['keypoint']
   points[0, 0, 0], points[0, 1, 3], points[1, 3, 5] = (3, 900), (800, 2), 5000
-  items[0]['keypoint_score'][1, 3, 5] = 0  # The one at 5000 is not seen.
+  items[0]['keypoint_score'][1, 3, 5] = 0  # The one at 5000 is missing.
   options = make_options(write_pickle(items), layout='coco')
   run(options)
   dataset = prepared.open_dataset(options.output, 'tiny')
@@ -124,11 +124,11 @@ def test_2d_clips_keep_scores_picture_size_and_their_box(
 
 
 @pytest.mark.parametrize('version', ['mmaction0x', 'mmaction1x'])
-def test_normalised_clips_are_float32(
+def test_normalized_clips_are_float32(
   version, make_item, write_pickle, make_options, run
 ):
   items = [make_item(f'clip{i}', i, (2, 4, 25, 3)) for i in range(3)]
-  items[0]['keypoint'][0, 1] = 0  # The main person is away for a frame.
+  items[0]['keypoint'][0, 1] = 0  # The main person is absent in a frame.
   options = make_options(write_pickle(items), normalize=version)
   run(options)
   dataset = prepared.open_dataset(options.output, 'tiny')
@@ -147,7 +147,7 @@ def test_normalised_clips_are_float32(
   assert dataset.spec.max_frames == 4
 
 
-def test_frames_dropped_by_normalisation_shorten_the_clip(
+def test_frames_dropped_by_normalization_shorten_the_clip(
   make_item, write_pickle, make_options, run
 ):
   items = [make_item(f'clip{i}', i, (1, 4, 25, 3)) for i in range(3)]
@@ -160,7 +160,7 @@ def test_frames_dropped_by_normalisation_shorten_the_clip(
   assert dataset.spec.max_frames == 3
 
 
-def test_of_three_persons_the_two_that_move_most_are_kept(
+def test_two_persons_with_the_most_motion_are_kept(
   make_item, write_pickle, make_options, run
 ):
   items = [make_item(f'clip{i}', i, (3, 6, 25, 3)) for i in range(3)]
@@ -182,7 +182,7 @@ def test_of_three_persons_the_two_that_move_most_are_kept(
   )
 
 
-def test_mixed_types_are_stored_in_the_widest(
+def test_mixed_dtypes_are_stored_as_the_widest(
   make_items, write_pickle, make_options, run
 ):
   items = make_items(3)
@@ -204,7 +204,7 @@ def test_one_frame_clips_are_clips(make_item, write_pickle, make_options, run):
   assert prepared.open_dataset(options.output, 'tiny').spec.max_frames == 1
 
 
-def test_clips_outside_the_protocol_are_not_looked_at(
+def test_clips_outside_the_protocol_are_not_read(
   make_items, write_pickle, make_options, run
 ):
   items = make_items(6)
@@ -228,7 +228,9 @@ def test_two_plain_lists_are_one_dataset(
   for split, part in (('train', items[:3]), ('val', items[3:])):
     inputs[split] = str(tmp_path / f'{split}.pkl')
     pathlib.Path(inputs[split]).write_bytes(pickle.dumps(part))
-  options = make_options('', inputs=inputs)
+  options = make_options(
+    '', input=','.join(f'{s}={p}' for s, p in inputs.items())
+  )
   run(options)
   dataset = prepared.open_dataset(options.output, 'tiny')
   assert [dataset.source('val')[i]['id'] for i in range(2)] == [
@@ -238,7 +240,7 @@ def test_two_plain_lists_are_one_dataset(
   assert dataset.spec.class_names == ('class_0', 'class_1', 'class_2')
 
 
-def test_ones_own_layout_travels_with_the_dataset(
+def test_dataset_contains_a_custom_layout(
   make_item, write_pickle, make_options, run, tmp_path
 ):
   layout = dict(
@@ -255,11 +257,11 @@ def test_ones_own_layout_travels_with_the_dataset(
 
 
 @pytest.mark.parametrize('layout', ['nturgb+d', 'coco'])
-def test_the_demo_walks_the_same_path(layout, make_options, run, monkeypatch):
+def test_demo_is_prepared(layout, make_options, run, monkeypatch):
   from data_prep.demo import annotations as demo
 
   monkeypatch.setattr(demo, 'CLIPS', {'train': 2, 'val': 1})
-  options = make_options('', source='demo', inputs={}, layout=layout)
+  options = make_options('', source='demo', layout=layout)
   run(options)
   dataset = prepared.open_dataset(options.output, 'tiny')
   assert dataset.spec.class_names == demo.ACTIONS
@@ -276,11 +278,11 @@ def test_the_demo_walks_the_same_path(layout, make_options, run, monkeypatch):
     (dict(keypoint=np.full((1, 2, 25, 3), np.nan)), 'NaN'),
     (dict(keypoint=np.full((1, 2, 25, 3), np.inf, 'f2')), '65504'),
     (dict(keypoint=np.ones((1, 2, 20, 3))), '20 joints'),
-    (dict(keypoint=np.ones((1, 2, 25, 2))), '2D keypoints without scores'),
+    (dict(keypoint=np.ones((1, 2, 25, 2))), '25 joints in 2D without scores'),
     (dict(keypoint=np.zeros((1, 2, 25, 3))), '--drop_empty'),
   ],
 )
-def test_a_bad_clip_is_named_and_nothing_is_published(
+def test_invalid_clip_is_named_and_nothing_is_published(
   changes, words, make_items, write_pickle, make_options, run, tmp_path
 ):
   items = make_items(6)
@@ -296,7 +298,7 @@ def test_a_bad_clip_is_named_and_nothing_is_published(
   assert list((tmp_path / 'data').iterdir()) == []
 
 
-def test_empty_clips_are_dropped_when_asked(
+def test_empty_clips_are_dropped_with_drop_empty(
   make_items, write_pickle, make_options, run
 ):
   items = make_items(6)
@@ -308,7 +310,7 @@ def test_empty_clips_are_dropped_when_asked(
   assert [dataset.source('train')[i]['position'] for i in range(3)] == [0, 2, 3]
 
 
-def test_overflow_of_float16_in_normalisation_is_named(
+def test_overflow_of_float16_in_normalization_is_an_error(
   make_items, write_pickle, make_options, run
 ):
   items = make_items(3)
@@ -320,7 +322,7 @@ def test_overflow_of_float16_in_normalisation_is_named(
     run(options)
 
 
-def test_2d_clips_cannot_be_normalised_in_3d(
+def test_2d_clips_cannot_be_normalized_in_3d(
   make_item, write_pickle, make_options, run
 ):
   items = [make_item(f'clip{i}', i, (1, 2, 25, 2)) for i in range(3)]

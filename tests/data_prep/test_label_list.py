@@ -4,7 +4,7 @@ import hypothesis
 from hypothesis import strategies as st
 import pytest
 
-from data_prep import label_lists
+from data_prep import label_list
 from skeljax import errors
 
 
@@ -26,7 +26,7 @@ def read(folder):
   def read_text(text):
     path = folder / 'labels.csv'
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return label_lists.read(str(path), str(folder))
+    return label_list.read(str(path), str(folder))
 
   return read_text
 
@@ -37,8 +37,8 @@ def test_columns_come_in_any_order_and_lines_go_by_file(read):
   )
 
   assert lines == [
-    label_lists.Line('a.json', 'go', 'train', 'am', number=4),
-    label_lists.Line('b.json', 'sit', 'val', 'ben', number=2),
+    label_list.Line('a.json', 'go', 'train', 'am', number=4),
+    label_list.Line('b.json', 'sit', 'val', 'ben', number=2),
   ]
 
 
@@ -67,11 +67,11 @@ def test_a_full_path_within_the_folder_will_do(read, folder):
   'text, words',
   [
     ('', 'is empty'),
-    ('file,label\n', 'a header and nothing else'),
-    ('name,label\na.json,go\n', "line 1: there is no column 'file'"),
-    ('a.json,go\nb.json,sit\n', "line 1: there is no column 'file'"),
-    ('file,label,spilt\na.json,go,val\n', "column 'spilt' is not known"),
-    ('file,label,label\na.json,go,go\n', "column 'label' stands there twice"),
+    ('file,label\n', 'only a header'),
+    ('name,label\na.json,go\n', "line 1: no column 'file'"),
+    ('a.json,go\nb.json,sit\n', "line 1: no column 'file'"),
+    ('file,label,spilt\na.json,go,val\n', "unknown column 'spilt'"),
+    ('file,label,label\na.json,go,go\n', "duplicate column 'label'"),
     ('file,label\na.json,go\nb.json\n', 'line 3: 1 fields'),
     ('file,label\na.json,go,on\n', 'line 2: 3 fields'),
     ('file,label\na.json,\n', 'line 2: the label is missing'),
@@ -80,17 +80,23 @@ def test_a_full_path_within_the_folder_will_do(read, folder):
     ('file,label,split\na.json,go,valid\n', "line 2: split 'valid'"),
     (
       'file,label\na.json,go\n\nnone.json,go\n',
-      'line 4: there is no file none',
+      'line 4: no file none',
     ),
-    ('file,label\nday 1,go\nday 1/,sit\n', 'line 3: day 1 stands in line 2'),
-    ('file,label\na.json,go\n./a.json,go\n', 'line 3: a.json stands in line 2'),
-    ('file,label\n../x.json,go\n', 'line 2: ../x.json lies outside'),
-    ('file,label\n/etc/passwd,go\n', 'line 2: /etc/passwd lies outside'),
-    ('file,label\n.,go\n', 'line 2: . lies outside'),
-    ('file,label\n"a.json,go\n', 'a quotation mark that is opened'),
+    (
+      'file,label\nday 1,go\nday 1/,sit\n',
+      'line 3: day 1 is already in line 2',
+    ),
+    (
+      'file,label\na.json,go\n./a.json,go\n',
+      'line 3: a.json is already in line 2',
+    ),
+    ('file,label\n../x.json,go\n', 'line 2: ../x.json is outside'),
+    ('file,label\n/etc/passwd,go\n', 'line 2: /etc/passwd is outside'),
+    ('file,label\n.,go\n', 'line 2: . is outside'),
+    ('file,label\n"a.json,go\n', 'every quotation mark has to be closed'),
     ('file,label\nü.json,go\n'.encode('latin-1'), 'not UTF-8 text'),
     ('file,label\n'.encode('utf-16'), 'not UTF-8 text'),
-    (b'file,label\n\0,go\n', 'bytes of zero'),
+    (b'file,label\n\0,go\n', 'zero bytes'),
   ],
 )
 def test_a_mistake_is_named_with_its_line(text, words, read):
@@ -102,13 +108,13 @@ def test_a_mistake_is_named_with_its_line(text, words, read):
 
 def _lines(*labels):
   return [
-    label_lists.Line(f'{i}.json', label, number=i + 2)
+    label_list.Line(f'{i}.json', label, number=i + 2)
     for i, label in enumerate(labels)
   ]
 
 
 def _number(labels, class_names=()):
-  return label_lists.number_labels(_lines(*labels), class_names, 'labels.csv')
+  return label_list.number_labels(_lines(*labels), class_names, 'labels.csv')
 
 
 def test_words_are_numbered_by_the_alphabet():
@@ -135,7 +141,11 @@ def test_numbers_are_the_labels():
     (['0', '3'], ('a', 'b', 'c'), '0 to 2, as there are 3 class names'),
     (['0', '1' + 9 * '0'], (), 'line 3: label 1000000000'),
     (['0', 5000 * '1'], (), 'line 3: label 11111111111111111111.'),
-    (['sit', 'jump'], ('sit', 'go'), "line 3: label 'jump' is none of the 2"),
+    (
+      ['sit', 'jump'],
+      ('sit', 'go'),
+      "line 3: label 'jump' is not one of the 2",
+    ),
   ],
 )
 def test_a_label_that_is_none_is_named(labels, class_names, words):

@@ -1,4 +1,4 @@
-"""A folder of one's own clips becomes a data set."""
+"""Datasets of folders of clips."""
 
 import dataclasses
 import json
@@ -7,8 +7,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from data_prep import own_data
-from data_prep import sources
+from data_prep import own_clips
 from skeljax import errors
 from skeljax.datasets import prepared
 
@@ -30,7 +29,7 @@ def _write_clip(path, label, num_frames, num_persons=1, **changes):
 
 @pytest.fixture
 def folder(tmp_path):
-  """Thirty clips, ten a class, by five subjects, and a list of them."""
+  """Thirty clips, ten per class, of five subjects, and their list."""
   root = tmp_path / 'clips'
   lines = ['file,label,subject']
   for i in range(30):
@@ -42,18 +41,26 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def prepare_clips(folder, make_options, run):
-  """Prepares the folder as 'tiny'; returns the data set."""
+def read(make_options):
+  """Opens a folder of clips."""
 
-  def prepare(labels='labels.csv', choices=None, **changes):
-    choices = dict(
-      labels=str(folder / labels) if labels else '', **choices or {}
-    )
+  def read_folder(folder, **changes):
+    options = make_options(folder, source='clips', layout='', **changes)
+    return own_clips.read_dataset(options)
+
+  return read_folder
+
+
+@pytest.fixture
+def prepare_clips(folder, make_options, run):
+  """Prepares the folder as 'tiny'; returns the dataset."""
+
+  def prepare(labels='labels.csv', **changes):
     options = make_options(
       folder,
       source='clips',
       layout='coco',
-      choices=sources.Choices(**choices),
+      labels=str(folder / labels) if labels else '',
       **changes,
     )
     run(options)
@@ -73,7 +80,7 @@ def test_a_folder_and_a_list_become_a_dataset(folder, prepare_clips, capsys):
   assert dataset.spec.class_names == NAMES
   assert dataset.num_clips == {'train': 24, 'val': 6}
   assert (dataset.spec.num_channels, dataset.spec.has_score) == (2, True)
-  # Three persons in every fourth clip, of whom two are kept.
+  # Every fourth clip has three persons, two of which are kept.
   assert (dataset.spec.num_persons, dataset.spec.max_frames) == (2, 34)
   assert dataset.spec.has_img_shape
   ids = _ids(dataset, 'train') + _ids(dataset, 'val')
@@ -96,9 +103,7 @@ def test_a_folder_and_a_list_become_a_dataset(folder, prepare_clips, capsys):
   assert 'all 24 6' in printed
 
 
-def test_the_report_warns_of_small_and_of_empty_classes(
-  folder, prepare_clips, capsys
-):
+def test_report_warns_of_small_and_empty_classes(folder, prepare_clips, capsys):
   lines = (folder / 'labels.csv').read_text().splitlines()
   lines = [line.rsplit(',', 1)[0] for line in lines]
   lines[1] = 'day0/c00.npz,climb'
@@ -107,19 +112,19 @@ def test_the_report_warns_of_small_and_of_empty_classes(
 
   printed = ' '.join(capsys.readouterr().out.split())
   assert (
-    'warning: fewer than 10 clips to train on: climb, jump, sit down, wave.'
+    'warning: fewer than 10 training clips: climb, jump, sit down, wave'
     in printed
   )
-  assert 'warning: no clip to validate on: climb.' in printed
+  assert 'warning: no validation clip: climb' in printed
 
 
-def test_the_order_of_the_list_changes_nothing(folder, prepare_clips):
-  def read(name):
-    return own_data.read_annotations(str(folder), labels=str(folder / name))
-
+def test_order_of_the_list_does_not_matter(read, folder, prepare_clips):
   header, *lines = (folder / 'labels.csv').read_text().splitlines()
   (folder / 'turned.csv').write_text('\n'.join([header, *lines[::-1]]))
-  first, second = read('labels.csv'), read('turned.csv')
+  first, second = (
+    read(folder, labels=str(folder / name))
+    for name in ('labels.csv', 'turned.csv')
+  )
   assert [(c.id, c.label) for c in first.clips] == [
     (c.id, c.label) for c in second.clips
   ]
@@ -127,7 +132,7 @@ def test_the_order_of_the_list_changes_nothing(folder, prepare_clips):
   assert first.class_names == second.class_names
 
 
-def test_sub_folders_are_classes_where_there_is_no_list(tmp_path, log):
+def test_sub_folders_are_classes_without_a_list(read, tmp_path, log):
   for name, count in (('sit', 4), ('wave', 10)):
     for i in range(count):
       _write_clip(tmp_path / name / f'{i}.npz', 0, 3)
@@ -135,7 +140,7 @@ def test_sub_folders_are_classes_where_there_is_no_list(tmp_path, log):
   (tmp_path / '.hidden').mkdir()
   (tmp_path / 'README.txt').touch()
 
-  found = own_data.read_annotations(str(tmp_path))
+  found = read(tmp_path)
 
   assert found.class_names == ('sit', 'wave')
   assert len(found.clips) == 14
@@ -146,10 +151,10 @@ def test_sub_folders_are_classes_where_there_is_no_list(tmp_path, log):
   assert '1 clips of' in log() and 'left out: loose.npz' in log()
 
 
-def test_clips_without_a_line_are_said_aloud(folder, log):
+def test_clips_without_a_line_are_logged(read, folder, log):
   lines = (folder / 'labels.csv').read_text().splitlines()
   (folder / 'half.csv').write_text('\n'.join(lines[:-2]))
-  own_data.read_annotations(str(folder), labels=str(folder / 'half.csv'))
+  read(folder, labels=str(folder / 'half.csv'))
   assert '2 clips of' in log()
   assert 'left out: day0/c28.npz, day1/c29.npz' in log()
 
@@ -164,107 +169,109 @@ def _with_splits(folder, *splits):
   return str(path)
 
 
-def test_a_split_column_decides(folder, log):
+def test_a_split_column_decides(read, folder, log):
   labels = _with_splits(folder, 'train', 'val', 'train', 'test')
-  found = own_data.read_annotations(str(folder), labels=labels)
+  found = read(folder, labels=labels)
   # By file: day0/c00, day0/c02, day1/c01, day1/c03.
   assert found.splits == {'train': [0, 1], 'val': [2], 'test': [3]}
-  assert 'val is what training validates on' in log()
+  assert 'val is used for validation' in log()
   assert '1 subjects are in the training and in the validation split' in log()
 
 
 @pytest.mark.parametrize(
   'splits, options, words',
   [
-    (('train', 'train'), {}, 'nothing but train'),
-    (('val', 'test'), {}, 'nothing but val and test'),
+    (('train', 'train'), {}, 'only train'),
+    (('val', 'test'), {}, 'only val and test'),
     (('train', 'val'), {'seed': 1}, 'has a split column'),
     (('train', 'val'), {'val_ratio': 0.2}, 'has a split column'),
   ],
 )
-def test_a_split_column_that_cannot_be_used(splits, options, words, folder):
+def test_invalid_split_columns_are_explained(
+  read, splits, options, words, folder
+):
   labels = _with_splits(folder, *splits)
   with pytest.raises(errors.UserError, match=words):
-    own_data.read_annotations(str(folder), labels=labels, **options)
+    read(folder, labels=labels, **options)
 
 
-def test_folders_without_clips_are_explained(tmp_path):
+def test_folders_without_clips_are_explained(read, tmp_path):
   with pytest.raises(errors.UserError, match='no sub-folders.*--labels'):
-    own_data.read_annotations(str(tmp_path))
+    read(tmp_path)
   (tmp_path / 'my.csv').touch()
   with pytest.raises(errors.UserError, match='Did you mean --labels=.*my.csv'):
-    own_data.read_annotations(str(tmp_path))
+    read(tmp_path)
   (tmp_path / 'sit').mkdir()
   with pytest.raises(errors.UserError, match='no sub-folders.*--labels'):
-    own_data.read_annotations(str(tmp_path))
+    read(tmp_path)
   _write_clip(tmp_path / 'sit' / 'a.npz', 0, 3)
   with pytest.raises(errors.UserError, match='only one clip, sit/a.npz'):
-    own_data.read_annotations(str(tmp_path))
+    read(tmp_path)
   _write_clip(tmp_path / 'go' / 'a.npz', 0, 3)
   with pytest.raises(errors.UserError, match='a single clip'):
-    own_data.read_annotations(str(tmp_path))
+    read(tmp_path)
 
 
-def test_a_list_that_is_not_named_is_said_aloud(folder, log):
-  found = own_data.read_annotations(str(folder))
+def test_unused_list_is_logged(read, folder, log):
+  found = read(folder)
   assert found.class_names == ('day0', 'day1')
   assert 'the labels are the names of the sub-folders. Did you mean' in log()
   assert f'--labels={folder}/labels.csv?' in log()
 
 
-def test_names_that_differ_in_capitals_are_said_aloud(tmp_path, log):
+def test_names_that_differ_in_case_are_logged(read, tmp_path, log):
   for i, name in enumerate(('sit', 'Sit', 'sit')):
     _write_clip(tmp_path / name / f'{i}.npz', 0, 3)
-  own_data.read_annotations(str(tmp_path))
-  assert "labels 'Sit' and 'sit' differ in capitals" in log()
+  read(tmp_path)
+  assert "labels 'Sit' and 'sit' differ only in case" in log()
 
 
-def test_a_clip_unlike_the_first_names_both(folder, prepare_clips):
+def test_error_about_another_format_names_both_clips(folder, prepare_clips):
   shape = (1, 4, 17, 3)
   np.savez(folder / 'day1' / 'c05.npz', keypoint=np.ones(shape, np.float32))
   with pytest.raises(errors.UserError) as caught:
     prepare_clips(third_channel='coordinate')
   assert 'c05.npz' in str(caught.value)
   assert 'c00.npz' in str(caught.value)
-  assert 'has 3D keypoints without scores' in str(caught.value)
+  assert 'has 17 joints in 3D without scores' in str(caught.value)
 
 
-def test_a_clip_of_a_finer_type_than_the_first_is_refused(
+def test_higher_precision_than_the_first_clip_is_an_error(
   folder, prepare_clips
 ):
   _write_clip(
     folder / 'day0' / 'c00.npz', 0, 3, keypoint=np.ones((1, 3, 17, 2), 'f2')
   )
-  with pytest.raises(errors.UserError, match="float32.*c00.npz', is float16"):
+  with pytest.raises(
+    errors.UserError, match="float32.*c00.npz'. it is float16"
+  ):
     prepare_clips()
 
 
-def test_a_clip_of_another_form_is_told_apart(folder):
+def test_clip_in_another_format_is_an_error(read, folder):
   lines = (folder / 'labels.csv').read_text()
   (folder / 'z.skeleton').write_text('0\n')
   (folder / 'labels.csv').write_text(lines + '\nz.skeleton,wave,s4')
-  found = own_data.read_annotations(
-    str(folder), labels=str(folder / 'labels.csv')
-  )
+  found = read(folder, labels=str(folder / 'labels.csv'))
   with pytest.raises(errors.UserError, match='format ntu, expected array'):
     found.clips[30].read()
 
 
 def test_empty_clips_are_named_or_dropped(folder, prepare_clips, log):
   for number in (0, 7):
-    nobody = np.zeros((1, 3, 17, 2), np.float32)
+    empty = np.zeros((1, 3, 17, 2), np.float32)
     file = folder / f'day{number % 2}' / f'c{number:02d}.npz'
-    _write_clip(file, 0, 3, keypoint=nobody)
+    _write_clip(file, 0, 3, keypoint=empty)
   with pytest.raises(errors.UserError) as caught:
     prepare_clips()
-  assert 'nobody is seen in 2 clips' in str(caught.value)
+  assert '2 clips are empty' in str(caught.value)
   assert 'c00.npz' in str(caught.value) and 'c07.npz' in str(caught.value)
   dataset = prepare_clips(drop_empty=True)
   assert sum(dataset.num_clips.values()) == 28
-  assert 'left out 2 clips' in log()
+  assert 'dropped 2 empty clips' in log()
 
 
-def test_a_damaged_clip_is_named_and_nothing_is_published(
+def test_damaged_clip_is_named_and_nothing_is_published(
   folder, prepare_clips, tmp_path
 ):
   path = folder / 'day1' / 'c11.npz'
@@ -278,26 +285,26 @@ def test_more_persons_are_kept_when_asked(prepare_clips):
   assert prepare_clips(max_persons=0).spec.num_persons == 3
 
 
-def test_a_changed_clip_is_another_input(folder, prepare_clips, log):
+def test_changed_clip_is_a_different_input(folder, prepare_clips, log):
   prepare_clips()
-  # What it holds counts, not when it was saved.
+  # The list counts by its content, not its modification time.
   (folder / 'labels.csv').touch()
   (folder / '.DS_Store').touch()
   prepare_clips()
   assert 'already prepared' in log()
   _write_clip(folder / 'day0' / 'c00.npz', 0, 9)
-  with pytest.raises(errors.UserError, match='another input'):
+  with pytest.raises(errors.UserError, match='different input'):
     prepare_clips()
 
 
 def test_another_seed_is_another_dataset(prepare_clips):
   prepare_clips()
-  with pytest.raises(errors.UserError, match='seed 0 then, 1 now'):
-    prepare_clips(choices={'seed': 1})
+  with pytest.raises(errors.UserError, match='seed was null, is 1'):
+    prepare_clips(seed=1)
 
 
-def test_the_layout_is_that_of_the_form(tmp_path, make_options, run):
-  """Frames as OpenPose writes them say how many joints they have."""
+def test_layout_follows_from_the_format(tmp_path, make_options, run):
+  """OpenPose files contain the number of joints."""
   for clip in range(4):
     for frame in range(2):
       path = (
@@ -318,15 +325,17 @@ def test_the_layout_is_that_of_the_form(tmp_path, make_options, run):
   run(dataclasses.replace(options, source='clips', layout='openpose-25'))
 
 
-def test_datasets_may_be_prepared_beside_the_clips(folder, prepare_clips, log):
+def test_output_may_be_inside_of_the_input_with_a_list(
+  folder, prepare_clips, log
+):
   prepare_clips(output=str(folder / 'prepared'))
   prepare_clips(output=str(folder / 'prepared'))
   assert 'already prepared' in log()
-  with pytest.raises(errors.UserError, match='would become a part'):
+  with pytest.raises(errors.UserError, match='is the --input'):
     prepare_clips(output=str(folder))
 
 
-def test_datasets_do_not_count_as_classes(folder, prepare_clips):
+def test_output_must_not_be_a_class(folder, prepare_clips):
   with pytest.raises(errors.UserError, match='every sub-folder is a class'):
     prepare_clips(labels='', output=str(folder / 'prepared'))
   assert not (folder / 'prepared').exists()

@@ -1,9 +1,10 @@
-"""Clips of one's own are checked before they are prepared."""
+"""data_prep.check on a folder of clips."""
 
 import numpy as np
 import pytest
 
 from data_prep import check
+from data_prep import options as options_lib
 from skeljax import errors
 
 
@@ -20,7 +21,7 @@ def _write_clip(path, joints=17, dtype='float32', score_dtype='float32'):
 
 @pytest.fixture
 def folder(tmp_path):
-  """Five clips of either class, in a sub-folder of its name."""
+  """Five clips per class, in a sub-folder named after it."""
   for label in ('go', 'stop'):
     (tmp_path / label).mkdir()
     for number in range(5):
@@ -30,20 +31,20 @@ def folder(tmp_path):
 
 def _check(folder, layout='coco'):
   text, num_errors = check.check(
-    str(folder), source='clips', layout_name=layout
+    options_lib.Options(source='clips', input=str(folder), layout=layout)
   )
   return ' '.join(text.split()), num_errors
 
 
-def test_sound_clips_are_counted(folder):
+def test_valid_clips_are_counted(folder):
   text, num_errors = _check(folder)
   assert num_errors == 0
   assert 'clips 10 classes 2 labels, 0 to 1; 2 names' in text
   assert 'train 8 2' in text and 'val 2 2' in text
-  assert text.endswith('Nothing is in the way of training (0 notes).')
+  assert text.endswith('No errors (0 notes).')
 
 
-def test_faulty_clips_are_named(folder):
+def test_invalid_clips_are_named(folder):
   (folder / 'go' / '1.npz').write_bytes(b'PK')
   _write_clip(folder / 'stop' / '2.npz', joints=9)
   text, num_errors = _check(folder)
@@ -51,10 +52,10 @@ def test_faulty_clips_are_named(folder):
   assert 'go/1.npz' in text and 'stop/2.npz' in text
 
 
-def test_clips_of_which_none_can_be_used_leave_the_splits_empty(folder):
+def test_splits_without_usable_clips_are_reported(folder):
   text, num_errors = _check(folder, layout='ucla')
   assert num_errors == 1
-  assert 'train: no clip that can be used val: no clip that can be' in text
+  assert 'train: no usable clip val: no usable clip' in text
 
 
 @pytest.mark.parametrize(
@@ -64,8 +65,8 @@ def test_clips_of_which_none_can_be_used_leave_the_splits_empty(folder):
     ('keypoint_score', ('float32', 'float16')),
   ),
 )
-def test_more_digits_than_in_the_first_clip_are_an_error(folder, field, types):
-  """As in preparing, which stores all clips in the type of the first."""
+def test_higher_precision_than_the_first_clip_is_an_error(folder, field, types):
+  """As in data_prep.main, which stores the dtype of the first clip."""
   for path in folder.glob('*/*.npz'):
     _write_clip(path, dtype=types[0], score_dtype=types[1])
   assert _check(folder)[1] == 0
@@ -73,16 +74,17 @@ def test_more_digits_than_in_the_first_clip_are_an_error(folder, field, types):
     _write_clip(path)
   text, num_errors = _check(folder)
   assert num_errors == 1
-  assert f"5 clips with a '{field}' of more digits than the first" in text
+  assert '5 clips cannot be used (dtype)' in text
+  assert f"'{field}' is float32 and would lose precision" in text
 
 
-def test_fewer_digits_than_in_the_first_clip_are_none(folder):
+def test_lower_precision_than_the_first_clip_is_accepted(folder):
   for path in folder.glob('stop/*.npz'):
     _write_clip(path, dtype='float16', score_dtype='float16')
   assert _check(folder)[1] == 0
 
 
-def test_a_file_beside_clips_is_told_from_a_clip(folder):
+def test_file_that_is_not_a_clip_is_an_error(folder):
   (folder / 'go' / '0 read me.txt').write_text('recorded in May')
-  with pytest.raises(errors.UserError, match='take it out: without --labels'):
+  with pytest.raises(errors.UserError, match='Without --labels every file'):
     _check(folder)
