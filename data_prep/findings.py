@@ -8,8 +8,8 @@ import textwrap
 from data_prep import options as options_lib
 from data_prep import sources
 from data_prep import survey as survey_lib
-from skeljax import skeletons
 from skeljax import readers
+from skeljax import skeletons
 from skeljax.readers import checks
 from skeljax.readers import compressed
 

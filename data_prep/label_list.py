@@ -134,9 +134,7 @@ def _columns(header: Sequence[str], where: str) -> dict[str, int]:
   names = [name.strip().lower() for name in header]
   missing = [f'no column {n!r}' for n in COLUMNS[:2] if n not in names]
   unknown = [f'unknown column {n!r}' for n in names if n not in COLUMNS]
-  duplicates = [
-    f'duplicate column {n!r}' for n in readers.duplicates(names)
-  ]
+  duplicates = [f'duplicate column {n!r}' for n in readers.duplicates(names)]
   found = [*missing, *unknown, *duplicates]
   if found:
     raise errors.UserError(

@@ -11,17 +11,17 @@ from absl import logging
 
 from data_prep import input_hashes
 from data_prep.demo import annotations as demo
-from skeljax import readers
 from skeljax import errors
 from skeljax import option
+from skeljax import readers
 from skeljax import skeletons
 from skeljax.datasets import class_names as class_names_lib
 from skeljax.datasets import finish
 from skeljax.readers import checks
-from skeljax.readers import compressed
-from skeljax.readers import stgcn_npy
-from skeljax.readers import ntu_skeleton
 from skeljax.readers import clip_formats
+from skeljax.readers import compressed
+from skeljax.readers import ntu_skeleton
+from skeljax.readers import stgcn_npy
 from skeljax.skeletons import layout as layout_lib
 
 # Part of every fingerprint. Raise it when the same input and options give other

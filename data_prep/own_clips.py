@@ -123,7 +123,9 @@ def _detect(path: str, is_listed: bool) -> str:
       ' remove it if it is not a clip.'
     ) from error
   logging.info(
-    'format of the clips: %s (%s)', format, clip_formats.FORMATS[format].description
+    'format of the clips: %s (%s)',
+    format,
+    clip_formats.FORMATS[format].description,
   )
   return format
 

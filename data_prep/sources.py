@@ -11,14 +11,14 @@ from skeljax import errors
 from skeljax import readers
 from skeljax import skeletons
 from skeljax.datasets import class_names as class_names_lib
-from skeljax.readers import kinetics_skeleton
-from skeljax.readers import stgcn_npy
+from skeljax.readers import annotation_pickle
+from skeljax.readers import clip_formats
 from skeljax.readers import ctrgcn_npz
+from skeljax.readers import kinetics_skeleton
 from skeljax.readers import ntu_skeleton
 from skeljax.readers import ntu_splits
-from skeljax.readers import annotation_pickle
+from skeljax.readers import stgcn_npy
 from skeljax.readers import ucla_json
-from skeljax.readers import clip_formats
 
 # Clips in which a layout is looked for: an empty one does not show it.
 _CLIPS_READ = 16

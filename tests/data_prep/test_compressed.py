@@ -285,7 +285,9 @@ def test_invalid_keypoint_files_are_named(damage, words, files, make, run):
 def test_bundle_without_a_clip_is_named(files, make, run):
   path = files.bundles()
   files.put('part1.pkl', {'other': {}})
-  with pytest.raises(errors.UserError, match='part1.pkl.*clip1.*the clip is missing'):
+  with pytest.raises(
+    errors.UserError, match='part1.pkl.*clip1.*the clip is missing'
+  ):
     run(make(path))
 
 
@@ -330,7 +332,9 @@ def test_clips_with_and_without_keypoints_do_not_mix(files, make, run):
   files.items['clip2'].pop('keypoint')
   files.items['clip2'].pop('frame_inds')
   path = files.inline()
-  with pytest.raises(errors.UserError, match='clip2.*Expected .persons, frames'):
+  with pytest.raises(
+    errors.UserError, match='clip2.*Expected .persons, frames'
+  ):
     run(make(path, skeletons=''))
 
 
