@@ -106,8 +106,8 @@ def rename_all(value):
   [
     (
       change(1, **keypoint(np.nan)),
-      "1 clip cannot be used (NaN). It: FILE, sample 'clip1': 'keypoint' contains"
-      ' 300 NaN, first at person 0, frame 0, joint 0. Missing joints must be'
+      "1 clip cannot be used (NaN). It: FILE, sample 'clip1': 'keypoint'"
+      ' contains 300 NaN, first at person 0, frame 0, joint 0. Missing joints must be'
       ' zero',
     ),
     (change(1, **keypoint(np.inf)), 'cannot be used (overflow)'),

@@ -69,7 +69,7 @@ def test_errors_in_clips_without_keypoints_are_found(tmp_path):
   items[5].update(items[3] | dict(frame_dir='clip5'))
   text, num_errors = run(tmp_path, value)
   assert num_errors == 3
-  assert 'never go back' in text and "'label' is 9" in text
+  assert 'never decrease' in text and "'label' is 9" in text
   assert 'cannot be used (empty)' in text and '--drop_empty' in text
   assert 'clip5 (as clip3)' in text
 

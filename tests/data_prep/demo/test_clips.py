@@ -75,5 +75,5 @@ def test_same_seed_writes_the_same_bytes(folder, tmp_path):
 
 @pytest.mark.parametrize('count', [0, 47])
 def test_other_numbers_of_clips_are_an_error(tmp_path, count):
-  with pytest.raises(errors.UserError, match='from 1 to 46'):
+  with pytest.raises(errors.UserError, match='expected 1 to 46'):
     clips.write_clips(str(tmp_path), count)

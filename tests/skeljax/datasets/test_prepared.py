@@ -101,7 +101,7 @@ def test_dataset_has_its_spec_and_counts(prepared):
   assert dataset.spec.num_classes == 2
   assert dataset.num_clips == {'train': NUM_TRAIN, 'val': NUM_VAL}
   assert dataset.spec.layout.name == 'ucla'
-  assert dataset.metadata['protocol'] == 'xview'
+  assert dataset.metadata['options']['protocol'] == 'xview'
   assert len(dataset.fingerprint) == 64
   with pytest.raises(errors.UserError, match='train and val'):
     dataset.source('test')
