@@ -76,7 +76,7 @@ def check(options: options_lib.Options) -> tuple[str, int]:
   blocks = [survey.describe(surveyed, layout, names)]
   if options.source == 'clips':
     labels = [clip.label or 0 for clip in dataset.clips]
-    names = names or [f'class_{i}' for i in range(max(labels) + 1)]
+    names = names or tuple(f'class_{i}' for i in range(max(labels) + 1))
     counted = {s: surveyed.statistics[s] for s in surveyed.splits}
     name = layout.name if layout else 'unknown'
     blocks.append(statistics.report(counted, names, name) + '\n')

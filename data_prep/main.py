@@ -37,6 +37,7 @@ cluster: --runner=FlinkRunner, SparkRunner or DataflowRunner with their flags,
 and a DIR that all workers can write to.
 """
 
+import argparse
 from collections.abc import Sequence
 import difflib
 
@@ -87,7 +88,7 @@ def reject_unknown(arguments: Sequence[str], our_flags: Sequence[str]) -> None:
 
   Beam ignores unknown flags, so a mistyped one would have no effect.
   """
-  parsers = []
+  parsers: list[argparse.ArgumentParser] = []
   pipeline_options.PipelineOptions([]).get_all_options(
     add_extra_args_fn=parsers.append
   )

@@ -308,7 +308,7 @@ class Options:
     --valid_ratio is for training clips only, as published: accuracies on other
     validation clips could not be compared.
     """
-    max_persons = compressed.DEFAULT_MAX_PERSONS
+    max_persons: int | None = compressed.DEFAULT_MAX_PERSONS
     if self.max_persons is not None:
       max_persons = self.max_persons or None
     return compressed.Selection(

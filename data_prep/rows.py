@@ -279,7 +279,8 @@ class Decoder:
     self, row: Row, keypoint: np.ndarray, score: np.ndarray | None
   ) -> None:
     """Raise ClipError unless a clip can be stored as the first one."""
-    found = _format(*keypoint.shape[2:], score is not None)
+    num_joints, num_channels = keypoint.shape[2:]
+    found = _format(num_joints, num_channels, score is not None)
     expected = _format(self.num_joints, self.num_channels, self.score_dtype)
     if found != expected:
       raise readers.ClipError(

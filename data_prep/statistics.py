@@ -102,7 +102,7 @@ def report(
     class_names: indexed by label.
     layout: name of the skeleton layout.
   """
-  labels = range(len(class_names))
+  labels = list(range(len(class_names)))
   if len(labels) > _CLASSES_SHOWN:
     labels = [
       i for i in labels if any(s.labels[i] for s in statistics.values())

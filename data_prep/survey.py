@@ -118,7 +118,7 @@ class Survey:
     # Clips outside of the splits are checked if that does not take time.
     wanted = sorted(self.used)
     if self.dataset.in_memory:
-      wanted = range(len(self.dataset.clips))
+      wanted = list(range(len(self.dataset.clips)))
     with progress.Progress('checking', len(wanted)) as shown:
       for position in wanted:
         record = self._decode(position)
@@ -151,7 +151,7 @@ class Survey:
       layout = self.decoder.layout
       num_joints = layout.num_joints if layout else 1
       shape = (np.size(clip.read()['frame_inds']), num_joints, 3)
-      read = functools.partial(dict, keypoint=np.ones(shape, np.float16))
+      read: Any = functools.partial(dict, keypoint=np.ones(shape, np.float16))
       keypoints = dataclasses.replace(clip, read=read)
     return rows_lib.make_row(
       self.dataset,

@@ -32,7 +32,7 @@ class Workspace:
     self.directory = self._root / f'.preparing-{name}'
     self.target = self._root / name
     self._replaced = self.directory / 'replaced'
-    self._lock = None
+    self._lock = -1  # File descriptor.
 
   def __enter__(self) -> 'Workspace':
     try:

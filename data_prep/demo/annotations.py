@@ -116,8 +116,11 @@ def make_annotations(layout_name: str, seed: int = 0) -> dict[str, Any]:
 def draw_cast(seed: int) -> Cast:
   """Return the subjects and cameras; the splits share none of them."""
   rng = np.random.default_rng([1, seed])
-  numbers = [n for subjects in SUBJECTS.values() for n in subjects]
-  bodies = {number: body_lib.draw_body(rng) for number in numbers}
+  bodies = {
+    number: body_lib.draw_body(rng)
+    for numbers in SUBJECTS.values()
+    for number in numbers
+  }
   cameras = {}
   for numbers in CAMERAS.values():
     # The cameras of a split are in a half circle in front of the scene.

@@ -56,7 +56,7 @@ def write_clips(directory: str, clips_per_action: int, seed: int = 0) -> int:
     with atomic_file.replacing(os.path.join(directory, file)) as temporary:
       with open(temporary, 'w', encoding='utf-8') as f:
         json.dump(_predictions(clip), f)
-    subject = re.search(r'P\d+', clip['frame_dir']).group()
+    (subject,) = re.findall(r'P\d+', clip['frame_dir'])
     rows.append((file, names[clip['label']], subject))
   with atomic_file.replacing(os.path.join(directory, LABELS)) as temporary:
     with open(temporary, 'w', encoding='utf-8', newline='') as f:
