@@ -120,6 +120,11 @@ class Options:
       )
 
 
+def define_flags() -> None:
+  """Define the flags of the command."""
+  option.define_flags(Options)
+
+
 def main(argv: Sequence[str]) -> int:
   """Convert one file or folder."""
   del argv
@@ -296,4 +301,4 @@ def convert_scores(options: Options) -> Sequence[str]:
 
 
 if __name__ == '__main__':
-  cli.run(main, lambda: option.define_flags(Options))
+  cli.run(main, define_flags)
