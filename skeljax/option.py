@@ -125,7 +125,8 @@ def from_flags(
     parsed: the flags, after parsing.
     **values: fields that do not come from a flag of their own.
   """
-  for declared in dataclasses.fields(cls):  # type: ignore[arg-type]
+  options_class: Any = cls
+  for declared in dataclasses.fields(options_class):
     if declared.name in parsed and declared.name not in values:
       values[declared.name] = parsed[declared.name].value
   return cls(**values)
