@@ -1,1 +1,1 @@
-"""Own clips in, labelled actions out: `python -m skeljax.predict --help`."""
+"""Predict the actions in your own clips: `python -m skeljax.predict --help`."""

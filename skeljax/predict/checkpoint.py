@@ -1,95 +1,138 @@
-"""The checkpoint that a prediction uses, and what it expects of clips."""
+"""The checkpoint to predict with, and the clips that it accepts."""
 
 import dataclasses
+import functools
 
-from absl import flags
 from absl import logging
 from ml_collections import config_dict
 
 from skeljax import errors
+from skeljax import inputs
 from skeljax import pretrained
 from skeljax import run as run_lib
 from skeljax import scoring
 from skeljax.datasets import class_names as class_names_lib
-from skeljax.predict import mismatch
+from skeljax.datasets.spec import DataSpec
+from skeljax.predict.options import Options
 from skeljax.readers import compressed
 
 
-def load(args: flags.FlagValues) -> pretrained.Pretrained:
-  """The checkpoint, with what the flags of the command replace.
+@dataclasses.dataclass(frozen=True)
+class Target:
+  """A checkpoint, and the options for preparing clips for it.
+
+  Attributes:
+    loaded: weights, config and the DataSpec of the training data.
+    options: flags of the command.
+  """
+
+  loaded: pretrained.Pretrained
+  options: Options
+
+  @property
+  def source(self) -> str:
+    """Name of the checkpoint in messages."""
+    return self.loaded.source
+
+  @property
+  def spec(self) -> DataSpec:
+    return self.loaded.spec
+
+  @functools.cached_property
+  def input(self) -> inputs.Input:
+    return self.loaded.run.input
+
+  @property
+  def max_persons(self) -> int:
+    """Persons to keep per clip; 0: all."""
+    given = self.options.max_persons
+    if self.loaded.input_kind == 'joints':
+      return given or self.spec.num_persons
+    return (self.spec.max_persons or 0) if given is None else given
+
+  @property
+  def max_persons_in_frame(self) -> int:
+    """Persons to keep per frame of a compressed clip; 0: all."""
+    published = compressed.DEFAULT_MAX_PERSONS
+    if self.loaded.input_kind == 'joints':
+      return min(self.max_persons, published)
+    if self.options.max_persons is not None:
+      return self.options.max_persons
+    in_frame = self.spec.max_persons_in_frame
+    return published if in_frame is None else in_frame
+
+  @property
+  def max_frames(self) -> int | None:
+    """Largest number of frames of a clip; None: unlimited."""
+    data = self.loaded.config.data
+    return data.clip_len if data.frames == 'zero' else None
+
+  @property
+  def normalize_2d(self) -> str:
+    return getattr(self.input, 'normalize_2d', 'none')
+
+  @property
+  def needs_img_shape(self) -> bool:
+    """Whether the input depends on the image size."""
+    by_image = self.normalize_2d not in ('none', 'pyskl_auto')
+    return self.input.needs_img_shape or by_image
+
+  @property
+  def takes_pixels(self) -> bool:
+    """Whether 2D coordinates must be pixels."""
+    return self.input.needs_img_shape or self.normalize_2d != 'none'
+
+  @property
+  def ignores_units(self) -> bool:
+    """Whether each clip is scaled, so that its unit does not matter."""
+    min_max = getattr(self.input, 'min_max', False)
+    return self.spec.project != 'none' or self.takes_pixels or min_max
+
+
+def load(options: Options) -> Target:
+  """Load the checkpoint and apply the options that override its config.
 
   Raises:
-    UserError: there is no such checkpoint, or the flags do not fit it.
+    UserError: there is no such checkpoint, or the options do not fit it.
   """
-  loaded = pretrained.load(args.checkpoint, args.step)
+  loaded = pretrained.load(options.checkpoint, options.step)
   config = config_dict.ConfigDict(loaded.config.to_dict())
-  if args.num_clips:
-    config.data.num_clips = args.num_clips
-  if args.batch_size:
-    config.eval.batch_size = args.batch_size
-  if args.mirrored is not None:
-    config.eval.mirrored = args.mirrored
   spec = loaded.spec
-  # Before the clips are read, which may take long.
+  if options.num_clips:
+    config.data.num_clips = options.num_clips
+  if options.batch_size:
+    config.eval.batch_size = options.batch_size
+  if options.mirrored is not None:
+    config.eval.mirrored = options.mirrored
+  if loaded.is_assumed:
+    spec = dataclasses.replace(spec, normalize=config.data.normalize)
+  # Check the sampling before reading clips, which may take long.
   run = run_lib.Run(
     config, dataclasses.replace(spec, max_frames=max(spec.max_frames, 1))
   )
   scoring.check_views(run, config.data.num_clips, config.eval.mirrored)
   run.sampling(config.data.num_clips)
-  if args.class_names:
-    names = class_names_lib.load_class_names(args.class_names)
+  max_persons = options.max_persons
+  if loaded.input_kind == 'joints' and max_persons is not None:
+    if not 0 < max_persons <= spec.num_persons:
+      raise errors.UserError(
+        f'--max_persons={max_persons}: {loaded.source} was trained with'
+        f' {spec.num_persons} persons per clip, expected 1 to'
+        f' {spec.num_persons}.'
+      )
+  if options.class_names:
+    names = class_names_lib.load_class_names(options.class_names)
     if len(names) != spec.num_classes:
       raise errors.UserError(
-        f'--class_names={args.class_names} has {len(names)} names, and'
-        f' {loaded.source} tells {spec.num_classes} classes apart.'
+        f'--class_names={options.class_names} has {len(names)} names, but'
+        f' {loaded.source} has {spec.num_classes} classes.'
       )
     spec = dataclasses.replace(spec, class_names=names)
   elif not spec.has_class_names:
     logging.info(
-      '%s does not name its classes, which are numbered from 0;'
-      ' --class_names=FILE does (%s are known)',
+      '%s has no class names: classes are numbered from 0. Name them with'
+      ' --class_names=FILE or a known list: %s',
       loaded.source,
       ', '.join(class_names_lib.known_lists()),
     )
-  return dataclasses.replace(loaded, config=config, spec=spec)
-
-
-def expected(
-  loaded: pretrained.Pretrained, args: flags.FlagValues
-) -> mismatch.Expected:
-  """What clips must be like for a checkpoint that `load` gave."""
-  spec = loaded.spec
-  if loaded.is_assumed:
-    spec = dataclasses.replace(spec, normalize=loaded.config.data.normalize)
-  max_persons, in_frame = _persons(loaded, args.max_persons)
-  return mismatch.Expected(
-    source=loaded.source,
-    config=loaded.config,
-    spec=spec,
-    is_assumed=loaded.is_assumed,
-    max_persons=max_persons,
-    max_persons_in_frame=in_frame,
-    third_channel=args.third_channel,
-    check_units=args.check_units,
-  )
-
-
-def _persons(
-  loaded: pretrained.Pretrained, given: int | None
-) -> tuple[int, int]:
-  """Persons of a clip that are kept, and of a frame of a compressed one."""
-  spec, most = loaded.spec, compressed.DEFAULT_MAX_PERSONS
-  if loaded.input_kind == 'joints':
-    if given is not None and not 0 < given <= spec.num_persons:
-      raise errors.UserError(
-        f'--max_persons={given}: {loaded.source} was trained with'
-        f' {spec.num_persons} persons a clip and takes as many at most.'
-      )
-    kept = given or spec.num_persons
-    return kept, min(kept, most)
-  if given is not None:
-    return given, given
-  if loaded.is_assumed or spec.max_persons is None:
-    return 0, most  # As published.
-  in_frame = spec.max_persons_in_frame
-  return spec.max_persons, most if in_frame is None else in_frame
+  return Target(dataclasses.replace(loaded, config=config, spec=spec), options)

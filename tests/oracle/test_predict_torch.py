@@ -1,9 +1,8 @@
-"""Clips of one's own and a published file: the answer is that of mmaction2."""
+"""Predictions of a published PyTorch file equal those of mmaction2."""
 
 import json
 import pickle
 
-from absl import flags
 from mmaction.datasets import PoseDataset
 import networks
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 
 from skeljax import skeletons
 from skeljax.predict import __main__ as predict
+from skeljax.predict.options import Options
 from skeljax.skeletons import graph as graph_lib
 
 # Float32 on both sides, through three stages and a softmax.
@@ -26,7 +26,7 @@ TEST_PIPELINE = [
 
 
 def write_file(path, seed):
-  """A file as mmaction2 writes it; the network that is in it."""
+  """Write a file as mmaction2 does and return its network."""
   options = dict(
     base_channels=8, num_stages=3, inflate_stages=(3,), down_stages=(3,)
   )
@@ -41,7 +41,7 @@ def write_file(path, seed):
 
 
 def write_clips(path, seed):
-  """As mmaction2's demo of skeletons makes them: float16, label -1."""
+  """Write clips as mmaction2's skeleton demo does: float16, label -1."""
   rng = np.random.default_rng(seed)
   items = []
   for persons, frames in ((1, 30), (2, 140), (2, 250)):
@@ -61,27 +61,19 @@ def write_clips(path, seed):
   path.write_bytes(pickle.dumps(items))
 
 
-def test_a_published_file_says_of_clips_what_mmaction2_says(
-  tmp_path, oracle_seed
-):
+def test_probabilities_equal_those_of_mmaction2(tmp_path, oracle_seed):
   network = write_file(tmp_path / 'stgcn.pth', oracle_seed)
   write_clips(tmp_path / 'clips.pkl', oracle_seed)
   output = tmp_path / 'predictions.json'
-  values = flags.FlagValues()
-  predict.define_flags(values)
-  paths = values(
-    [
-      'predict',
-      f'--checkpoint={tmp_path}/stgcn.pth',
-      f'--top={networks.NUM_CLASSES}',
-      f'--output={output}',
-      f'{tmp_path}/clips.pkl',
-    ]
-  )[1:]
-  assert predict.run(values, paths) == 0
+  options = Options(
+    checkpoint=f'{tmp_path}/stgcn.pth',
+    top=networks.NUM_CLASSES,
+    output=str(output),
+  )
+  assert predict.run(options, [f'{tmp_path}/clips.pkl']) == 0
   content = json.loads(output.read_text())
   assert content['views'] == 10
-  # What the file does not say is told with the answer.
+  # The output lists what was assumed.
   assert any(
     'test pipeline of mmaction1x' in note for note in content['assumed']
   )

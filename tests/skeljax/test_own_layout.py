@@ -8,7 +8,6 @@ import json
 import pathlib
 import pickle
 
-from absl import flags
 import numpy as np
 import pytest
 
@@ -18,6 +17,7 @@ from skeljax import cli
 from skeljax import score_file
 from skeljax import train
 from skeljax.predict import __main__ as predict
+from skeljax.predict.options import Options
 
 _CONFIGS = pathlib.Path(__file__).parents[2] / 'configs'
 ACTIONS = ('bow', 'wave', 'kick')
@@ -159,18 +159,12 @@ def test_trains_and_predicts_actions(root, tmp_path, capsys, config, fields):
   assert not train.train(config, str(workdir)).interrupted
 
   output = tmp_path / 'predictions.json'
-  values = flags.FlagValues()
-  predict.define_flags(values)
-  [_, *paths] = values(
-    [
-      'predict',
-      f'--checkpoint={workdir}',
-      f'--layout={root}/puppet.json',
-      f'--output={output}',
-      f'{root}/puppets.pkl',
-    ]
+  options = Options(
+    checkpoint=str(workdir),
+    layout=f'{root}/puppet.json',
+    output=str(output),
   )
-  assert predict.run(values, paths) == 0
+  assert predict.run(options, [f'{root}/puppets.pkl']) == 0
   text = capsys.readouterr().out
   assert all(action in text for action in ACTIONS)
   clips = {c['id']: c for c in json.loads(output.read_text())['clips']}

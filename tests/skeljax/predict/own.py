@@ -1,8 +1,7 @@
-"""Untrained checkpoints, and clips of one's own that are fitted to them."""
+"""Untrained checkpoints, and clips that are preprocessed for them."""
 
 import json
 
-from absl import flags
 import jax
 from ml_collections import config_dict
 import numpy as np
@@ -10,16 +9,14 @@ import numpy as np
 from skeljax import pretrained
 from skeljax import run as run_lib
 from skeljax.datasets.spec import DataSpec
-from skeljax.predict import __main__ as predict
 from skeljax.predict import checkpoint
-from skeljax.predict import fitting
-from skeljax.predict import mismatch
-from skeljax.predict import own_clips
-from skeljax.readers import clip_formats
+from skeljax.predict import clips
+from skeljax.predict import preprocess
+from skeljax.predict.options import Options
 
 
 def narrow(config) -> config_dict.ConfigDict:
-  """The configuration with two narrow stages and short clips."""
+  """Shrink a config to two narrow stages and short clips."""
   config.model.base_channels = 4
   if config.model.name == 'slowonly':
     config.model.update(
@@ -35,7 +32,7 @@ def narrow(config) -> config_dict.ConfigDict:
 
 
 def untrained(config, spec, **fields) -> pretrained.Pretrained:
-  """A checkpoint of random weights, as they are saved."""
+  """Return a checkpoint with random weights and a spec read back from JSON."""
   rng = np.random.default_rng(0)
 
   def fill(path, leaf):
@@ -61,30 +58,27 @@ def untrained(config, spec, **fields) -> pretrained.Pretrained:
   )
 
 
-def expected_by(loaded) -> mismatch.Expected:
-  """What the command expects of clips, without flags."""
-  args = flags.FlagValues()
-  predict.define_flags(args)
-  args(['predict'])
-  return checkpoint.expected(loaded, args)
+def target(loaded, **options) -> checkpoint.Target:
+  """Return the target of a checkpoint with some options of the command."""
+  return checkpoint.Target(loaded, Options(checkpoint='runs/own', **options))
 
 
-def fitted(loaded, path, ids) -> list[dict]:
-  """The records of some clips of an annotation file."""
-  expected = expected_by(loaded)
-  listed = own_clips.list_clips(
+def preprocessed(loaded, path, ids) -> list[dict]:
+  """Return the records of some clips of an annotation file."""
+  to = target(loaded)
+  listed = clips.list_clips(
     path,
     'auto',
-    clip_formats.ReadOptions(),
-    max_persons=expected.max_persons_in_frame,
+    to.options.read_options,
+    max_persons=to.max_persons_in_frame,
   )
-  found = [fitting.fit(c, expected) for c in listed if c.id in ids]
-  assert [f.clip.id for f in found] == list(ids)
+  found = [preprocess.preprocess(c, to) for c in listed if c.id in ids]
+  assert [f.description['id'] for f in found] == list(ids)
   return [f.record for f in found]
 
 
 def assert_same_records(found, dataset) -> None:
-  """All that a network is shown of the clips is as it was prepared."""
+  """Check that records equal those of a prepared dataset, dtypes included."""
   for own, stored in zip(found, dataset.source('val'), strict=True):
     for field in stored.keys() - {'label', 'position'}:
       assert np.asarray(own[field]).dtype == np.asarray(stored[field]).dtype

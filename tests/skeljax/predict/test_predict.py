@@ -1,7 +1,7 @@
-"""Prediction shows a network what training and evaluation show it.
+"""Predictions equal the evaluation of the prepared dataset.
 
-The clips of an annotation file, predicted as they are, get the scores that
-evaluation finds on the dataset that was prepared of the same file.
+The clips of an annotation file get the same scores from skeljax.predict as from
+skeljax.evaluate on the dataset prepared from the same file.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ from skeljax import run as run_lib
 from skeljax import scoring
 from skeljax.datasets import prepared as datasets
 from skeljax.datasets import spec as spec_lib
-from skeljax.predict import ranking
+from skeljax.predict import scores as scores_lib
 from skeljax.training import sharding
 from tests.skeljax.predict import own
 
@@ -30,7 +30,7 @@ NUM_TRAIN, NUM_VAL, NUM_CLASSES = 5, 6, 3
 
 
 def write_clips(path, dims: int, num_joints: int) -> None:
-  """Clips of one to three persons that move differently much."""
+  """Write clips of one to three persons with different amounts of motion."""
   rng = np.random.default_rng(dims)
   annotations, split = [], {'train': [], 'val': []}
   for i in range(NUM_TRAIN + NUM_VAL):
@@ -46,7 +46,7 @@ def write_clips(path, dims: int, num_joints: int) -> None:
       'total_frames': frames,
       'keypoint': (pose + swing).astype(np.float16),
     }
-    # Joints, frames and persons may be missing.
+    # A missing joint, and a missing frame of a person.
     item['keypoint'][0, 0, 1] = 0
     item['keypoint'][-1, -1] = 0
     if dims == 2:
@@ -61,7 +61,7 @@ def write_clips(path, dims: int, num_joints: int) -> None:
 
 @pytest.fixture(scope='module')
 def prepared(tmp_path_factory):
-  """prepared(dims, **options): annotation file, and its prepared dataset."""
+  """prepared(dims, **options): annotation file and prepared dataset."""
   folder = tmp_path_factory.mktemp('predict')
 
   def function(dims, normalize='none', project='none'):
@@ -99,7 +99,7 @@ def evaluated(loaded, dataset) -> np.ndarray:
 
 
 def graph_3d():
-  """Bone motion of raw coordinates, in the type of the file."""
+  """Bone motion of raw coordinates, in the dtype of the file."""
   config = own.narrow(agcn_joint.get_config('stream=bone_motion'))
   config.data.normalize = 'none'
   config.data.frames = 'uniform'
@@ -119,7 +119,7 @@ def graph_3d_normalized_0x():
 
 
 def graph_2d_rounded():
-  """Joint motion, rounded to float16 as published; scores a channel."""
+  """Joint motion, rounded to float16 as published, with a score channel."""
   config = own.narrow(stgcn_mmaction1x.get_config('stream=joint_motion,dims=2'))
   config.data.num_clips = 2
   return config, 2, {}
@@ -154,14 +154,14 @@ def volumes_of_projections():
 
 
 def assumed_of_a_pytorch_file():
-  """Neither types nor names of classes are known."""
+  """Dtypes and class names are unknown."""
   config = own.narrow(stgcn_mmaction1x.get_config('stream=bone,dims=2'))
   config.data.num_clips = 1
   return config, 2, {'is_assumed': True}
 
 
 def checkpoint_and_clips(prepared, make):
-  """An untrained checkpoint, a dataset, and its clips as they are predicted."""
+  """An untrained checkpoint, a dataset, and its preprocessed clips."""
   config, dims, options = make()
   is_assumed = options.pop('is_assumed', False)
   path, dataset = prepared(dims, **options)
@@ -176,7 +176,7 @@ def checkpoint_and_clips(prepared, make):
     )
   loaded = own.untrained(config, spec, is_assumed=is_assumed)
   ids = [record['id'] for record in dataset.source('val')]
-  return loaded, dataset, own.fitted(loaded, path, ids)
+  return loaded, dataset, own.preprocessed(loaded, path, ids)
 
 
 @pytest.mark.parametrize(
@@ -191,11 +191,11 @@ def checkpoint_and_clips(prepared, make):
   ],
   ids=lambda make: make.__name__,
 )
-def test_clips_of_a_file_get_the_scores_of_the_prepared_dataset(prepared, make):
+def test_scores_equal_those_of_the_prepared_dataset(prepared, make):
   loaded, dataset, found = checkpoint_and_clips(prepared, make)
   scores = evaluated(loaded, dataset)
   own.assert_same_records(found, dataset)
-  np.testing.assert_array_equal(ranking.score_clips(loaded, found), scores)
+  np.testing.assert_array_equal(scores_lib.score_clips(loaded, found), scores)
   assert len(np.unique(scores.round(6), axis=0)) == NUM_VAL
 
 
@@ -204,9 +204,7 @@ def test_clips_of_a_file_get_the_scores_of_the_prepared_dataset(prepared, make):
   [graph_3d_normalized_0x, graph_2d_boxed, volumes_of_projections],
   ids=lambda make: make.__name__,
 )
-def test_clips_of_a_file_become_the_records_of_the_prepared_dataset(
-  prepared, make
-):
+def test_records_equal_those_of_the_prepared_dataset(prepared, make):
   loaded, dataset, found = checkpoint_and_clips(prepared, make)
   own.assert_same_records(found, dataset)
   assert loaded.spec.body_size > 0

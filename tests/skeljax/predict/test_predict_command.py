@@ -1,4 +1,4 @@
-"""`python -m skeljax.predict`: what it says and writes."""
+"""`python -m skeljax.predict`: its output and error messages."""
 
 import json
 import pathlib
@@ -21,7 +21,7 @@ from tests.skeljax.predict import toys
 _GUIDE = pathlib.Path(__file__).parents[3] / 'docs' / 'predict.md'
 
 
-def test_text_and_json_say_the_same(run, clip_2d, tmp_path):
+def test_text_and_json_output(run, clip_2d, tmp_path):
   one = clip_2d('wörk one.npz')
   two = clip_2d('two.npz', toys.persons_2d(num_persons=3))
   output = tmp_path / 'out' / 'predictions.json'
@@ -35,18 +35,18 @@ def test_text_and_json_say_the_same(run, clip_2d, tmp_path):
   )
   assert status == 0
   assert out == (
-    'runs/own step 7: stgcn_mmaction1x, joint stream, 1 view a clip\n\n'
+    'runs/own step 7: stgcn_mmaction1x, joint stream, 1 view per clip\n\n'
     f'{one}  (array, coco, 5 frames, 1 person)\n'
     '  1  walk    50.00 %\n'
     '  2  stand   30.00 %\n\n'
     f'{two}  (array, coco, 5 frames, 3 persons)\n'
-    '  note: kept the 2 persons that move most, dropped 1\n'
+    '  note: kept the 2 persons with the most motion, dropped 1\n'
     '  1  walk    50.00 %\n'
     '  2  stand   30.00 %\n'
     f'\npredictions written to {output}\n'
   )
   content = json.loads(output.read_text(encoding='utf-8'))
-  assert content['format'] == 'skeljax-predictions-1'
+  assert content['format'] == 'skeljax-predictions-2'
   assert content['checkpoint'] == 'runs/own step 7'
   assert (content['stream'], content['views']) == ('joint stream', 1)
   assert content['failed'] == content['assumed'] == []
@@ -55,7 +55,7 @@ def test_text_and_json_say_the_same(run, clip_2d, tmp_path):
   assert first == {
     'file': one,
     'id': 'wörk one.npz',
-    'form': 'array',
+    'format': 'array',
     'layout': 'coco',
     'frames': 5,
     'persons': 1,
@@ -65,10 +65,12 @@ def test_text_and_json_say_the_same(run, clip_2d, tmp_path):
   }
   assert [(g['label'], g['name']) for g in top] == [(2, 'walk'), (1, 'stand')]
   assert top[0]['probability'] == pytest.approx(0.5)
-  assert second['notes'] == ['kept the 2 persons that move most, dropped 1']
+  assert second['notes'] == [
+    'kept the 2 persons with the most motion, dropped 1'
+  ]
 
 
-def test_the_guide_shows_the_fields_of_the_file(run, clip_2d, tmp_path):
+def test_guide_documents_the_fields_of_the_file(run, clip_2d, tmp_path):
   output = tmp_path / 'out.json'
   bad = str(tmp_path / 'missing.json')
   run(
@@ -93,18 +95,18 @@ def test_the_guide_shows_the_fields_of_the_file(run, clip_2d, tmp_path):
       assert f'`{field}`' in guide, field
 
 
-def test_names_of_files_need_not_be_text(run, clip_2d, tmp_path):
+def test_file_names_may_not_be_utf8(run, clip_2d, tmp_path):
   name = b'clip \xff.npz'.decode('utf-8', 'surrogateescape')
   output = tmp_path / 'out.json'
   loaded = toys.graph_2d()
   found = [toys.fit(loaded, clip_2d(name))]
-  answers = predict.predict(loaded, found, 1)
-  predict.write_json(str(output), report.to_json(loaded, answers, []))
+  predictions = predict.predict(loaded, found, 1)
+  predict.write_json(str(output), report.to_json(loaded, predictions, []))
   [clip] = json.loads(output.read_text())['clips']
   assert clip['id'] == name
 
 
-def test_each_person_is_scored_alone(run, clip_2d, tmp_path):
+def test_each_person_is_classified_alone(run, clip_2d, tmp_path):
   keypoint = toys.persons_2d(num_persons=3, frames=6)
   keypoint[1, :2] = 0
   keypoint[1, 5:] = 0
@@ -122,17 +124,17 @@ def test_each_person_is_scored_alone(run, clip_2d, tmp_path):
   assert spans == [(0, 0, 5), (1, 2, 4)]
 
 
-def test_a_person_alone_is_a_clip_of_that_person(clip_2d):
+def test_person_alone_equals_a_clip_of_that_person(clip_2d):
   keypoint = toys.persons_2d(num_persons=2, frames=6)
   keypoint[1, :2] = 0
   both = toys.fit(toys.graph_2d(), clip_2d(keypoint=keypoint), per_person=True)
   alone = toys.fit(toys.graph_2d(), clip_2d('alone.npz', keypoint[1:, 2:]))
-  found = both.persons[1].record
+  _, found = both.persons[1]
   for field in ('keypoint', 'keypoint_score', 'box', 'total_frames'):
     np.testing.assert_array_equal(found[field], alone.record[field], field)
 
 
-def test_an_annotation_file_needs_no_labels(run, tmp_path):
+def test_annotation_file_without_labels(run, tmp_path):
   items = [
     {
       'frame_dir': name,
@@ -150,13 +152,13 @@ def test_an_annotation_file_needs_no_labels(run, tmp_path):
   assert f'{path}: b  (annotations' in out
 
 
-def test_one_bad_file_stops_all_but_with_keep_going(
-  run, refusal, clip_2d, tmp_path
+def test_invalid_file_stops_the_command_unless_keep_going(
+  run, error_of, clip_2d, tmp_path
 ):
   good = clip_2d()
   bad = tmp_path / 'bad.npz'
   bad.write_bytes(b'PK\x03\x04')
-  text = refusal(toys.graph_2d(), good, str(bad))
+  text = error_of(toys.graph_2d(), good, str(bad))
   assert str(bad) in text and '--keep_going' in text
   output = tmp_path / 'out.json'
   status, out, err = run(
@@ -172,11 +174,11 @@ def test_one_bad_file_stops_all_but_with_keep_going(
   assert [c['file'] for c in content['clips']] == [good]
   assert [f['file'] for f in content['failed']] == [str(bad)]
   assert 'bad.npz' in content['failed'][0]['error']
-  only_bad = refusal(toys.graph_2d(), str(bad), '--keep_going')
+  only_bad = error_of(toys.graph_2d(), str(bad), '--keep_going')
   assert 'bad.npz' in only_bad
 
 
-def test_logits_become_probabilities(run, clip_2d):
+def test_logits_are_converted_to_probabilities(run, clip_2d):
   loaded = toys.graph_2d()
   loaded.config.eval.average = 'score'
   _, out, _ = run(loaded, clip_2d(), '--top=1')
@@ -214,24 +216,26 @@ def _ucla_file(folder):
 
 
 @pytest.mark.parametrize(
-  'make, form',
+  'make, format',
   [
     (_skeleton_file, 'ntu'),
     (_openpose_folder, 'openpose'),
     (_ucla_file, 'ucla'),
   ],
 )
-def test_forms_are_told_and_longer_clips_fit(run, tmp_path, make, form):
+def test_format_is_detected_and_longer_clips_are_accepted(
+  run, tmp_path, make, format
+):
   path, loaded = make(tmp_path)
   status, out, _ = run(loaded, str(path), '--img_shape=240x320', '--top=1')
   assert status == 0
   layout = loaded.spec.layout.name
-  assert f'{path}  ({form}, {layout}, ' in out
+  assert f'{path}  ({format}, {layout}, ' in out
   assert '  1  walk   50.00 %' in out
 
 
 @pytest.mark.parametrize(
-  'arguments, words',
+  'arguments, message',
   [
     ((), 'Name the files'),
     (('a.npz', './a.npz'), 'a.npz is named more than once'),
@@ -240,17 +244,17 @@ def test_forms_are_told_and_longer_clips_fit(run, tmp_path, make, form):
     (('a.npz', '--img_shape=1080'), '--img_shape=1080x1920'),
     (('a.npz', '--layout=cocco'), "Did you mean 'coco'"),
     (('a.npz', '--max_persons=3'), 'trained with 2 persons'),
-    (('a.npz', '--mirrored'), 'only heatmaps have flipped'),
+    (('a.npz', '--mirrored'), 'only heatmaps have flipped test views'),
     (('missing.npz',), 'There is no file or folder missing.npz'),
     (('a.npz', '--class_names=ntu60'), '60 names'),
   ],
 )
-def test_mistakes_in_the_command_are_told(refusal, arguments, words):
-  assert words in refusal(toys.graph_2d(), *arguments)
+def test_error_messages(error_of, arguments, message):
+  assert message in error_of(toys.graph_2d(), *arguments)
 
 
 @pytest.mark.parametrize('place', ['folder.json', 'file/new.json'])
-def test_an_output_that_cannot_be_written_costs_no_answer(
+def test_predictions_are_printed_if_the_output_cannot_be_written(
   run, clip_2d, tmp_path, capsys, place
 ):
   (tmp_path / 'folder.json').mkdir()
@@ -264,12 +268,12 @@ def test_an_output_that_cannot_be_written_costs_no_answer(
   assert (tmp_path / 'file').read_text() == 'mine'
 
 
-def test_an_unknown_choice_of_persons_is_told(run, clip_2d):
+def test_unknown_denoise_is_an_error(run, clip_2d):
   with pytest.raises(flags.IllegalFlagValueError, match='mmaction0x'):
     run(toys.graph_2d(), clip_2d(), '--denoise=mmaction')
 
 
-def test_class_names_are_given_to_numbered_classes(run, clip_2d, tmp_path):
+def test_class_names_option_names_numbered_classes(run, clip_2d, tmp_path):
   names = tmp_path / 'names.txt'
   names.write_text('lie\nrest\nrun\n')
   loaded = toys.graph_2d(
@@ -280,16 +284,18 @@ def test_class_names_are_given_to_numbered_classes(run, clip_2d, tmp_path):
     loaded, clip_2d(), f'--class_names={names}', f'--output={output}'
   )
   assert '  1  run    50.00 %' in out
-  assert json.loads(output.read_text())['assumed'] == ['taken for joints']
+  assert json.loads(output.read_text())['assumed'] == [
+    'assumed the joint stream'
+  ]
 
 
-def test_diverged_weights_are_told(refusal, clip_2d):
+def test_diverged_weights_are_an_error(error_of, clip_2d):
   loaded = toys.graph_2d()
   loaded.variables['params']['head']['fc']['bias'][:] = np.nan
-  assert 'diverged' in refusal(loaded, clip_2d())
+  assert 'diverged' in error_of(loaded, clip_2d())
 
 
-def test_configurations_are_left_as_they_are(run, clip_2d):
+def test_config_of_the_checkpoint_is_not_modified(run, clip_2d):
   loaded = toys.graph_2d()
   before = config_dict.ConfigDict(loaded.config.to_dict())
   run(loaded, clip_2d(), '--num_clips=2', '--batch_size=4')

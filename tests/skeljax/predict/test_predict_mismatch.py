@@ -1,4 +1,4 @@
-"""Clips that are not what a checkpoint was trained with: each is told why."""
+"""Clips that differ from the training data, and the errors about them."""
 
 import json
 
@@ -9,22 +9,22 @@ from configs import stgcn_ctrgcn
 from tests.skeljax.predict import toys
 
 
-def test_another_layout_is_named(refusal, clip_2d):
-  text = refusal(
+def test_other_layout(error_of, clip_2d):
+  text = error_of(
     toys.graph_2d(),
     clip_2d(keypoint=toys.persons_2d(num_joints=18)),
     '--layout=openpose-18',
   )
   assert "18 joints of layout 'openpose-18'" in text
-  assert "17 joints of 'coco'" in text
-  text = refusal(
+  assert "17 joints of layout 'coco'" in text
+  text = error_of(
     toys.graph_2d(),
     clip_2d(keypoint=toys.persons_2d(num_joints=18)),
   )
   assert 'has 18 joints' in text and 'openpose-18' in text
 
 
-def test_more_joints_may_be_cut_where_they_begin_alike(refusal, tmp_path):
+def test_joints_can_be_cut_if_the_first_ones_match(error_of, tmp_path):
   people = toys.persons_2d(num_joints=133)[0]
   content = {
     'meta_info': {},
@@ -40,10 +40,10 @@ def test_more_joints_may_be_cut_where_they_begin_alike(refusal, tmp_path):
   }
   path = tmp_path / 'whole_body.json'
   path.write_text(json.dumps(content))
-  text = refusal(toys.graph_2d(), str(path), '--img_shape=240x320')
-  assert 'has 133 joints' in text and '--layout=coco takes them' in text
+  text = error_of(toys.graph_2d(), str(path), '--img_shape=240x320')
+  assert 'has 133 joints' in text and 'add --layout=coco' in text
   fitted = toys.fit(
-    toys.graph_2d(), str(path), layout='coco', img_shape=(240, 320)
+    toys.graph_2d(), str(path), layout='coco', img_shape='240x320'
   )
   assert fitted.record['keypoint'].shape == (1, toys.FRAMES, 17, 2)
 
@@ -59,125 +59,131 @@ def _openpose_folder(path, num_joints=25, frames=3):
   return str(path)
 
 
-def test_other_joints_of_the_same_number_are_told(refusal, tmp_path):
+def test_other_layout_with_the_same_number_of_joints(error_of, tmp_path):
   path = _openpose_folder(tmp_path / 'clip')
-  text = refusal(toys.graph_3d(), path)
+  text = error_of(toys.graph_3d(), path)
   assert f"{path} has the 25 joints of layout 'openpose-25'" in text
-  assert "trained on the 25 joints of 'nturgb+d'" in text
-  assert 'use a checkpoint that was trained on such clips' in text
+  assert "trained on the 25 joints of layout 'nturgb+d'" in text
+  assert 'use a checkpoint trained on such clips' in text
 
 
-def test_a_folder_of_clips_is_told_from_a_clip(refusal, tmp_path):
+def test_folder_of_clips_is_not_a_clip(error_of, tmp_path):
   _openpose_folder(tmp_path / 'clips' / 'one')
-  text = refusal(toys.graph_2d(), str(tmp_path / 'clips'))
-  assert f'name the clips: {tmp_path / "clips"}/*' in text
+  text = error_of(toys.graph_2d(), str(tmp_path / 'clips'))
+  assert f'name its files: {tmp_path / "clips"}/*' in text
   (tmp_path / 'empty').mkdir()
-  text = refusal(toys.graph_2d(), str(tmp_path / 'empty'))
-  assert 'empty folder' in text and 'name the clips' not in text
+  text = error_of(toys.graph_2d(), str(tmp_path / 'empty'))
+  assert 'empty folder' in text and 'name its files' not in text
 
 
-def test_2d_is_told_from_3d(refusal, clip_2d, clip_3d):
-  text = refusal(toys.graph_2d(layout='nturgb+d'), clip_3d())
-  assert 'holds 3D keypoints' in text and '--third_channel=score' in text
+def test_2d_and_3d_are_distinguished(error_of, clip_2d, clip_3d):
+  text = error_of(toys.graph_2d(layout='nturgb+d'), clip_3d())
+  assert 'contains 3D keypoints' in text and '--third_channel=score' in text
   flat = clip_2d(keypoint=toys.persons_2d(num_joints=25))
-  text = refusal(toys.graph_3d(), flat)
-  assert 'holds 2D keypoints' in text and 'Depth cannot be added' in text
+  text = error_of(toys.graph_3d(), flat)
+  assert 'contains 2D keypoints' in text and 'clips recorded in 3D' in text
 
 
-def test_missing_scores_are_told_and_others_left_out(refusal, clip_2d):
+def test_missing_scores_are_an_error_and_extra_scores_are_ignored(
+  error_of, clip_2d
+):
   bare = clip_2d('bare.npz', keypoint_score=None)
-  assert "Put 'keypoint_score'" in refusal(toys.graph_2d(), bare)
-  assert "Put 'keypoint_score'" in refusal(toys.volumes(), bare)
+  assert "Add 'keypoint_score'" in error_of(toys.graph_2d(), bare)
+  assert "Add 'keypoint_score'" in error_of(toys.volumes(), bare)
   fitted = toys.fit(toys.graph_2d(score_dtype=''), clip_2d())
   assert 'keypoint_score' not in fitted.record
-  assert 'left out' in fitted.notes[0]
-  # A PyTorch file of PoseC3D does not say whether there were scores.
+  assert 'ignored the scores' in fitted.description['notes'][0]
+  # A PyTorch file of PoseC3D does not specify whether there were scores.
   fitted = toys.fit(toys.volumes(is_assumed=True), bare)
-  assert fitted.notes == ('no scores: every joint is drawn with score 1',)
+  assert fitted.description['notes'] == [
+    'no scores: every joint is drawn with score 1'
+  ]
 
 
 @pytest.mark.parametrize('make', [toys.graph_2d, toys.volumes])
-def test_an_unknown_picture_is_told(refusal, clip_2d, make):
+def test_unknown_image_size(error_of, clip_2d, make):
   bare = clip_2d(img_shape=None)
-  text = refusal(make(), bare)
-  assert 'how large its picture is' in text
+  text = error_of(make(), bare)
+  assert 'does not contain the image size' in text
   assert '--img_shape=HEIGHTxWIDTH' in text
   assert ('1080x1920' in text) == (make is toys.graph_2d)
 
 
-def test_a_network_without_a_picture_needs_none(clip_2d):
+def test_image_size_is_optional_without_2d_normalization(clip_2d):
   loaded = toys.graph_2d()
   loaded.config.input.normalize_2d = 'none'
-  assert toys.fit(loaded, clip_2d(img_shape=None)).img_shape == (0, 0)
+  assert (
+    toys.fit(loaded, clip_2d(img_shape=None)).description['img_shape'] is None
+  )
 
 
-def test_fractions_are_told_from_pixels(refusal, clip_2d):
+def test_fractions_are_not_pixels(error_of, clip_2d):
   path = clip_2d(keypoint=toys.persons_2d() / (320, 240))
   for loaded in (toys.graph_2d(), toys.volumes()):
-    text = refusal(loaded, path)
-    assert 'fractions of a picture' in text and '--nocheck_units' in text
-  # A network that was trained with fractions.
+    text = error_of(loaded, path)
+    assert 'fractions of the image size' in text and '--nocheck_units' in text
+  # A model that was trained on fractions.
   loaded = toys.graph_2d(body_size=0.2)
   loaded.config.input.normalize_2d = 'none'
   toys.fit(loaded, path)
-  text = refusal(loaded, clip_2d('pixels.npz'))
+  text = error_of(loaded, clip_2d('pixels.npz'))
   assert 'in pixels and the training data in fractions' in text
 
 
-def test_the_size_of_another_picture_is_told(refusal, clip_2d):
-  text = refusal(toys.graph_2d(), clip_2d(img_shape=np.array([24, 32])))
-  assert '100% of its joints lie outside the picture of 24x32' in text
+def test_size_of_another_image(error_of, clip_2d):
+  text = error_of(toys.graph_2d(), clip_2d(img_shape=np.array([24, 32])))
+  assert '100% of its joints are outside the image of 24x32' in text
 
 
-def test_guesses_beyond_the_picture_are_no_mistake(clip_2d):
+def test_joints_outside_the_image_may_have_low_scores(clip_2d):
   keypoint = toys.persons_2d()
   keypoint[:, :, 5:] += 300
   score = np.ones(keypoint.shape[:3], np.float32)
   score[:, :, 5:] = 0.2
   path = clip_2d(keypoint=keypoint, keypoint_score=score)
-  assert toys.fit(toys.graph_2d(), path).num_persons == len(keypoint)
+  assert toys.fit(toys.graph_2d(), path).description['persons'] == len(keypoint)
 
 
 @pytest.mark.parametrize(
-  'scale, words',
+  'scale, parts',
   [
-    (1000, ('about 1,000 times as large', 'in millimetres', 'divided by 1000')),
+    (1000, ('about 1,000 times larger', 'in millimetres', 'divide by 1000')),
     (100, ('in centimetres and the training data in metres',)),
-    (0.001, ('about 1,000 times as small', 'times 1000')),
-    (1e7, ('about 10,000,000 times as large',)),
+    (0.001, ('about 1,000 times smaller', 'multiply by 1000')),
+    (1e7, ('about 10,000,000 times larger',)),
   ],
 )
 @pytest.mark.parametrize('body_size', [0.5, 0.0])
-def test_another_unit_is_told(refusal, clip_3d, scale, words, body_size):
-  """Also of published files, which are known to be in metres."""
-  text = refusal(toys.graph_3d(body_size=body_size), clip_3d(scale=scale))
-  for word in words:
-    assert word in text
+def test_other_unit(error_of, clip_3d, scale, parts, body_size):
+  """Also for published files (body_size 0), which are in metres."""
+  text = error_of(toys.graph_3d(body_size=body_size), clip_3d(scale=scale))
+  for part in parts:
+    assert part in text
 
 
-def test_units_need_not_be_those_of_the_training(clip_3d):
+def test_unit_is_checked_within_a_factor(clip_3d):
   loaded = toys.graph_3d()
   assert loaded.spec.normalize == 'mmaction0x'
   for scale in (0.4, 1, 3):
     toys.fit(loaded, clip_3d(scale=scale))  # A child, a giant.
-  # Clips that are scaled by themselves have no unit.
+  # Clips that are scaled to [-1, 1] may have any unit.
   whole = toys.graph_3d(stgcn_ctrgcn, layout='ucla', max_frames=toys.FRAMES)
   body = clip_3d(scale=1000, num_joints=20)
   assert toys.fit(whole, body).record['keypoint'].max() > 100
 
 
-def test_clip_without_persons_is_an_error(refusal, clip_2d):
-  text = refusal(toys.graph_2d(), clip_2d(keypoint=np.zeros((1, 3, 17, 2))))
+def test_clip_without_persons(error_of, clip_2d):
+  text = error_of(toys.graph_2d(), clip_2d(keypoint=np.zeros((1, 3, 17, 2))))
   assert 'contains no person' in text
 
 
-def test_a_clip_may_be_too_long(refusal, clip_3d):
+def test_clip_is_too_long(error_of, clip_3d):
   loaded = toys.graph_3d()
   loaded.config.data.update(frames='zero', clip_len=4)
-  assert 'has 5 frames' in refusal(loaded, clip_3d())
+  assert 'has 5 frames' in error_of(loaded, clip_3d())
 
 
-def test_projected_clips_may_come_in_3d_or_2d(clip_2d, clip_3d):
+def test_model_trained_on_projections_accepts_3d_and_2d(clip_2d, clip_3d):
   loaded = toys.volumes(layout='nturgb+d', project='orthographic')
   solid = toys.fit(loaded, clip_3d(scale=1000))
   assert solid.record['keypoint'].shape[-1] == 2

@@ -1,4 +1,4 @@
-"""Clips of other forms become the records that the preparation makes."""
+"""Clips of other formats are preprocessed as data_prep does."""
 
 import json
 import pickle
@@ -11,16 +11,15 @@ from configs import stgcn_mmaction1x
 from data_prep import options as options_lib
 from data_prep import prepare
 from skeljax.datasets import prepared
-from skeljax.predict import fitting
-from skeljax.predict import own_clips
-from skeljax.readers import clip_formats
+from skeljax.predict import clips
+from skeljax.predict import preprocess
 from tests.skeljax.predict import own
 
 
-def test_files_of_a_pose_tool_become_the_records_of_the_prepared_dataset(
+def test_records_of_pose_tool_files_equal_those_of_the_prepared_dataset(
   tmp_path,
 ):
-  """Two persons without ids, who have to be told apart, in both ways alike."""
+  """Two persons without track ids, which both sides have to track."""
   rng = np.random.default_rng(0)
   names = [f'clip{i}.json' for i in range(4)]
   for name in names:
@@ -57,20 +56,22 @@ def test_files_of_a_pose_tool_become_the_records_of_the_prepared_dataset(
   dataset = prepared.open_dataset(str(tmp_path / 'prepared'), 'own')
   config = own.narrow(stgcn_mmaction1x.get_config('dims=2'))
   loaded = own.untrained(config, dataset.spec)
-  read = clip_formats.ReadOptions(img_shape=(240, 320))
+  target = own.target(loaded, img_shape='240x320')
   found = []
   for name in names[2:]:
-    [clip] = own_clips.list_clips(str(tmp_path / name), 'auto', read)
-    found.append(fitting.fit(clip, own.expected_by(loaded)).record)
+    [clip] = clips.list_clips(
+      str(tmp_path / name), 'auto', target.options.read_options
+    )
+    found.append(preprocess.preprocess(clip, target).record)
   assert found[0]['keypoint'].shape == (2, 9, 17, 2)
   own.assert_same_records(found, dataset)
 
 
-@pytest.mark.parametrize('told, kept', [(None, 10), (2, 2), (0, 12)])
-def test_compressed_clips_are_filled_as_in_the_preparation(
-  tmp_path, told, kept
+@pytest.mark.parametrize('max_persons, kept', [(None, 10), (2, 2), (0, 12)])
+def test_compressed_clips_keep_the_persons_that_data_prep_keeps(
+  tmp_path, max_persons, kept
 ):
-  """Of more than ten in a frame the surest are kept, not two that move."""
+  """The highest scores of a frame are kept, not the most motion."""
   rng = np.random.default_rng(0)
   annotations = []
   for name, people in (('a', 1), ('b', 12), ('c', 3)):
@@ -96,11 +97,13 @@ def test_compressed_clips_are_filled_as_in_the_preparation(
     layout='coco',
     name='crowds',
     output=str(tmp_path),
-    max_persons=told,
+    max_persons=max_persons,
   )
   prepare.prepare(options, ['--runner=FnApiRunner'])
   dataset = prepared.open_dataset(str(tmp_path), 'crowds')
   assert dataset.spec.num_persons == kept
   config = own.narrow(posec3d_ntu60_keypoint.get_config())
   loaded = own.untrained(config, dataset.spec)
-  own.assert_same_records(own.fitted(loaded, str(path), ['b', 'c']), dataset)
+  own.assert_same_records(
+    own.preprocessed(loaded, str(path), ['b', 'c']), dataset
+  )

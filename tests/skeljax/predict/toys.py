@@ -1,4 +1,4 @@
-"""Checkpoints and clips for the tests of prediction."""
+"""Small checkpoints and clips."""
 
 import dataclasses
 
@@ -12,18 +12,17 @@ from skeljax import pretrained
 from skeljax import run as run_lib
 from skeljax import skeletons
 from skeljax.datasets.spec import DataSpec
-from skeljax.predict import fitting
-from skeljax.predict import mismatch
-from skeljax.predict import own_clips
-from skeljax.readers import clip_formats
+from skeljax.predict import clips
+from skeljax.predict import preprocess
+from tests.skeljax.predict import own
 
 FRAMES = 5
-# A body in metres, about 0.5 from its middle.
+# A body in metres; the joints are about 0.5 from their mean.
 BODY = np.random.default_rng(0).normal(0, 0.3, (25, 3))
 
 
 def checkpoint(config, *, layout='coco', **changes) -> pretrained.Pretrained:
-  """Of a narrow network whose weights are zero but for the last bias."""
+  """Return a narrow network whose weights are zero except the last bias."""
   config.model.base_channels = 4
   if config.model.name != 'slowonly':
     config.model.update(num_stages=1, inflate_stages=(), down_stages=())
@@ -55,7 +54,7 @@ def checkpoint(config, *, layout='coco', **changes) -> pretrained.Pretrained:
     variables=variables,
     is_assumed=is_assumed,
     meta={},
-    notes=('taken for joints',) if is_assumed else (),
+    notes=('assumed the joint stream',) if is_assumed else (),
   )
 
 
@@ -72,7 +71,7 @@ def volumes(**changes):
 
 
 def persons_2d(num_persons=1, num_joints=17, frames=FRAMES):
-  """Standing still; [M, T, V, 2] pixels."""
+  """Persons without motion; [M, T, V, 2] pixels."""
   pose = np.random.default_rng(1).uniform(20, 220, (num_joints, 2))
   shift = 3 * np.arange(num_persons)[:, None, None, None]
   return (pose + shift + np.zeros((1, frames, 1, 1))).astype(np.float32)
@@ -86,18 +85,8 @@ def save(path, keypoint, **fields):
   return str(path)
 
 
-def fit(loaded, path, **options):
-  """A clip as it is fitted, without a network."""
-  takes_volumes = loaded.config.model.name == 'slowonly'
-  expected = mismatch.Expected(
-    source=loaded.source,
-    config=loaded.config,
-    spec=loaded.spec,
-    is_assumed=loaded.is_assumed,
-    max_persons=0 if takes_volumes else loaded.spec.num_persons,
-  )
-  read = clip_formats.ReadOptions(
-    layout=options.pop('layout', ''), img_shape=options.pop('img_shape', None)
-  )
-  [clip] = own_clips.list_clips(path, 'auto', read)
-  return fitting.fit(clip, expected, **options)
+def fit(loaded, path, **options) -> preprocess.Preprocessed:
+  """Preprocess the only clip of a file."""
+  target = own.target(loaded, **options)
+  [clip] = clips.list_clips(path, 'auto', target.options.read_options)
+  return preprocess.preprocess(clip, target)
