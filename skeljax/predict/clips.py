@@ -129,9 +129,9 @@ def _annotated_clips(
     dataset.release(position)
     if compressed.is_compressed(item) and 'keypoint' in item:
       item = compressed.decompress_item(item, selection, where)
-    img_shape = checks.check_img_shape(item, where)
+    stored = checks.check_img_shape(item, where)
     img_shape = frames.agreed_img_shape(
-      img_shape if all(img_shape) else None, options.img_shape, where
+      stored if all(stored) else None, options.img_shape, where
     )
     return item if img_shape is None else {**item, 'img_shape': img_shape}
 

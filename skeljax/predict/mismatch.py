@@ -52,10 +52,10 @@ def check_layout(
     target: the checkpoint.
   """
   trained, keypoint = target.spec.layout, item.get('keypoint')
-  found = None
+  found = trained.num_joints
   if isinstance(keypoint, np.ndarray) and keypoint.ndim == 4:
     found = keypoint.shape[2]
-  has_same_number = found in (None, trained.num_joints)
+  has_same_number = found == trained.num_joints
   expected = (
     f'{target.source} was trained on the {trained.num_joints} joints of layout'
     f' {trained.name!r}.'

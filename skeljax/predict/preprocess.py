@@ -56,7 +56,7 @@ def preprocess(clip: UserClip, target: Target) -> Preprocessed:
       f'kept the {target.max_persons} persons with the most motion, dropped'
       f' {num_dropped}'
     )
-  alone = ()
+  alone: tuple[Any, ...] = ()
   if target.options.per_person:
     alone = tuple(
       _person(record, int(number), target, clip.where)
