@@ -60,7 +60,7 @@ def test_notebook_without_a_clone_needs_the_repository(
   monkeypatch.chdir(tmp_path)
   (setup,) = (cell for cell in code_cells(read(name)) if cell.id == 'setup')
   source = inputtransformer2.TransformerManager().transform_cell(setup.source)
-  with pytest.raises(ValueError, match='into REPOSITORY'):
+  with pytest.raises(ValueError, match='Set REPOSITORY'):
     exec(source, {})
 
 
