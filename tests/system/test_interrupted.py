@@ -68,7 +68,8 @@ def test_full_disk_is_a_user_error_and_leaves_nothing(
     """,
   )
   assert done.returncode == 2, done.stderr
-  assert 'Nothing was published' in done.stderr
+  # The message is wrapped.
+  assert 'Nothing was published' in ' '.join(done.stderr.split())
   assert 'Traceback' not in done.stderr
   assert os.listdir(tmp_path / 'data') == []
 
