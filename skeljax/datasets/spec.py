@@ -22,7 +22,7 @@ class DataSpec:
       are padded.
     max_frames: number of frames of the longest clip.
     keypoint_dtype: dtype of the stored coordinates.
-    score_dtype: dtype of the stored scores; '' if there are none.
+    score_dtype: dtype of the stored scores; '' without scores.
     normalize: 3D normalization applied by data_prep.
     project: projection from 3D to 2D applied by data_prep.
     has_img_shape: whether the image size of every clip is known.
