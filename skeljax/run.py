@@ -165,7 +165,7 @@ class Run:
     return Plan(optimizer, schedule, total_steps, clips_per_epoch, note)
 
   def checkpoint_meta(self) -> dict[str, Any]:
-    """Return what makes a checkpoint self-contained, in addition to its variables."""
+    """Return what a checkpoint stores in addition to its variables."""
     return {
       'config': self.config.to_dict(),
       'spec': self.spec.to_dict(),
