@@ -1,5 +1,7 @@
 """The notebooks of colabs/ as files; tests/colabs runs them."""
 
+import importlib
+import importlib.util
 import pathlib
 import re
 
@@ -62,6 +64,20 @@ def test_notebook_without_a_clone_needs_the_repository(
   source = inputtransformer2.TransformerManager().transform_cell(setup.source)
   with pytest.raises(ValueError, match='Set REPOSITORY'):
     exec(source, {})
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_notebook_imports_exist(name):
+  source = '\n'.join(cell.source for cell in code_cells(read(name)))
+  imports = re.findall(
+    r'^from ((?:skeljax|data_prep)[\w.]*) import (.+)$', source, re.MULTILINE
+  )
+  for package, names in imports:
+    for imported in names.split(', '):
+      module = importlib.import_module(package)
+      assert hasattr(module, imported) or importlib.util.find_spec(
+        f'{package}.{imported}'
+      ), f'{package}.{imported}'
 
 
 def test_every_notebook_is_run():
