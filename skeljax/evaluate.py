@@ -1,6 +1,6 @@
 """Evaluate a checkpoint: score every clip of a split exactly once.
 
-    python -m skeljax.evaluate --checkpoint=runs/agcn_bone-bone-demo_3d_mmaction0x \\
+    python -m skeljax.evaluate --checkpoint=runs/agcn_bone-demo_3d_mmaction0x \\
         --output=bone.npz
 
 The checkpoint contains its config and the DataSpec it was trained on.
@@ -197,7 +197,7 @@ def main(argv: Sequence[str]) -> int:
   if not args.checkpoint:
     raise errors.UserError(
       '--checkpoint=WORKDIR_OR_PTH is missing, for example'
-      ' --checkpoint=runs/agcn_bone-bone-demo_3d_mmaction0x.'
+      ' --checkpoint=runs/agcn_bone-demo_3d_mmaction0x.'
     )
   if args.output and not args.output.endswith('.npz'):
     raise errors.UserError(

@@ -84,7 +84,7 @@ class Options:
     if not self.checkpoint:
       raise errors.UserError(
         '--checkpoint is missing, for example'
-        ' --checkpoint=runs/agcn_bone-demo_3d or --checkpoint=model.pth.'
+        ' --checkpoint=runs/agcn_bone-demo_3d_mmaction0x or --checkpoint=model.pth.'
       )
     if self.output and not self.output.endswith('.json'):
       raise errors.UserError(

@@ -36,9 +36,15 @@ _COMPARED_MANIFEST = (
 
 
 def default_path(config: config_dict.ConfigDict) -> str:
-  """Return runs/<config>-<stream or heatmap>-<dataset>."""
+  """Return runs/<config>-<stream or heatmap>-<dataset>.
+
+  The stream is left out if it is part of the name of the config.
+  """
   stream = config.input.get('stream') or config.input.heatmap
-  return os.path.join('runs', f'{config.name}-{stream}-{config.data.dataset}')
+  parts = [config.name, stream, config.data.dataset]
+  if stream in config.name.split('_'):
+    parts.remove(stream)
+  return os.path.join('runs', '-'.join(parts))
 
 
 def manifest(

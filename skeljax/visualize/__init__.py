@@ -1,1 +1,1 @@
-"""Pictures of data and results; they need matplotlib (extra `pictures`)."""
+"""Figures of data and results; they need matplotlib (extra `plots`)."""

@@ -93,7 +93,11 @@ def test_unknown_dataset_lists_the_prepared_ones(tiny_root):
 
 def test_default_workdir_is_config_stream_and_dataset():
   path = workdir.default_path(agcn_ctrgcn.get_config('stream=bone'))
-  assert path.replace('\\', '/') == 'runs/agcn_ctrgcn-bone-nw_ucla'
+  assert path == 'runs/agcn_ctrgcn-bone-nw_ucla'
+  path = workdir.default_path(agcn_bone.get_config())
+  assert path == 'runs/agcn_bone-ntu60_xsub_3d'
+  path = workdir.default_path(agcn_bone.get_config('stream=bone_motion'))
+  assert path == 'runs/agcn_bone-bone_motion-ntu60_xsub_3d'
 
 
 def test_a_directory_without_a_run_is_not_changed(tmp_path):

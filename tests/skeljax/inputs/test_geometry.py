@@ -72,11 +72,11 @@ def test_small_and_absent_groups_are_not_cropped():
 def test_one_box_for_all_views_and_persons():
   rng = np.random.RandomState(0)
   xy = rng.uniform(50, 400, (2, 3, 2, 4, 5, 2)).astype(np.float32)
-  pictures = np.array([[480, 640]] * 2, np.int32)
-  moved, new = compact(xy, pictures, hw_ratio=(1, 1), **COMPACT)
+  img_shape = np.array([[480, 640]] * 2, np.int32)
+  moved, new = compact(xy, img_shape, hw_ratio=(1, 1), **COMPACT)
   joined = xy.reshape(2, 1, 1, -1, 5, 2)
   moved_joined, new_joined = compact(
-    joined, pictures, hw_ratio=(1, 1), **COMPACT
+    joined, img_shape, hw_ratio=(1, 1), **COMPACT
   )
   np.testing.assert_array_equal(new, new_joined)
   np.testing.assert_array_equal(np.reshape(moved, joined.shape), moved_joined)
@@ -147,14 +147,14 @@ def test_draws_depend_only_on_key_and_clip():
 def test_crops_stay_inside_the_image():
   rng = np.random.RandomState(0)
   number = 500
-  pictures = rng.randint(10, 90, (number, 2)).astype(np.int32)
+  img_shape = rng.randint(10, 90, (number, 2)).astype(np.int32)
   draw = geometry.CropDraw(
     rng.uniform(0.3, 3, (number, 10)).astype(np.float32),
     rng.uniform(0.001, 1, (number, 10)).astype(np.float32),
     np.float32(rng.choice([0, 0.5, 1 - 2.0**-24], (number, 2))),
   )
   xy = np.zeros((number, 1, 1, 1, 1, 2), np.float32)
-  moved, new = random_resized_crop(xy, pictures, draw)
+  moved, new = random_resized_crop(xy, img_shape, draw)
   corner = -np.asarray(moved).reshape(number, 2)[:, ::-1]
   assert (np.asarray(new) >= 1).all() and (corner >= 0).all()
-  assert (corner + new <= pictures).all()
+  assert (corner + new <= img_shape).all()
